@@ -1,0 +1,59 @@
+# Everything runs in a virtual environment below this folder; nothing else is touched.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: demo format lint types layers test e2e docs check bench clean
+
+check: lint types layers docs test e2e  ## all that has to hold; what CI runs
+
+demo: $(VENV)/demo  ## serve a real kernel and run code through it
+	$(BIN)/python examples/demo.py
+
+format: $(VENV)/dev  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+layers: $(VENV)/dev
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev  ## the generated pages are up to date, links lead somewhere
+	$(BIN)/python docs/generate.py --check
+
+test: $(VENV)/dev  ## the fast suite, and each pure module covered by its own tests
+	$(BIN)/coverage run -m pytest -m "not e2e"
+	$(BIN)/python tests/own_coverage.py
+
+e2e: $(VENV)/dev tests/node/node_modules/.installed  ## real kernels, real clients
+	$(BIN)/python -m pytest -m e2e
+
+bench: $(VENV)/dev  ## side by side with the peers
+	$(BIN)/python -m benchmarks
+
+$(VENV)/pip:
+	tests/install-system.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/demo: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . --group demo
+	touch $@
+
+$(VENV)/dev: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+tests/node/node_modules/.installed: tests/node/package-lock.json
+	cd tests/node && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+clean:
+	rm -rf $(VENV) tests/node/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,5 @@
+"""``python -m w2z``."""
+
+from w2z.cli import main
+
+main()

@@ -1,0 +1,292 @@
+"""The only joint between the kernel's side and the websockets' side.
+
+It carries messages both ways and decides nothing: formats are :mod:`w2z.wire`'s, who gets what is
+:mod:`w2z.hub`'s, readiness is :mod:`w2z.kernel.lifecycle`'s. To the kernel: :meth:`Bridge.to_kernel`.
+To the clients: :meth:`Bridge._from_kernel`. Everything runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from w2z.connection_file import ConnectionInfo
+from w2z.errors import KernelMessageError
+from w2z.hub.hub import Hub, Session
+from w2z.hub.state import KernelState
+from w2z.kernel.channels import Channels
+from w2z.kernel.lifecycle import Readiness
+from w2z.message import Channel, Message
+from w2z.settings import Settings
+from w2z.wire import zmq as zmq_wire
+from w2z.wire.header import header
+from w2z.wire.jsontext import parse_object
+from w2z.wire.payload import Codec, to_frames
+from w2z.wire.subprotocol import V1
+
+log = logging.getLogger("w2z")
+
+TICK = 0.1
+"""Seconds between looks at the clock while the kernel is starting."""
+
+SWEEP = 5.0
+"""Seconds between looks for sessions whose resume window is over."""
+
+BURST = 10.0
+"""Seconds in which dropped kernel messages are logged once."""
+
+_PROBE = "w2z-probe"
+
+
+class Client(Protocol):
+    """A connected websocket, as the bridge sees it."""
+
+    codec: Codec
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes more just now; when that ends, call :meth:`Bridge.stalled`."""
+
+    def write(self, frames: bytes) -> None:
+        """Send framed payloads."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection; nothing is written to it any more."""
+
+    def resume(self) -> None:
+        """Messages refused by :meth:`Bridge.to_kernel` may be handed in again."""
+
+
+class Bridge:
+    """One kernel and its clients. An async context manager: entered, it is connected."""
+
+    def __init__(self, settings: Settings, info: ConnectionInfo, kernel_id: str) -> None:
+        self.kernel_id = kernel_id
+        self.kernel_name = info.kernel_name or "kernel"
+        self.started = datetime.now(UTC)
+        self.state = KernelState(self.started)
+        self.kernel_info: dict[str, object] | None = None
+        self.dropped = 0
+        self._settings = settings
+        self._info = info
+        self._signer = info.signer()
+        self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"))
+        self._stack = contextlib.AsyncExitStack()
+        self._gate_is_open = False
+        self._last_drop_log = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        self._channels = Channels(
+            self._info,
+            self._settings.max_connections,
+            receive=self._from_kernel,
+            writable=self._writable,
+            echo=self._from_heartbeat,
+        )
+        self._stack.callback(self._channels.close)
+        self._readiness = Readiness(time.monotonic())
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        for task in (tasks.create_task(self._probe()), tasks.create_task(self._sweep())):
+            self._stack.callback(task.cancel)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    # Clients.
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kernel answered and its output arrives."""
+        return self._readiness.phase.value == "ready"
+
+    @property
+    def connections(self) -> int:
+        """Websockets connected now."""
+        return sum(1 for _ in self._hub.clients())
+
+    def has_room(self, session_id: str) -> bool:
+        """Whether a client of that session can be attached; one that waits for a client that
+        left may have to go for it.
+        """
+        return self._fits(session_id) or self._hub.oldest_detached() is not None
+
+    def attach(self, session_id: str, client: Client, *, resumable: bool) -> None:
+        """Connect a client to its session, which is made or taken up again.
+
+        A client that has the session already is closed with 4409. Ask :meth:`has_room` before.
+        """
+        oldest = None if self._fits(session_id) else self._hub.oldest_detached()
+        if oldest is not None:
+            self._forget(oldest)
+        self._channels.open_session(session_id)
+        replaced = self._hub.attach(session_id, client, resumable=resumable)
+        if replaced is not None:
+            replaced.close(4409, "replaced by a newer connection with the same session_id")
+        self.flow(session_id, client)
+
+    def detach(self, session_id: str, client: Client) -> None:
+        """The client is gone; its session waits for it if it may come back."""
+        if self._hub.detach(session_id, client, time.monotonic()):
+            self._channels.close_session(session_id)
+
+    def stalled(self, session_id: str, client: Client) -> None:
+        """The client takes no more for now; :meth:`flow` when it does."""
+        self._hub.stalled(session_id, client)
+
+    def flow(self, session_id: str, client: Client) -> None:
+        """Write to the client what it has not got yet, as far as it takes it."""
+        while client.writable and self._hub.owes(session_id, client):
+            messages = self._hub.read(session_id)
+            if messages:
+                client.write(self._encode(client.codec, messages))
+
+    # The path of a message.
+
+    def to_kernel(self, session_id: str, message: Message) -> bool:
+        """Carry a client's message to the kernel.
+
+        ``False``: not now, the kernel takes no more of this session; hand it in again after
+        :meth:`Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what may not be sent.
+        """
+        self._hub.check_to_kernel(message)
+        if message.channel is Channel.HB:
+            payload = b"".join(V1.encode(message).chunks)
+            self._channels.send_heartbeat(session_id, payload)
+            return True
+        if not self._gate_is_open:
+            return False
+        parts = zmq_wire.to_parts(message, self._signer)
+        return self._channels.send(session_id, message.channel, parts)
+
+    def _from_kernel(
+        self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
+    ) -> None:
+        messages = []
+        for parts in batch:
+            try:
+                messages.append(zmq_wire.from_parts(channel, parts, self._signer))
+            except KernelMessageError as error:
+                self._drop(channel, error)
+        if not messages:
+            return
+        if channel is Channel.IOPUB:
+            self.state.observe(messages, datetime.now(UTC))
+            self._readiness.on_iopub()
+            self._open_gate()
+        if session_id == _PROBE:
+            self._on_probe_reply(messages)
+        else:
+            self._to_clients(session_id, messages)
+
+    def _to_clients(self, session_id: str | None, messages: Sequence[Message]) -> None:
+        clients, lost = self._hub.to_clients(session_id, messages)
+        encoded: dict[Codec, bytes] = {}
+        for client in clients:
+            frames = encoded.get(client.codec)
+            if frames is None:
+                frames = encoded[client.codec] = self._encode(client.codec, messages)
+            client.write(frames)
+        for session in lost:
+            self._give_up(session)
+
+    def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
+        try:
+            return to_frames(codec, messages)
+        except KernelMessageError:
+            pass
+        # One of them does not fit this format: the others still arrive.
+        frames = []
+        for message in messages:
+            try:
+                frames.append(to_frames(codec, [message]))
+            except KernelMessageError as error:
+                self._drop(message.channel, error)
+        return b"".join(frames)
+
+    def _from_heartbeat(self, session_id: str, payload: bytes) -> None:
+        self._to_clients(session_id, [V1.decode(payload, text=False)])
+
+    def _writable(self, session_id: str) -> None:
+        client = self._hub.client(session_id)
+        if client is not None:
+            client.resume()
+
+    def _open_gate(self) -> None:
+        """Take up clients' requests as soon as their output would be seen."""
+        if self._readiness.accepts_requests and not self._gate_is_open:
+            self._gate_is_open = True
+            for client in list(self._hub.clients()):
+                client.resume()
+
+    # Housekeeping.
+
+    def _fits(self, session_id: str) -> bool:
+        return session_id in self._hub or len(self._hub) < self._settings.max_connections
+
+    def _give_up(self, session: Session[Client]) -> None:
+        log.warning("a session was given up: its client reads too slowly for what it is sent")
+        self._channels.close_session(session.session_id)
+        if session.client is not None:
+            session.client.close(1013, "this client reads too slowly; connect again")
+
+    def _forget(self, session_id: str) -> None:
+        self._hub.forget(session_id)
+        self._channels.close_session(session_id)
+
+    def _drop(self, channel: Channel, error: KernelMessageError) -> None:
+        self.dropped += 1
+        now = time.monotonic()
+        if now - self._last_drop_log >= BURST:
+            self._last_drop_log = now
+            log.warning(
+                "dropped a kernel message on %s (%d so far): %s", channel, self.dropped, error
+            )
+
+    def _header(self, msg_type: str) -> bytes:
+        return header(msg_type, uuid.uuid4().hex, self.kernel_id, datetime.now(UTC))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            for session_id in self._hub.expired(time.monotonic() - self._settings.resume_window):
+                self._forget(session_id)
+
+    async def _probe(self) -> None:
+        """Ask the kernel until it is ready, over sockets of w2z's own."""
+        self._channels.open_session(_PROBE)
+        while not self.ready:
+            for channel in self._readiness.poll(time.monotonic()):
+                request = Message(channel, self._header("kernel_info_request"), *[b"{}"] * 3)
+                parts = zmq_wire.to_parts(request, self._signer)
+                self._channels.send(_PROBE, channel, parts)
+            self._open_gate()
+            await asyncio.sleep(TICK)
+        self._channels.close_session(_PROBE)
+        if self._readiness.is_silent:
+            log.warning("the kernel answers but says nothing on iopub; serving it all the same")
+        log.info("the kernel is ready")
+
+    def _on_probe_reply(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                if parse_object(message.header, "header").get("msg_type") != "kernel_info_reply":
+                    continue
+                self.kernel_info = parse_object(message.content, "content")
+            except ValueError as error:
+                self._drop(message.channel, KernelMessageError(str(error)))
+                continue
+            self._readiness.on_reply(time.monotonic())
+            self._open_gate()

@@ -1,0 +1,150 @@
+"""The command line, made from :class:`~w2z.settings.Settings`.
+
+Every option has a ``W2Z_*`` environment twin; options beat the environment, which beats the
+defaults. Exit codes are :mod:`w2z.errors`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, get_args
+
+import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from w2z import __version__
+from w2z.errors import SettingsError, StartupError
+from w2z.settings import Settings
+
+ENVIRONMENT_ONLY = frozenset({"token"})
+"""Settings without an option: arguments show in process lists."""
+
+EPILOG = """
+Exit codes: 2 wrong usage, 3 no usable connection file, 6 cannot listen, 7 no usable token file,
+128+N ended by signal N.
+"""
+
+
+class DefaultGroup(click.Group):
+    """A group that takes ``serve`` for the command where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for option in self.params for name in option.opts} | {"--help"}
+        if not args or (args[0] not in self.commands and args[0] not in own):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+def settings_options() -> list[click.Parameter]:
+    """An option for each setting, its help the setting's description."""
+    return [
+        _option(name, setting)
+        for name, setting in Settings.model_fields.items()
+        if name not in ENVIRONMENT_ONLY
+    ]
+
+
+def _option(name: str, setting: FieldInfo) -> click.Option:
+    flag = setting.annotation is bool
+    multiple = setting.annotation == tuple[str, ...]
+    choices = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
+    required = setting.is_required()
+    return click.Option(
+        ["--" + name.replace("_", "-")],
+        is_flag=flag,
+        multiple=multiple,
+        type=click.Choice(choices) if choices else (bool if flag else str),
+        required=required,
+        default=None if flag or multiple or required else _default(setting),
+        show_default=not (flag or multiple or required or setting.default is None),
+        envvar=f"W2Z_{name.upper()}",
+        show_envvar=True,
+        help=setting.description,
+        metavar=None if flag or choices else _metavar(setting),
+    )
+
+
+def _default(setting: FieldInfo) -> str | None:
+    return None if setting.default is None else str(setting.default)
+
+
+def _metavar(setting: FieldInfo) -> str:
+    if setting.annotation in (int, float):
+        return "NUMBER"
+    return "FILE" if "Path" in str(setting.annotation) else "TEXT"
+
+
+def settings_from(options: dict[str, Any], environment_token: str | None) -> Settings:
+    """Settings from the command line's values; raises :class:`SettingsError` that names the
+    option and never shows the token.
+    """
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if environment_token is not None:
+        given["token"] = environment_token
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+    told = "; ".join(f"{_option_name(m['loc'])}: {m['msg']}" for m in mistakes)
+    raise SettingsError(told)
+
+
+def _option_name(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    if name in ENVIRONMENT_ONLY:
+        return f"W2Z_{name.upper()}"
+    return "--" + name.replace("_", "-")
+
+
+@click.group(cls=DefaultGroup)
+@click.version_option(__version__, prog_name="w2z")
+def cli() -> None:
+    """Put a Jupyter kernel on the web. Without a command: serve."""
+
+
+def _serve(**options: Any) -> None:
+    """Serve the kernel of a connection file as one authenticated websocket."""
+    # A token is needed unless --no-auth: W2Z_TOKEN, --token-file, or else one is generated.
+    import os
+
+    from w2z.server.serve import serve
+
+    settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        code = runner.run(serve(settings, click.echo, sys.stdout.isatty()))
+    raise SystemExit(code)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+cli.add_command(
+    click.Command(
+        "serve", callback=_serve, params=settings_options(), help=_serve.__doc__, epilog=EPILOG
+    )
+)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong on the way up is one line and an exit code."""
+    try:
+        cli(standalone_mode=True)
+    except StartupError as error:
+        click.echo(f"w2z: {error}", err=True)
+        raise SystemExit(error.exit_code) from None

@@ -1,0 +1,95 @@
+"""Every error w2z raises on purpose, and the answer its peer gets.
+
+One tree, one rule: the class says *who* is told and *how*, the message says what was wrong, with
+what value, and what to do about it.
+
+- :class:`StartupError`: the operator reads one line; the process ends with :attr:`exit_code`.
+- :class:`ClientError`: one websocket is closed with :attr:`close_code` (RFC 6455 section 7.4, the
+  4000-4999 range is w2z's own); nobody else notices.
+- :class:`HttpError`: one request is answered with :attr:`status`.
+- :class:`KernelMessageError`: a message *from* the kernel is counted, logged and dropped.
+
+Text that reaches a peer is built from that peer's own input only: never from the token, the
+kernel's key, or a path of the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class W2zError(Exception):
+    """Base of everything raised on purpose."""
+
+
+class StartupError(W2zError):
+    """w2z cannot begin or cannot go on; printed as one line, then the process exits."""
+
+    exit_code = 1
+
+
+class SettingsError(StartupError):
+    """An option or environment variable has a value that cannot be used."""
+
+    exit_code = 2
+
+
+class ConnectionFileError(StartupError):
+    """The kernel's connection file is missing, unreadable, unfinished or invalid."""
+
+    exit_code = 3
+
+
+class ListenError(StartupError):
+    """The address to listen on is taken or not ours."""
+
+    exit_code = 6
+
+
+class TokenFileError(StartupError):
+    """The token file cannot be read or holds no usable token."""
+
+    exit_code = 7
+
+
+class ClientError(W2zError):
+    """A websocket client sent what cannot be carried; its connection is closed."""
+
+    close_code = 1011
+
+
+class WrongFrameKind(ClientError):
+    """Text where the subprotocol has only binary messages (RFC 6455: 1003)."""
+
+    close_code = 1003
+
+
+class MalformedPayload(ClientError):
+    """A payload that does not follow its format: bad UTF-8 or JSON, offsets that lie (1007)."""
+
+    close_code = 1007
+
+
+class NotAllowed(ClientError):
+    """A well-formed message that this client may not send, such as one to iopub (1008)."""
+
+    close_code = 1008
+
+
+class HttpError(W2zError):
+    """A request that cannot be served.
+
+    ``headers`` are added to the answer (``Allow`` for 405, ``WWW-Authenticate`` for 401).
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class KernelMessageError(W2zError):
+    """A ZMQ message from the kernel with a wrong signature or shape; it is dropped."""

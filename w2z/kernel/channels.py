@@ -1,0 +1,127 @@
+"""The sockets between w2z and one kernel, and whose they are.
+
+Addressing is ZMQ's own. One SUB and one heartbeat socket serve everybody. Each session has DEALER
+sockets of its own under one generated identity (shell and stdin have to share it, that is how a
+kernel's ``input_request`` finds its asker), so the socket a reply arrives on *is* its address.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import zmq
+
+from w2z.connection_file import ConnectionInfo
+from w2z.kernel.heartbeat import Heartbeat
+from w2z.kernel.sockets import DrainedSocket
+from w2z.message import Buffer, Channel
+
+SEND_MARK = 64
+"""Messages a DEALER holds for a kernel that does not take them. Then its client is not read from
+any more: the kernel's own queue comes on top, so a busy kernel alone does not get anybody there.
+"""
+
+LINGER_MS = 500
+"""What a session sent last still leaves after it closed; also the bound on a shutdown."""
+
+SOCKETS_PER_SESSION = 3
+
+
+@dataclass(slots=True)
+class _Dealers:
+    """A session's sockets, under one identity."""
+
+    identity: bytes
+    sockets: dict[Channel, DrainedSocket] = field(default_factory=dict)
+
+
+class Channels:
+    """All sockets of one kernel.
+
+    ``receive`` gets ``(session_id or None for all, channel, multiparts)``; ``writable`` gets the
+    session_id whose socket takes messages again; ``echo`` a session_id and what the kernel's
+    heartbeat returned to it.
+    """
+
+    def __init__(
+        self,
+        info: ConnectionInfo,
+        max_sessions: int,
+        receive: Callable[[str | None, Channel, list[list[bytes]]], None],
+        writable: Callable[[str], None],
+        echo: Callable[[str, bytes], None],
+    ) -> None:
+        self._info = info
+        self._receive = receive
+        self._writable = writable
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        # Sockets that were closed count until they have lingered, hence the double.
+        self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 2))
+        self._dealers: dict[str, _Dealers] = {}
+        self._iopub = self._open_iopub()
+        self._heartbeat = Heartbeat(self._socket(zmq.DEALER), info.endpoint(Channel.HB), echo)
+
+    def open_session(self, session_id: str) -> None:
+        """Connect the session's shell and stdin; does nothing if they are."""
+        if session_id in self._dealers:
+            return
+        dealers = _Dealers(b"w2z-" + uuid.uuid4().hex.encode())
+        self._dealers[session_id] = dealers
+        # stdin first: it has to be there before shell can make the kernel ask for input.
+        for channel in (Channel.STDIN, Channel.SHELL):
+            dealers.sockets[channel] = self._open_dealer(session_id, dealers.identity, channel)
+
+    def close_session(self, session_id: str) -> None:
+        """Close the session's sockets; messages under way to it are gone."""
+        dealers = self._dealers.pop(session_id, None)
+        if dealers is not None:
+            for socket in dealers.sockets.values():
+                socket.close(LINGER_MS)
+
+    def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
+        """Send for a session; ``False`` when its socket is full: ``writable`` will be called."""
+        dealers = self._dealers[session_id]
+        socket = dealers.sockets.get(channel)
+        if socket is None:
+            socket = self._open_dealer(session_id, dealers.identity, channel)
+            dealers.sockets[channel] = socket
+        return socket.send(parts)
+
+    def send_heartbeat(self, session_id: str, payload: bytes) -> None:
+        """Let the kernel's heartbeat socket echo ``payload`` to the session."""
+        self._heartbeat.send(session_id, payload)
+
+    def close(self) -> None:
+        """Close everything; takes up to :data:`LINGER_MS`."""
+        for session_id in list(self._dealers):
+            self.close_session(session_id)
+        self._iopub.close(0)
+        self._heartbeat.close()
+        self._context.term()
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.IPV6, self._info.is_ipv6)
+        return socket
+
+    def _open_iopub(self) -> DrainedSocket:
+        socket = self._socket(zmq.SUB)
+        # Subscribed before connecting: no message can come between the two.
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+        socket.connect(self._info.endpoint(Channel.IOPUB))
+        return DrainedSocket(socket, partial(self._receive, None, Channel.IOPUB))
+
+    def _open_dealer(self, session_id: str, identity: bytes, channel: Channel) -> DrainedSocket:
+        socket = self._socket(zmq.DEALER)
+        socket.setsockopt(zmq.SNDHWM, SEND_MARK)
+        socket.setsockopt(zmq.IDENTITY, identity)
+        socket.connect(self._info.endpoint(channel))
+        return DrainedSocket(
+            socket,
+            partial(self._receive, session_id, channel),
+            partial(self._writable, session_id),
+        )

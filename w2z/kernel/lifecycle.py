@@ -1,0 +1,80 @@
+"""From connected to ready: when to ask the kernel, and when to believe it.
+
+Ready means that a reply to ``kernel_info_request`` *and* a message on iopub were seen: the reply
+alone does not prove that output already arrives, and what a client runs before it does is lost.
+Decisions only; the caller passes the time, in seconds of any clock that does not jump.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from w2z.message import Channel
+
+ASK_AGAIN = 0.1
+"""After a reply without output: the next request's statuses show that iopub is connected."""
+
+GRACE = 5.0
+"""A kernel that answers and never says a word on iopub (some do not) is ready after this."""
+
+FIRST_REPEAT = 1.0
+LAST_REPEAT = 60.0
+"""Unanswered requests are repeated ever more slowly: they queue up in a busy kernel's shell."""
+
+
+class Phase(Enum):
+    """How far the kernel is."""
+
+    STARTING = "starting"
+    READY = "ready"
+
+
+class Readiness:
+    """One kernel on its way to ready."""
+
+    def __init__(self, now: float) -> None:
+        self.phase = Phase.STARTING
+        self._iopub_seen = False
+        self._answered_at: float | None = None
+        self._ask_at = now
+        self._repeat = FIRST_REPEAT
+
+    def on_iopub(self) -> None:
+        """Something arrived on iopub, ``iopub_welcome`` (JEP 65) included."""
+        self._iopub_seen = True
+        self._decide()
+
+    def on_reply(self, now: float) -> None:
+        """A ``kernel_info_reply`` arrived."""
+        if self._answered_at is None:
+            self._answered_at = now
+        self._ask_at = now + ASK_AGAIN
+        self._repeat = FIRST_REPEAT
+        self._decide()
+
+    def poll(self, now: float) -> list[Channel]:
+        """The channels to send a ``kernel_info_request`` on now.
+
+        Control as well as shell: some kernels answer there while a cell is running.
+        """
+        if self._answered_at is not None and now >= self._answered_at + GRACE:
+            self.phase = Phase.READY
+        if self.phase is Phase.READY or now < self._ask_at:
+            return []
+        self._ask_at = now + self._repeat
+        self._repeat = min(2 * self._repeat, LAST_REPEAT)
+        return [Channel.SHELL, Channel.CONTROL]
+
+    @property
+    def accepts_requests(self) -> bool:
+        """Whether clients' messages may go to the kernel: their output would be seen."""
+        return self._iopub_seen or self.phase is Phase.READY
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the kernel is taken for ready although iopub said nothing."""
+        return self.phase is Phase.READY and not self._iopub_seen
+
+    def _decide(self) -> None:
+        if self._iopub_seen and self._answered_at is not None:
+            self.phase = Phase.READY

@@ -1,0 +1,107 @@
+"""A ZMQ socket on the event loop: received from in batches, sent to without blocking.
+
+The socket's FD is edge-triggered and speaks of its mailbox, not of messages, and *any* call on
+the socket may consume the edge (https://libzmq.readthedocs.io/en/latest/zmq_getsockopt.html,
+ZMQ_FD). So: every wake-up receives until there is nothing left; one that stops at its batch limit
+runs again by itself; and after every send the socket is asked for its EVENTS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from w2z.message import Buffer
+
+BATCH_MESSAGES = 128
+"""Messages to receive before other sockets get their turn: about a millisecond's worth."""
+
+BATCH_BYTES = 2**20
+"""Bytes after which a batch is full although it has few messages."""
+
+# Plain integers: pyzmq converts its enums on every call.
+_NOBLOCK = int(zmq.NOBLOCK)
+
+
+class DrainedSocket:
+    """One connected socket.
+
+    ``receive`` is called with the multiparts of each batch, ``writable`` when a socket that
+    refused a message takes messages again.
+    """
+
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        receive: Callable[[list[list[bytes]]], None],
+        writable: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket
+        self._receive = receive
+        self._writable = writable
+        self._refused = False
+        self._again: asyncio.Handle | None = None
+        self._fd = socket.getsockopt(zmq.FD)
+        self._loop.add_reader(self._fd, self._ready)
+        self._schedule()
+
+    def send(self, parts: Sequence[Buffer]) -> bool:
+        """Send one multipart; ``False`` when the socket is full and took nothing of it."""
+        try:
+            self._socket.send_multipart(parts, _NOBLOCK)
+        except zmq.Again:
+            self._refused = True
+            self._schedule()
+            return False
+        if self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self._schedule()
+        return True
+
+    def close(self, linger_ms: int) -> None:
+        """Close; what was sent but is not out yet has ``linger_ms`` to leave."""
+        self._loop.remove_reader(self._fd)
+        if self._again is not None:
+            self._again.cancel()
+        self._socket.close(linger_ms)
+
+    def _schedule(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._ready)
+
+    def _ready(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        batch, emptied = self._drain()
+        if not emptied:
+            # Before anything below can raise: the edge is spent, this is the only wake-up.
+            self._schedule()
+        if self._refused and self._socket.getsockopt(zmq.EVENTS) & zmq.POLLOUT:
+            self._refused = False
+            self._writable()
+        if batch:
+            self._receive(batch)
+
+    def _drain(self) -> tuple[list[list[bytes]], bool]:
+        """Receive one batch; tells whether that was all.
+
+        Frame objects are received, because each knows whether more follow it.
+        """
+        receive = self._socket.recv
+        batch: list[list[bytes]] = []
+        size = 0
+        try:
+            while len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
+                frame = receive(_NOBLOCK, False)
+                parts = [frame.bytes]
+                while frame.more:
+                    frame = receive(_NOBLOCK, False)
+                    parts.append(frame.bytes)
+                size += len(parts[-1])
+                batch.append(parts)
+        except zmq.Again:
+            return batch, True
+        return batch, False

@@ -1,0 +1,47 @@
+"""A Jupyter message as it travels through w2z: bytes in, the same bytes out.
+
+https://jupyter-client.readthedocs.io/en/stable/messaging.html names the parts. They stay JSON
+*bytes*: nothing on the way to a client parses them unless a decision needs one of their fields,
+so fields w2z has never heard of survive untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+Buffer = bytes | memoryview
+"""Binary data beside the JSON parts; a view into a received payload where that saves a copy."""
+
+
+class Channel(StrEnum):
+    """The five sockets of a kernel; ``hb`` is the heartbeat."""
+
+    SHELL = "shell"
+    IOPUB = "iopub"
+    STDIN = "stdin"
+    CONTROL = "control"
+    HB = "hb"
+
+
+class Message(NamedTuple):
+    """One message: its channel, four JSON parts as bytes, and any number of buffers."""
+
+    channel: Channel
+    header: bytes
+    parent_header: bytes
+    metadata: bytes
+    content: bytes
+    buffers: tuple[Buffer, ...] = ()
+
+
+def size_of(messages: Iterable[Message]) -> int:
+    """Bytes held by ``messages``, parts and buffers; the measure of every memory limit."""
+    total = 0
+    for message in messages:
+        total += len(message.header) + len(message.parent_header)
+        total += len(message.metadata) + len(message.content)
+        for buffer in message.buffers:
+            total += len(buffer)
+    return total

@@ -1,0 +1,83 @@
+"""What every connection shares: the answer to a request, and the way to a websocket."""
+
+from __future__ import annotations
+
+import logging
+
+from w2z.bridge import Bridge
+from w2z.errors import HttpError
+from w2z.server.api import Api
+from w2z.server.auth import Gate
+from w2z.server.handshake import Accepted, accept
+from w2z.server.request import Request, Response, error_response
+from w2z.server.routes import Route, Router
+from w2z.settings import Settings
+
+log = logging.getLogger("w2z")
+
+
+class App:
+    """One bridge behind one gate."""
+
+    def __init__(self, settings: Settings, bridge: Bridge, gate: Gate) -> None:
+        self.settings = settings
+        self.bridge = bridge
+        self._gate = gate
+        routes = [
+            Route("GET", "/channels", self._upgrade_required),
+            Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
+            *Api(bridge).routes(),
+        ]
+        self._router = Router(routes, settings.base_url)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request; whatever goes wrong becomes an answer too."""
+        try:
+            response = await self._dispatch(request)
+        except HttpError as error:
+            response = error_response(error)
+        except Exception:
+            # The boundary of one request: a defect in a handler must not end the connection's
+            # task group. The peer learns nothing of it, the log everything.
+            log.exception("%s %s failed", request.method, request.path)
+            response = error_response(HttpError(500, "internal error: see the log of w2z"))
+        return self.with_cors(request, response)
+
+    def with_cors(self, request: Request, response: Response) -> Response:
+        """Let pages of allowed origins read the answer, a refusal included."""
+        cors = self._gate.cors_headers(request.header("origin"))
+        headers = {**response.headers, **cors}
+        return Response(response.status, response.body, headers, response.close)
+
+    def accept_websocket(self, request: Request) -> Accepted | None:
+        """Decide on an upgrade; ``None`` where no websocket is offered: answer it plainly.
+
+        Raises :class:`~w2z.errors.HttpError` for one that is refused.
+        """
+        if not request.wants_websocket:
+            return None
+        route, fields = self._router.find(request)
+        if route.handler != self._upgrade_required:
+            return None
+        self._check_id(fields)
+        accepted = accept(request, self._gate)
+        if not self.bridge.has_room(accepted.session_id):
+            raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
+        return accepted
+
+    async def _dispatch(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(204, headers=self._gate.preflight_headers(request))
+        route, fields = self._router.find(request)
+        if route.needs_token:
+            self._gate.check(request)
+        return await route.handler(request, **fields)
+
+    async def _upgrade_required(self, request: Request, **fields: str) -> Response:
+        self._check_id(fields)
+        raise HttpError(426, "this is a websocket: connect with one", {"Upgrade": "websocket"})
+
+    def _check_id(self, fields: dict[str, str]) -> None:
+        asked = fields.get("kernel_id", self.bridge.kernel_id)
+        if asked != self.bridge.kernel_id:
+            raise HttpError(404, f"Kernel does not exist: {asked}")

@@ -1,0 +1,107 @@
+"""Who may connect: the token, and the origin of the web page that asks.
+
+A token is never ambient here (there are no cookies), so one that is right is accepted from any
+origin, unless ``strict_origin``. Without a token the same-origin check is all that stands between
+a kernel and every page its user visits, so it cannot be turned off then.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from w2z.errors import HttpError
+from w2z.server.request import Request
+
+_CORS_METHODS = "GET, PUT, POST, PATCH, DELETE, OPTIONS"
+_CORS_HEADERS = "accept, content-type, authorization, x-xsrftoken"
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The policy. ``token`` gives the token valid now; it is ``None`` for ``--no-auth``."""
+
+    token: Callable[[], str] | None
+    allow_origin: tuple[str, ...] = ()
+    strict_origin: bool = False
+
+    def check(self, request: Request, subprotocol_token: str | None = None) -> None:
+        """Let the request pass or raise :class:`~w2z.errors.HttpError` (401 or 403).
+
+        Any of the places a client may put its token counts: a proxy that uses one of them for
+        itself does not shut the others.
+        """
+        if self.token is None or self.strict_origin:
+            self._check_origin(request)
+        if self.token is None:
+            return
+        presented = _presented(request, subprotocol_token)
+        if not presented:
+            raise HttpError(
+                401,
+                "a token is needed: as 'Authorization: Bearer TOKEN', as ?token=TOKEN,"
+                " or as a websocket subprotocol",
+                {"WWW-Authenticate": 'Bearer realm="w2z"'},
+            )
+        token = self.token().encode()
+        # Every one is compared, in constant time: neither content nor place shows in the timing.
+        if not any([hmac.compare_digest(one.encode(), token) for one in presented]):
+            raise HttpError(403, "the token is not valid")
+
+    def cors_headers(self, origin: str | None) -> dict[str, str]:
+        """The headers that let a page of ``origin`` read an answer; none for other pages."""
+        if origin is None or not self._is_allowed(origin):
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+    def preflight_headers(self, request: Request) -> dict[str, str]:
+        """The answer to a CORS preflight; empty for an origin that is not allowed."""
+        headers = self.cors_headers(request.header("origin"))
+        if headers:
+            headers["Access-Control-Allow-Methods"] = _CORS_METHODS
+            headers["Access-Control-Allow-Headers"] = _CORS_HEADERS
+            headers["Access-Control-Max-Age"] = "600"
+            if request.header("access-control-request-private-network") == "true":
+                headers["Access-Control-Allow-Private-Network"] = "true"
+        return headers
+
+    def _is_allowed(self, origin: str) -> bool:
+        return origin in self.allow_origin or "*" in self.allow_origin
+
+    def _check_origin(self, request: Request) -> None:
+        origin = request.header("origin")
+        if origin is None or self._is_allowed(origin):
+            return
+        if not is_same_origin(origin, request.header("host") or ""):
+            raise HttpError(403, "requests from this origin are not allowed: see --allow-origin")
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether ``Origin`` names the host and port of the ``Host`` header (RFC 6454).
+
+    The scheme is not compared: behind a proxy that ends TLS the two differ.
+    """
+    try:
+        asked = urlsplit(origin)
+        default = _DEFAULT_PORTS[asked.scheme]
+        here = urlsplit(f"//{host}")
+        return (
+            asked.hostname is not None
+            and asked.hostname == here.hostname
+            and (asked.port or default) == (here.port or default)
+        )
+    except (KeyError, ValueError):
+        return False
+
+
+def _presented(request: Request, subprotocol_token: str | None) -> list[str]:
+    found = [token for token in request.query.get("token", []) if token]
+    scheme, _, value = (request.header("authorization") or "").partition(" ")
+    if scheme.lower() in ("bearer", "token") and value.strip():
+        found.append(value.strip())
+    if subprotocol_token:
+        found.append(subprotocol_token)
+    return found

@@ -1,0 +1,70 @@
+"""From an upgrade request to an accepted websocket, or the reason why not.
+
+Everything is refused here, as an HTTP answer, that can be refused before the upgrade: the token
+first of all. The opening handshake itself (RFC 6455 section 4.2) is websockets' own.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request as WebsocketRequest
+from websockets.server import ServerProtocol
+
+from w2z.errors import HttpError
+from w2z.server.auth import Gate
+from w2z.server.request import Request
+from w2z.wire.payload import Codec
+from w2z.wire.subprotocol import choose
+
+# websockets logs whole requests and frames, tokens and content with them: neither is for logs.
+PROTOCOL_LOG = logging.getLogger("w2z.protocol")
+PROTOCOL_LOG.setLevel(logging.CRITICAL)
+
+MAX_SESSION_ID = 256
+"""Characters of a session_id; clients send UUIDs."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A websocket that may open: ``answer`` is the 101 response as bytes.
+
+    A client that named no session_id cannot come back to one, so its session is not resumable.
+    """
+
+    answer: bytes
+    codec: Codec
+    session_id: str
+    resumable: bool
+
+
+def accept(request: Request, gate: Gate) -> Accepted:
+    """Decide on an upgrade request; raises :class:`~w2z.errors.HttpError`."""
+    choice = choose(request.header_list("sec-websocket-protocol"))
+    gate.check(request, choice.token)
+    named = request.query.get("session_id", [""])[0]
+    if len(named) > MAX_SESSION_ID:
+        raise HttpError(400, f"the session_id is longer than {MAX_SESSION_ID} characters")
+    asked = WebsocketRequest(
+        request.target,
+        Headers(request.headers),
+        request.method,
+        f"HTTP/{request.http_version}",
+    )
+    response = ServerProtocol(logger=PROTOCOL_LOG).accept(asked)
+    if response.status_code != 101:
+        headers = {
+            name: value for name, value in response.headers.raw_items() if name in _REFUSAL_HEADERS
+        }
+        raise HttpError(response.status_code, bytes(response.body).decode().strip(), headers)
+    if choice.answer is not None:
+        response.headers["Sec-WebSocket-Protocol"] = choice.answer
+    return Accepted(
+        bytes(response.serialize()), choice.codec, named or uuid.uuid4().hex, bool(named)
+    )
+
+
+_REFUSAL_HEADERS = frozenset({"Upgrade", "Allow"})

@@ -1,0 +1,76 @@
+"""An HTTP request and an answer to it, apart from any connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from w2z.errors import HttpError
+from w2z.wire.jsontext import dump
+
+MAX_QUERY_FIELDS = 100
+"""Fields read from a query string; no client sends more than a handful."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request whose body has arrived. Header names are in lower case."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    http_version: str = "1.1"
+
+    @cached_property
+    def path(self) -> str:
+        """The decoded path."""
+        return unquote(self.target.partition("?")[0])
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """The query's fields; unknown ones do no harm. Raises :class:`HttpError` (400)."""
+        text = self.target.partition("?")[2]
+        try:
+            return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+        except ValueError:
+            raise HttpError(400, f"the query has more than {MAX_QUERY_FIELDS} fields") from None
+
+    def header(self, name: str) -> str | None:
+        """The first header of that lower-case name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def header_list(self, name: str) -> list[str]:
+        """The comma-separated values of all headers of that name (RFC 9110 section 5.6.1)."""
+        values = ",".join(value for key, value in self.headers if key == name).split(",")
+        return [value.strip() for value in values if value.strip()]
+
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether the client asks to upgrade (RFC 6455 section 4.1)."""
+        return "websocket" in [value.lower() for value in self.header_list("upgrade")]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What to answer; ``close`` ends the connection afterwards."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    close: bool = False
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
+    """``value`` as JSON. State changes by the second, so nothing is to be cached."""
+    fixed = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return Response(status, dump(value), fixed | dict(headers))
+
+
+def error_response(error: HttpError, *, close: bool = False) -> Response:
+    """An error in the shape Jupyter's clients read."""
+    answer = json_response({"message": error.message, "reason": None}, error.status, error.headers)
+    return Response(answer.status, answer.body, answer.headers, close)

@@ -1,0 +1,69 @@
+"""Which request goes where: one table, looked up by path first, then by method."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from w2z.errors import HttpError
+from w2z.server.request import Request, Response
+
+Handler = Callable[..., Awaitable[Response]]
+"""``async (request, **fields of the path) -> Response``; raises HttpError."""
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table. ``path`` may have ``{fields}``, each one segment."""
+
+    method: str
+    path: str
+    handler: Handler
+    needs_token: bool = True
+
+
+class Router:
+    """Finds the route of a request below ``base_url``."""
+
+    def __init__(self, routes: list[Route], base_url: str = "/") -> None:
+        self._base = base_url.rstrip("/")
+        self._table: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        for path, methods in by_path.items():
+            pattern = "".join(
+                f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece)
+                for index, piece in enumerate(_FIELD.split(path))
+            )
+            self._table.append((re.compile(pattern + "/?"), methods))
+
+    def find(self, request: Request) -> tuple[Route, dict[str, str]]:
+        """The route and the fields of its path.
+
+        HEAD goes where GET goes. Raises :class:`~w2z.errors.HttpError` (404, or 405 with Allow).
+        """
+        path = self.below_base(request.path)
+        for pattern, methods in self._table:
+            match = pattern.fullmatch(path) if path is not None else None
+            if match is None:
+                continue
+            method = "GET" if request.method == "HEAD" else request.method
+            if method not in methods:
+                allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
+                raise HttpError(
+                    405,
+                    f"{request.method} is not allowed here",
+                    {"Allow": ", ".join(allowed)},
+                )
+            return methods[method], match.groupdict()
+        raise HttpError(404, "there is nothing at this path")
+
+    def below_base(self, path: str) -> str | None:
+        """``path`` without the base URL, or ``None`` if it is not below it."""
+        if not path.startswith(self._base + "/"):
+            return None
+        return path[len(self._base) :]

@@ -1,0 +1,121 @@
+"""``w2z serve``: wait for the connection file, connect, listen, and end cleanly on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from w2z import connection_file
+from w2z.bridge import Bridge
+from w2z.connection_file import ConnectionInfo, Unfinished
+from w2z.server.app import App
+from w2z.server.auth import Gate
+from w2z.server.listener import Listener
+from w2z.server.token import token_source
+from w2z.settings import Settings
+
+log = logging.getLogger("w2z")
+
+LOOK_AGAIN = 0.05
+"""Seconds between looks for a connection file that is not whole yet."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """Waits for the first SIGTERM or SIGINT; :attr:`signal` is its number then."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._happened = asyncio.Event()
+        for number in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it happens, or so long; returns whether it happened."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._happened.wait()
+        return self._happened.is_set()
+
+    def _on_signal(self, number: int) -> None:
+        if self.signal is None:
+            log.info("%s: shutting down", signal.Signals(number).name)
+            self.signal = number
+        self._happened.set()
+
+
+async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
+    """Serve until a signal; returns the exit code, 128 and the signal's number.
+
+    ``announce`` gets the one line that says where w2z listens; ``terminal`` tells whether a
+    person reads it, and so whether a generated token may be in it. Raises
+    :class:`~w2z.errors.StartupError`.
+    """
+    stop = Stop()
+    token, generated = token_source(settings)
+    _raise_file_limit()
+    info = await wait_for_file(settings.connection_file, settings.wait, stop)
+    if info is not None:
+        kernel_id = settings.kernel_id
+        if kernel_id is None:
+            kernel_id = connection_file.kernel_id(info, settings.connection_file)
+        gate = Gate(token, settings.allow_origin, settings.strict_origin)
+        async with Bridge(settings, info, kernel_id) as bridge:
+            async with Listener(App(settings, bridge, gate)) as listener:
+                announce(greeting(settings, *listener.address, generated if terminal else None))
+                _warn(settings, generated is not None and not terminal)
+                await stop.wait()
+    assert stop.signal is not None, "there is no other way out of the waits above"
+    return 128 + stop.signal
+
+
+async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInfo | None:
+    """Read the connection file as soon as it is whole; ``None`` when stopped before.
+
+    Raises :class:`~w2z.errors.ConnectionFileError` when it is wrong, or still not there or not
+    whole after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return connection_file.read(path)
+        except Unfinished as error:
+            if time.monotonic() >= deadline:
+                raise Unfinished(f"{error} (waited {seconds:g} s: see --wait)") from None
+        if await stop.wait(LOOK_AGAIN):
+            return None
+
+
+def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
+    """The line that says where w2z listens and how to connect."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        host = "127.0.0.1"
+    elif ":" in host:
+        host = f"[{host}]"
+    query = f"?token={shown_token}" if shown_token else ""
+    return f"w2z: serving the kernel at http://{host}:{port}{settings.base_url}{query}"
+
+
+def _warn(settings: Settings, token_is_unknown: bool) -> None:
+    if settings.no_auth:
+        log.warning("--no-auth: whoever reaches the port can run code in the kernel")
+    if token_is_unknown:
+        log.warning(
+            "a token was generated, but is only shown on a terminal:"
+            " set W2Z_TOKEN or --token-file to one that clients know"
+        )
+
+
+def _raise_file_limit() -> None:
+    """Take as many file descriptors as the system lets us: each client needs several."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

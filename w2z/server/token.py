@@ -1,0 +1,74 @@
+"""Where the token comes from: a file, the environment, or chance."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from w2z.errors import TokenFileError
+from w2z.settings import Settings, is_token
+
+log = logging.getLogger("w2z")
+
+GENERATED_BYTES = 32
+
+
+class TokenFile:
+    """A token in a file, read again when the file changes (mounted secrets are rotated so).
+
+    Raises :class:`~w2z.errors.TokenFileError` at first; later, when a change cannot be read, the
+    last good token stays valid and the log says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._stat()
+        self._token = self._read()
+
+    def __call__(self) -> str:
+        """The token valid now."""
+        try:
+            stamp = self._stat()
+            if stamp != self._stamp:
+                self._token = self._read()
+                self._stamp = stamp
+                log.info("the token file changed: its new token is valid from now on")
+        except TokenFileError as error:
+            log.warning("%s; the last token stays valid", error)
+        return self._token
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise TokenFileError(f"token file {self._path}: {error.strerror}") from None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def _read(self) -> str:
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except OSError as error:
+            raise TokenFileError(f"token file {self._path}: {error.strerror}") from None
+        token = lines[0].strip().decode("ascii", "replace") if lines else ""
+        if not is_token(token):
+            raise TokenFileError(
+                f"token file {self._path}: the first line has to be the token,"
+                " visible ASCII without spaces"
+            )
+        return token
+
+
+def token_source(settings: Settings) -> tuple[Callable[[], str] | None, str | None]:
+    """What the gate asks for the token, and the token itself if it was generated just now."""
+    if settings.no_auth:
+        return None, None
+    if settings.token_file is not None:
+        return TokenFile(settings.token_file), None
+    if settings.token is not None:
+        token = settings.token.get_secret_value()
+        return (lambda: token), None
+    generated = secrets.token_urlsafe(GENERATED_BYTES)
+    return (lambda: generated), generated

@@ -1,0 +1,234 @@
+"""One websocket: frames to messages for the bridge, and framed batches out.
+
+The protocol's state (RFC 6455) is websockets' Sans-I/O :class:`~websockets.protocol.Protocol`;
+data frames to the client do not pass through it, because a batch is framed once for all clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from w2z.bridge import Bridge
+from w2z.errors import ClientError
+from w2z.message import Message
+from w2z.server.handshake import PROTOCOL_LOG, Accepted
+from w2z.settings import Settings
+
+if TYPE_CHECKING:
+    from w2z.server.listener import Connections
+
+log = logging.getLogger("w2z")
+
+HIGH_WATER = 512 * 1024
+"""Bytes waiting in the transport at which a client counts as slow: a few round trips' worth."""
+
+UNREAD_LIMIT = 2**20
+"""Bytes beyond that a client may make w2z owe it by pings it never reads the answers to."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds a peer has to answer a close frame before the connection is cut."""
+
+_MAX_REASON = 123
+"""Bytes of a close reason: a control frame holds 125, two are the code (RFC 6455 section 5.5)."""
+
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+class WebsocketClient(asyncio.Protocol):
+    """A client of the bridge. Registered in ``connections`` while it lasts."""
+
+    def __init__(
+        self, bridge: Bridge, settings: Settings, accepted: Accepted, connections: Connections
+    ) -> None:
+        self.codec = accepted.codec
+        self.writable = True
+        self._bridge = bridge
+        self._settings = settings
+        self._session_id = accepted.session_id
+        self._resumable = accepted.resumable
+        self._connections = connections
+        self._protocol = Protocol(
+            Side.SERVER, state=State.OPEN, max_size=settings.max_message_size, logger=PROTOCOL_LOG
+        )
+        self._frames: deque[Frame] = deque()
+        self._fragments = bytearray()
+        self._is_text = False
+        self._refused: Message | None = None
+        self._pinged_at: float | None = None
+        self._waiting_bytes = 0
+        self._owed_bytes = 0
+        self._is_ending = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._connections.add(self)
+        self._timer = self._loop.call_later(self._settings.ping_interval, self._keep_alive)
+        self._bridge.attach(self._session_id, self, resumable=self._resumable)
+
+    def data_received(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        self._frames.extend(self._protocol.events_received())  # type: ignore[arg-type]
+        self._flush()
+        self._take_frames()
+        if not self._is_open:
+            self._end()
+
+    def eof_received(self) -> bool:
+        self._protocol.receive_eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._protocol.receive_eof()
+        self._leave()
+        self._connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        self._bridge.stalled(self._session_id, self)
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._owed_bytes = 0
+        self._bridge.flow(self._session_id, self)
+
+    # To the client
+
+    def write(self, frames: bytes) -> None:
+        """Send framed payloads (:class:`~w2z.bridge.Client`)."""
+        if self._is_open:
+            self._transport.write(frames)
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake (:class:`~w2z.bridge.Client`)."""
+        if self._is_open:
+            self._protocol.send_close(code, _cut(reason))
+            self._end()
+
+    def shutdown(self) -> None:
+        """w2z goes away; 1012 makes clients come back, 1000 and 1001 would not."""
+        self.close(1012, "w2z is going away and may come back")
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
+    # From the client
+
+    def resume(self) -> None:
+        """Hand the refused message in again, then what came after it."""
+        message, self._refused = self._refused, None
+        if message is None or not self._is_open:
+            return
+        self._transport.resume_reading()
+        self._to_kernel(message)
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while self._frames and self._refused is None and self._is_open:
+            frame = self._frames.popleft()
+            if frame.opcode is Opcode.PONG:
+                self._pinged_at = None
+            elif frame.opcode in _DATA:
+                self._take_data(frame)
+
+    def _take_data(self, frame: Frame) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._is_text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                self._take_payload(bytes(frame.data))
+                return
+        self._fragments += frame.data
+        if frame.fin:
+            payload = bytes(self._fragments)
+            self._fragments = bytearray()
+            self._take_payload(payload)
+
+    def _take_payload(self, payload: bytes) -> None:
+        try:
+            self._to_kernel(self.codec.decode(payload, self._is_text))
+        except ClientError as error:
+            log.info("closing a websocket with %d: %s", error.close_code, error)
+            self._fail(error.close_code, str(error))
+
+    def _to_kernel(self, message: Message) -> None:
+        if not self._bridge.to_kernel(self._session_id, message):
+            self._refused = message
+            self._transport.pause_reading()
+
+    # Keepalive
+
+    def _keep_alive(self) -> None:
+        now = self._loop.time()
+        waiting = self._transport.get_write_buffer_size()
+        if self._pinged_at is None:
+            self._pinged_at = now
+            self._protocol.send_ping(b"w2z")
+            self._flush()
+        elif self._refused is not None or waiting not in (0, self._waiting_bytes):
+            # w2z itself does not read just now, or the ping is behind output that is moving:
+            # silence says nothing about the peer.
+            self._pinged_at = now
+        elif now - self._pinged_at >= self._settings.ping_timeout:
+            self._fail(1011, "no pong within the ping timeout")
+            return
+        self._waiting_bytes = waiting
+        wait = self._settings.ping_interval if self._pinged_at is None else self._settings.ping_timeout
+        self._timer = self._loop.call_later(wait, self._keep_alive)
+
+    # The end
+
+    @property
+    def _is_open(self) -> bool:
+        return self._protocol.state is State.OPEN and not self._transport.is_closing()
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._protocol.fail(code, _cut(reason))
+        self._end()
+
+    def _end(self) -> None:
+        """The connection is not open any more: leave the bridge, let the peer read the rest."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self._leave()
+        self._flush()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
+        self._transport.resume_reading()
+
+    def _leave(self) -> None:
+        self._bridge.detach(self._session_id, self)
+
+    def _flush(self) -> None:
+        """Write what the protocol has to say: pongs, close frames, the end."""
+        for data in self._protocol.data_to_send():
+            if self._transport.is_closing():
+                return
+            if not self.writable:
+                self._owed_bytes += len(data)
+            if self._owed_bytes > UNREAD_LIMIT:
+                self._transport.abort()
+            elif data:
+                self._transport.write(data)
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()
+
+
+def _cut(reason: str) -> str:
+    """``reason`` within what a close frame holds, cut between characters."""
+    return reason.encode()[:_MAX_REASON].decode(errors="ignore")

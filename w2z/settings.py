@@ -1,0 +1,137 @@
+"""Every setting of w2z: its name, default, bounds and reason, in one place.
+
+The command line, the environment (``W2Z_`` and the name in capitals) and the reference page are
+made from this model, so a description here is the manual's text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+MIB = 2**20
+
+
+class Settings(BaseModel):
+    """What ``w2z serve`` can be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connection_file: Path = Field(
+        description="The kernel's connection file. It may not be there yet: see --wait.",
+    )
+    wait: float = Field(
+        60,
+        ge=0,
+        description="Seconds to wait for the connection file to be there and whole.",
+    )
+    kernel_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="The kernel's id in URLs. Default: from a file name kernel-ID.json, "
+        "else derived from the connection file's key.",
+    )
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104 (a container's port is published by whoever runs it)
+        description="Address to listen on.",
+    )
+    port: int = Field(8888, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    base_url: str = Field(
+        "/",
+        description="Path prefix of every URL, for proxies that route by path.",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="The token clients have to present. Only from the environment: arguments "
+        "show in process lists. Default: generated.",
+    )
+    token_file: Path | None = Field(
+        None,
+        description="File whose first line is the token; it is read again when it changes.",
+    )
+    no_auth: bool = Field(
+        False,
+        description="Serve anyone without a token. Whoever reaches the port runs code.",
+    )
+    allow_origin: tuple[str, ...] = Field(
+        (),
+        description="Origin of web pages that may read answers (CORS), such as "
+        "https://example.org; '*' means any. Repeat it, or separate by spaces in the environment.",
+    )
+    strict_origin: bool = Field(
+        False,
+        description="Refuse requests of web pages from other origins even with a valid token.",
+    )
+    ping_interval: float = Field(
+        30,
+        gt=0,
+        description="Seconds between websocket pings, so that proxies keep idle connections.",
+    )
+    ping_timeout: float = Field(
+        30,
+        gt=0,
+        description="Seconds to wait for a pong before a websocket is taken for dead.",
+    )
+    resume_window: float = Field(
+        600,
+        ge=0,
+        description="Seconds a session outlives its websocket, for a client that comes back "
+        "with the same session_id.",
+    )
+    max_message_size: int = Field(
+        256 * MIB,
+        ge=1024,
+        description="Largest websocket message a client may send, in bytes. Widgets and uploads "
+        "send tens of megabytes.",
+    )
+    max_body_size: int = Field(
+        MIB,
+        ge=0,
+        description="Largest HTTP request body, in bytes. No request of the API needs more.",
+    )
+    max_header_size: int = Field(
+        64 * 1024,
+        ge=1024,
+        description="Largest HTTP request head, in bytes. Tokens and cookies of proxies fit.",
+    )
+    handshake_timeout: float = Field(
+        10,
+        gt=0,
+        description="Seconds a connection has to send a whole request.",
+    )
+    max_connections: int = Field(
+        512,
+        ge=1,
+        description="TCP connections at once; more are answered 503. Each websocket costs up to "
+        "seven file descriptors.",
+    )
+    journal_size: int = Field(
+        64 * MIB,
+        ge=1024,
+        description="Bytes of messages kept in memory for clients that read slowly or are "
+        "coming back; beyond it the slowest one's output is dropped, and it is told.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="Least severity to log to standard error.",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _slashes(cls, value: str) -> str:
+        stripped = value.strip("/")
+        return f"/{stripped}/" if stripped else "/"
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_token(value.get_secret_value()):
+            raise ValueError("has to be at least one visible ASCII character, without spaces")
+        return value
+
+
+def is_token(text: str) -> bool:
+    """Whether ``text`` can be a token: visible ASCII fits a header, a query and a subprotocol."""
+    return bool(text) and all("!" <= character <= "~" for character in text)

@@ -1,0 +1,152 @@
+"""The default websocket format: what a client gets that asks for no kernel subprotocol.
+
+Without buffers a text message, one JSON object; with buffers a binary one: ``nbufs`` and
+``nbufs`` offsets, each a big-endian uint32, then the JSON object and the buffers, the last of
+which runs to the end. https://jupyter-client.readthedocs.io/en/stable/messaging.html and
+https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html.
+
+Clients of this format are lenient, and so is :meth:`DefaultCodec.decode`: a missing ``channel``
+means shell, ``buffers`` may be missing, ``[]`` or ``{}``, and a missing JSON part is ``{}``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
+from w2z.message import Buffer, Channel, Message
+from w2z.wire.jsontext import dump, parse_object
+from w2z.wire.payload import Payload, check_header
+
+_JSON_PARTS = ("header", "parent_header", "metadata", "content")
+_LARGEST_OFFSET = 2**32 - 1
+_COUNT = struct.Struct("!I")
+_TEXT_ENDS = {channel: b',"buffers":[],"channel":"%b"}' % channel.encode() for channel in Channel}
+_BINARY_ENDS = {channel: b',"channel":"%b"}' % channel.encode() for channel in Channel}
+
+
+class DefaultCodec:
+    """Encodes and decodes payloads of this format."""
+
+    subprotocol = None
+
+    def encode(self, message: Message) -> Payload:
+        """Join the JSON parts to one object; only the header is read, for the two copies of
+        its fields that clients expect at the top level.
+
+        Raises :class:`~w2z.errors.KernelMessageError` for a header that is not a JSON object
+        and for buffers beyond what the format's offsets reach.
+        """
+        channel, header, parent_header, metadata, content, buffers = message
+        try:
+            fields = parse_object(header, "header")
+        except ValueError as error:
+            raise KernelMessageError(str(error)) from None
+        ends = _BINARY_ENDS if buffers else _TEXT_ENDS
+        body = b"".join(
+            (
+                b'{"header":',
+                header,
+                b',"msg_id":',
+                dump(fields.get("msg_id")),
+                b',"msg_type":',
+                dump(fields.get("msg_type")),
+                b',"parent_header":',
+                parent_header,
+                b',"metadata":',
+                metadata,
+                b',"content":',
+                content,
+                ends[channel],
+            )
+        )
+        if not body.isascii():
+            body = _valid_utf8(body)
+        if not buffers:
+            return Payload(True, (body,))
+        count = 1 + len(buffers)
+        offset = 4 * (count + 1)
+        offsets = [offset]
+        offset += len(body)
+        for buffer in buffers:
+            offsets.append(offset)
+            offset += len(buffer)
+        if offsets[-1] > _LARGEST_OFFSET:
+            raise KernelMessageError("a message over 4 GiB does not fit the default format")
+        return Payload(False, (struct.pack(f"!{count + 1}I", count, *offsets), body, *buffers))
+
+    def decode(self, payload: bytes, text: bool) -> Message:
+        """Read one payload.
+
+        Raises :class:`MalformedPayload` for offsets that do not describe the payload, bad UTF-8
+        or JSON, or fields of the wrong kind, :class:`NotAllowed` for an unknown channel.
+        """
+        buffers: tuple[Buffer, ...] = ()
+        if not text:
+            payload, buffers = _split(payload)
+        try:
+            fields = parse_object(payload, "the message")
+            channel = _channel(fields)
+            json_parts = [dump(_object(fields, name)) for name in _JSON_PARTS]
+        except ValueError as error:
+            raise MalformedPayload(str(error)) from None
+        if channel is not Channel.HB:
+            check_header(_object(fields, "header"))
+        return Message(channel, *json_parts, buffers)
+
+
+def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
+    """The JSON text and the buffers of a binary payload, offsets proved first."""
+    size = len(payload)
+    if size < 4:
+        raise MalformedPayload(f"the payload has {size} bytes, too few for a buffer count")
+    (count,) = _COUNT.unpack_from(payload)
+    # Compared before anything is allocated: the count is the peer's word.
+    if not 1 <= count <= (size - 4) // 4:
+        raise MalformedPayload(
+            f"the payload claims {count} parts; it has to be at least 1"
+            f" and {size} bytes hold at most {(size - 4) // 4} offsets"
+        )
+    offsets: tuple[int, ...] = struct.unpack_from(f"!{count}I", payload, 4)
+    last = 4 * (count + 1)
+    if offsets[0] != last:
+        raise MalformedPayload(f"the first offset is {offsets[0]}, but has to be {last}")
+    for offset in offsets:
+        if not last <= offset <= size:
+            raise MalformedPayload(
+                f"offset {offset} has to lie between {last} and the payload's end at {size}"
+            )
+        last = offset
+    view = memoryview(payload)
+    ends = (*offsets[1:], size)
+    parts = [view[start:end] for start, end in zip(offsets, ends, strict=True)]
+    return bytes(parts[0]), tuple(parts[1:])
+
+
+def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} has to be a JSON object")
+    return value
+
+
+def _channel(fields: dict[str, Any]) -> Channel:
+    name = fields.get("channel")
+    if name is None:
+        return Channel.SHELL
+    try:
+        return Channel(name)
+    except ValueError:
+        raise NotAllowed(f"there is no channel {str(name)[:32]!r}") from None
+
+
+def _valid_utf8(body: bytes) -> bytes:
+    """``body`` itself if a text message may hold it (RFC 6455 section 8.1), else repaired."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode(errors="replace").encode()
+    return body

@@ -1,0 +1,60 @@
+"""JSON parts: parsed only where a decision needs a field, written only where w2z is the author.
+
+pydantic_core's parser is several times faster than the standard one but refuses some of what
+Jupyter clients may rightly send (lone surrogates as ``\\ud83d`` escapes, deep nesting); those go
+the slow way through :mod:`json`, so the outcome never depends on the parser.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+
+def parse_object(text: bytes, what: str) -> dict[str, Any]:
+    """Parse ``text`` as one JSON object.
+
+    ``what`` names it in the error. Raises :class:`ValueError` with a sentence fit for the peer
+    that sent it: not UTF-8, not JSON, nested too deep, or not an object.
+    """
+    value: Any
+    try:
+        value = from_json(text, cache_strings="keys")
+    except ValueError:
+        try:
+            # Decoded here because json.loads would guess UTF-16 and UTF-32 from the bytes.
+            value = json.loads(text.decode())
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{what} is not UTF-8: byte {error.start} is invalid") from None
+        except RecursionError:
+            raise ValueError(f"{what} is nested too deeply to be read") from None
+        except ValueError as error:
+            where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+            raise ValueError(f"{what} is not JSON{where}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is {_kind(value)}, but has to be a JSON object")
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """Write ``value`` as compact JSON in UTF-8; NaN and infinities keep Python's spelling.
+
+    Raises :class:`ValueError` for nesting too deep to be written.
+    """
+    try:
+        return to_json(value, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError):
+        # A lone surrogate has no UTF-8; escaped, it passes unchanged.
+        try:
+            return json.dumps(value, separators=(",", ":")).encode()
+        except RecursionError:
+            raise ValueError("the message is nested too deeply to be carried") from None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", str: "a string", list: "an array"}
+    return names.get(type(value), "a number")

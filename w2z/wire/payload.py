@@ -1,0 +1,74 @@
+"""A payload is one websocket message; a codec turns it into a Message and back.
+
+A codec is chosen once, at the handshake (:mod:`w2z.wire.subprotocol`), and holds no state: one
+batch is encoded once for all clients that share a codec, and the framed bytes are the same for
+each, because a server does not mask (RFC 6455 section 5.1).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+from w2z.errors import MalformedPayload
+from w2z.message import Buffer, Message
+
+_FIN_TEXT = 0x81
+_FIN_BINARY = 0x82
+
+_SHORT = struct.Struct("!BB")
+_MEDIUM = struct.Struct("!BBH")
+_LONG = struct.Struct("!BBQ")
+
+
+class Payload(NamedTuple):
+    """One websocket message to a client, in chunks that are joined once for a whole batch."""
+
+    text: bool
+    chunks: tuple[Buffer, ...]
+
+
+class Codec(Protocol):
+    """One of the two websocket formats."""
+
+    subprotocol: str | None
+    """What the handshake answers; ``None`` for the default format."""
+
+    def encode(self, message: Message) -> Payload:
+        """Lay ``message`` out for a client."""
+
+    def decode(self, payload: bytes, text: bool) -> Message:
+        """Read one payload of a client; raises :class:`~w2z.errors.ClientError` only."""
+
+
+def check_header(fields: dict[str, Any]) -> None:
+    """Refuse a request header that no kernel can answer: ``msg_id`` and ``msg_type`` are strings.
+
+    Everything else in it is optional to the clients that exist and is carried as it is. Raises
+    :class:`~w2z.errors.MalformedPayload`.
+    """
+    for name in ("msg_id", "msg_type"):
+        if not isinstance(fields.get(name), str):
+            raise MalformedPayload(f"header.{name} is missing or not a string")
+
+
+def frame_header(text: bool, size: int) -> bytes:
+    """The header of an unfragmented, unmasked data frame (RFC 6455 section 5.2)."""
+    first = _FIN_TEXT if text else _FIN_BINARY
+    if size < 126:
+        return _SHORT.pack(first, size)
+    if size < 65536:
+        return _MEDIUM.pack(first, 126, size)
+    return _LONG.pack(first, 127, size)
+
+
+def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
+    """Encode and frame a batch: the bytes to write to every client that uses ``codec``."""
+    encode = codec.encode
+    chunks: list[Buffer] = []
+    for message in messages:
+        text, body = encode(message)
+        chunks.append(frame_header(text, sum(map(len, body))))
+        chunks += body
+    return b"".join(chunks)

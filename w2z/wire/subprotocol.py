@@ -1,0 +1,52 @@
+"""What a client's ``Sec-WebSocket-Protocol`` asks for: a format, and perhaps a token.
+
+The kernel subprotocol is answered whenever it is offered (browsers fail a handshake in which they
+offered protocols and got none). JEP 121 (https://github.com/jupyter/enhancement-proposals/pull/121)
+lets a client that cannot set headers put its token among the protocols, either as
+``v1.token.websocket.jupyter.org.TOKEN`` or as the bare name followed by the token in the next
+value. The token is never echoed; the bare name is, when nothing else can be answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from w2z.wire.default import DefaultCodec
+from w2z.wire.payload import Codec
+from w2z.wire.v1 import SUBPROTOCOL, V1Codec
+
+TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org"  # noqa: S105 (a name, not a secret)
+
+V1 = V1Codec()
+DEFAULT = DefaultCodec()
+
+
+class Choice(NamedTuple):
+    """The codec to use, the subprotocol to answer (or none), and a token if one was offered."""
+
+    codec: Codec
+    answer: str | None
+    token: str | None
+
+
+def choose(offered: Sequence[str]) -> Choice:
+    """Decide on the subprotocols a client offered, in its order."""
+    token = _token(offered)
+    if SUBPROTOCOL in offered:
+        return Choice(V1, SUBPROTOCOL, token)
+    if TOKEN_SUBPROTOCOL in offered:
+        return Choice(DEFAULT, TOKEN_SUBPROTOCOL, token)
+    return Choice(DEFAULT, None, token)
+
+
+def _token(offered: Sequence[str]) -> str | None:
+    prefix = TOKEN_SUBPROTOCOL + "."
+    for name in offered:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    if TOKEN_SUBPROTOCOL in offered:
+        following = offered[offered.index(TOKEN_SUBPROTOCOL) + 1 :]
+        if following and following[0] != SUBPROTOCOL:
+            return following[0]
+    return None

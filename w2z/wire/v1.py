@@ -1,0 +1,112 @@
+"""The websocket format ``v1.kernel.websocket.jupyter.org``.
+
+https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html: always a
+binary message. ``n`` and ``n`` offsets, each a little-endian uint64, then the parts they point
+to: channel, header, parent_header, metadata, content, buffers. The last offset is the end of the
+payload, so ``n = 6 + len(buffers)``. The JSON parts are the ones on ZMQ, never re-serialised.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
+from w2z.message import Buffer, Channel, Message
+from w2z.wire.jsontext import parse_object
+from w2z.wire.payload import Payload, check_header
+
+SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
+
+_COUNT = struct.Struct("<Q")
+_PREFIX = struct.Struct("<7Q")
+_FIXED_PARTS = 5
+_CHANNELS = {channel: channel.encode() for channel in Channel}
+_JSON_PARTS = ("header", "parent_header", "metadata", "content")
+
+
+class V1Codec:
+    """Encodes and decodes payloads of this format."""
+
+    subprotocol = SUBPROTOCOL
+
+    def encode(self, message: Message) -> Payload:
+        """Lay ``message`` out; its parts are put into the payload as they are."""
+        name, header, parent_header, metadata, content, buffers = message
+        channel = _CHANNELS[name]
+        count = 1 + _FIXED_PARTS + len(buffers)
+        start = 8 * (count + 1)
+        at_header = start + len(channel)
+        at_parent = at_header + len(header)
+        at_metadata = at_parent + len(parent_header)
+        at_content = at_metadata + len(metadata)
+        end = at_content + len(content)
+        prefix = _PREFIX.pack(count, start, at_header, at_parent, at_metadata, at_content, end)
+        if not buffers:
+            return Payload(False, (prefix, channel, header, parent_header, metadata, content))
+        ends = []
+        for buffer in buffers:
+            end += len(buffer)
+            ends.append(end)
+        offsets = prefix + struct.pack(f"<{len(ends)}Q", *ends)
+        body = (offsets, channel, header, parent_header, metadata, content, *buffers)
+        return Payload(False, body)
+
+    def decode(self, payload: bytes, text: bool) -> Message:
+        """Read one payload.
+
+        Raises :class:`WrongFrameKind` for text, :class:`MalformedPayload` for offsets that do
+        not describe the payload, parts that are not JSON objects or a header without its type,
+        :class:`NotAllowed` for a channel that does not exist.
+        """
+        if text:
+            raise WrongFrameKind(f"{SUBPROTOCOL} has binary messages only, this one is text")
+        offsets = _offsets(payload)
+        view = memoryview(payload)
+        channel = _channel(bytes(view[offsets[0] : offsets[1]]))
+        json_parts = []
+        for index, part_name in enumerate(_JSON_PARTS, start=1):
+            part = payload[offsets[index] : offsets[index + 1]] or b"{}"
+            try:
+                fields = parse_object(part, part_name)
+            except ValueError as error:
+                raise MalformedPayload(str(error)) from None
+            if part_name == "header" and channel is not Channel.HB:
+                check_header(fields)
+            json_parts.append(part)
+        buffers: tuple[Buffer, ...] = tuple(
+            view[start:end] for start, end in zip(offsets[5:], offsets[6:], strict=False)
+        )
+        return Message(channel, *json_parts, buffers)
+
+
+def _offsets(payload: bytes) -> tuple[int, ...]:
+    """The offsets of ``payload``, each proved to lie inside it and none before the last."""
+    size = len(payload)
+    if size < 8:
+        raise MalformedPayload(f"the payload has {size} bytes, too few for an offset count")
+    (count,) = _COUNT.unpack_from(payload)
+    least = 1 + _FIXED_PARTS
+    # Compared before anything is allocated: the count is the peer's word.
+    if not least <= count <= (size - 8) // 8:
+        raise MalformedPayload(
+            f"the payload claims {count} offsets; it has to be at least {least}"
+            f" and {size} bytes hold at most {(size - 8) // 8}"
+        )
+    offsets: tuple[int, ...] = struct.unpack_from(f"<{count}Q", payload, 8)
+    last = 8 * (count + 1)
+    if offsets[0] != last:
+        raise MalformedPayload(f"the first offset is {offsets[0]}, but has to be {last}")
+    for offset in offsets:
+        if offset < last:
+            raise MalformedPayload(f"offset {offset} comes after {last}: offsets have to ascend")
+        last = offset
+    if last != size:
+        raise MalformedPayload(f"the last offset is {last}, but the payload has {size} bytes")
+    return offsets
+
+
+def _channel(name: bytes) -> Channel:
+    try:
+        return Channel(name.decode())
+    except ValueError:
+        raise NotAllowed(f"there is no channel {name[:32]!r}") from None

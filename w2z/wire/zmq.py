@@ -1,0 +1,52 @@
+"""The kernel's side: a Message as one ZMQ multipart, signed and verified.
+
+https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol: identities (or
+the iopub topic), ``<IDS|MSG>``, the HMAC signature in hexadecimal, header, parent_header,
+metadata, content, buffers. Signed are the four JSON parts, as bytes. An empty key means unsigned.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+from w2z.errors import KernelMessageError
+from w2z.message import Buffer, Channel, Message
+from w2z.signature import Signer
+
+DELIMITER = b"<IDS|MSG>"
+
+
+def to_parts(message: Message, signer: Signer) -> list[Buffer]:
+    """The multipart to send on a DEALER: ZMQ itself adds the identity."""
+    _, header, parent_header, metadata, content, buffers = message
+    signature = signer.sign(header + parent_header + metadata + content)
+    return [DELIMITER, signature, header, parent_header, metadata, content, *buffers]
+
+
+def from_parts(channel: Channel, parts: Sequence[bytes], signer: Signer) -> Message:
+    """Read a multipart the kernel sent on ``channel``.
+
+    Any number of frames may stand before the delimiter, none included (``iopub_welcome`` has no
+    topic). An empty JSON part is read as ``{}``. Raises :class:`KernelMessageError` for a missing
+    delimiter, too few parts, or a signature that is not the key's.
+    """
+    try:
+        at = parts.index(DELIMITER)
+    except ValueError:
+        raise KernelMessageError(f"{len(parts)} parts without the delimiter") from None
+    if len(parts) < at + 6:
+        raise KernelMessageError(f"{len(parts) - at - 1} parts after the delimiter, fewer than 5")
+    signature, header, parent_header, metadata, content = parts[at + 1 : at + 6]
+    if signer.signs:
+        expected = signer.sign(header + parent_header + metadata + content)
+        if not hmac.compare_digest(signature, expected):
+            raise KernelMessageError("the signature is not the one of the connection file's key")
+    return Message(
+        channel,
+        header or b"{}",
+        parent_header or b"{}",
+        metadata or b"{}",
+        content or b"{}",
+        tuple(parts[at + 6 :]),
+    )
