@@ -1,8 +1,8 @@
 """The only joint between the kernel's side and the websockets' side.
 
 It carries messages both ways and decides nothing: formats are :mod:`w2z.wire`'s, who gets what is
-:mod:`w2z.hub`'s, readiness is :mod:`w2z.kernel.lifecycle`'s. To the kernel: :meth:`Bridge.to_kernel`.
-To the clients: :meth:`Bridge._from_kernel`. Everything runs on one event loop.
+:mod:`w2z.hub`'s, readiness is :mod:`w2z.kernel.lifecycle`'s. To the kernel it is
+:meth:`Bridge.to_kernel`, to the clients ``_from_kernel``. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ class Bridge:
         self._channels.open_session(_PROBE)
         while not self.ready:
             for channel in self._readiness.poll(time.monotonic()):
-                request = Message(channel, self._header("kernel_info_request"), *[b"{}"] * 3)
+                request = Message(channel, self._header("kernel_info_request"), b"{}", b"{}", b"{}")
                 parts = zmq_wire.to_parts(request, self._signer)
                 self._channels.send(_PROBE, channel, parts)
             self._open_gate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -34,6 +35,7 @@ class DefaultGroup(click.Group):
     """A group that takes ``serve`` for the command where none is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``serve`` before arguments that begin with no command."""
         own = {name for option in self.params for name in option.opts} | {"--help"}
         if not args or (args[0] not in self.commands and args[0] not in own):
             args = ["serve", *args]
@@ -109,10 +111,7 @@ def cli() -> None:
 
 def _serve(**options: Any) -> None:
     """Serve the kernel of a connection file as one authenticated websocket."""
-    # A token is needed unless --no-auth: W2Z_TOKEN, --token-file, or else one is generated.
-    import os
-
-    from w2z.server.serve import serve
+    from w2z.server.serve import serve  # noqa: PLC0415 (other commands need no server)
 
     settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
     logging.basicConfig(
@@ -125,10 +124,10 @@ def _serve(**options: Any) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed."""
+    """Use uvloop where it is installed."""
     if find_spec("uvloop") is None:
         return None
-    import uvloop
+    import uvloop  # noqa: PLC0415 (it may be missing)
 
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory

@@ -82,9 +82,7 @@ class HttpError(W2zError):
     ``headers`` are added to the answer (``Allow`` for 405, ``WWW-Authenticate`` for 401).
     """
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

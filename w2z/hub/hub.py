@@ -149,9 +149,10 @@ class Hub(Generic[ClientT]):
     def read(self, session_id: str) -> list[Message]:
         """The next messages for a session that is not flowing; none left makes it flow."""
         session = self._sessions[session_id]
-        messages: list[Message] = []
-        for item in session.remains.take(READ_SIZE):
-            messages.append(item.notice(self._new_header()) if isinstance(item, Gap) else item)
+        messages = [
+            item.notice(self._new_header()) if isinstance(item, Gap) else item
+            for item in session.remains.take(READ_SIZE)
+        ]
         while not messages and session.position < self._journal.end:
             batch = self._journal.at(session.position)
             session.position += 1

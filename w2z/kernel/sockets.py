@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import zmq
 
@@ -44,7 +45,7 @@ class DrainedSocket:
         self._writable = writable
         self._refused = False
         self._again: asyncio.Handle | None = None
-        self._fd = socket.getsockopt(zmq.FD)
+        self._fd = cast(int, socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._ready)
         self._schedule()
 
@@ -56,7 +57,7 @@ class DrainedSocket:
             self._refused = True
             self._schedule()
             return False
-        if self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if self._has_event(zmq.POLLIN):
             self._schedule()
         return True
 
@@ -79,11 +80,14 @@ class DrainedSocket:
         if not emptied:
             # Before anything below can raise: the edge is spent, this is the only wake-up.
             self._schedule()
-        if self._refused and self._socket.getsockopt(zmq.EVENTS) & zmq.POLLOUT:
+        if self._refused and self._has_event(zmq.POLLOUT):
             self._refused = False
             self._writable()
         if batch:
             self._receive(batch)
+
+    def _has_event(self, event: int) -> bool:
+        return bool(cast(int, self._socket.getsockopt(zmq.EVENTS)) & event)
 
     def _drain(self) -> tuple[list[list[bytes]], bool]:
         """Receive one batch; tells whether that was all.

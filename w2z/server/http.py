@@ -147,8 +147,7 @@ class HttpConnection(asyncio.Protocol):
         self._connections.spawn(self._answer(request))
 
     def _request(self) -> Request:
-        head = self._head
-        assert head is not None, "h11 gives a Request before its EndOfMessage"
+        head = cast(h11.Request, self._head)  # h11 gives it before the EndOfMessage
         headers = tuple(
             (name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers
         )

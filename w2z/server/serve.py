@@ -32,7 +32,7 @@ class Stop:
     """Waits for the first SIGTERM or SIGINT; :attr:`signal` is its number then."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal = 0
         self._happened = asyncio.Event()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
@@ -45,7 +45,7 @@ class Stop:
         return self._happened.is_set()
 
     def _on_signal(self, number: int) -> None:
-        if self.signal is None:
+        if not self.signal:
             log.info("%s: shutting down", signal.Signals(number).name)
             self.signal = number
         self._happened.set()
@@ -67,12 +67,13 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         if kernel_id is None:
             kernel_id = connection_file.kernel_id(info, settings.connection_file)
         gate = Gate(token, settings.allow_origin, settings.strict_origin)
-        async with Bridge(settings, info, kernel_id) as bridge:
-            async with Listener(App(settings, bridge, gate)) as listener:
-                announce(greeting(settings, *listener.address, generated if terminal else None))
-                _warn(settings, generated is not None and not terminal)
-                await stop.wait()
-    assert stop.signal is not None, "there is no other way out of the waits above"
+        async with (
+            Bridge(settings, info, kernel_id) as bridge,
+            Listener(App(settings, bridge, gate)) as listener,
+        ):
+            announce(greeting(settings, *listener.address, generated if terminal else None))
+            _warn(settings, generated is not None and not terminal)
+            await stop.wait()
     return 128 + stop.signal
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +41,7 @@ class TokenFile:
 
     def _stat(self) -> tuple[int, int, int]:
         try:
-            found = os.stat(self._path)
+            found = self._path.stat()
         except OSError as error:
             raise TokenFileError(f"token file {self._path}: {error.strerror}") from None
         return found.st_mtime_ns, found.st_ino, found.st_size

@@ -39,6 +39,7 @@ _MAX_REASON = 123
 
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
+
 class WebsocketClient(asyncio.Protocol):
     """A client of the bridge. Registered in ``connections`` while it lasts."""
 
@@ -184,7 +185,9 @@ class WebsocketClient(asyncio.Protocol):
             self._fail(1011, "no pong within the ping timeout")
             return
         self._waiting_bytes = waiting
-        wait = self._settings.ping_interval if self._pinged_at is None else self._settings.ping_timeout
+        wait = (
+            self._settings.ping_interval if self._pinged_at is None else self._settings.ping_timeout
+        )
         self._timer = self._loop.call_later(wait, self._keep_alive)
 
     # The end

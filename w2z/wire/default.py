@@ -29,8 +29,6 @@ _BINARY_ENDS = {channel: b',"channel":"%b"}' % channel.encode() for channel in C
 class DefaultCodec:
     """Encodes and decodes payloads of this format."""
 
-    subprotocol = None
-
     def encode(self, message: Message) -> Payload:
         """Join the JSON parts to one object; only the header is read, for the two copies of
         its fields that clients expect at the top level.
@@ -88,12 +86,14 @@ class DefaultCodec:
         try:
             fields = parse_object(payload, "the message")
             channel = _channel(fields)
-            json_parts = [dump(_object(fields, name)) for name in _JSON_PARTS]
+            header, parent_header, metadata, content = (
+                dump(_object(fields, name)) for name in _JSON_PARTS
+            )
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
         if channel is not Channel.HB:
             check_header(_object(fields, "header"))
-        return Message(channel, *json_parts, buffers)
+        return Message(channel, header, parent_header, metadata, content, buffers)
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:

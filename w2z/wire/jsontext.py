@@ -1,7 +1,7 @@
-"""JSON parts: parsed only where a decision needs a field, written only where w2z is the author.
+r"""JSON parts: parsed only where a decision needs a field, written only where w2z is the author.
 
 pydantic_core's parser is several times faster than the standard one but refuses some of what
-Jupyter clients may rightly send (lone surrogates as ``\\ud83d`` escapes, deep nesting); those go
+Jupyter clients may rightly send (lone surrogates as ``\ud83d`` escapes, deep nesting); those go
 the slow way through :mod:`json`, so the outcome never depends on the parser.
 """
 

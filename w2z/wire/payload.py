@@ -32,9 +32,6 @@ class Payload(NamedTuple):
 class Codec(Protocol):
     """One of the two websocket formats."""
 
-    subprotocol: str | None
-    """What the handshake answers; ``None`` for the default format."""
-
     def encode(self, message: Message) -> Payload:
         """Lay ``message`` out for a client."""
 

@@ -9,6 +9,7 @@ payload, so ``n = 6 + len(buffers)``. The JSON parts are the ones on ZMQ, never 
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Buffer, Channel, Message
@@ -26,8 +27,6 @@ _JSON_PARTS = ("header", "parent_header", "metadata", "content")
 
 class V1Codec:
     """Encodes and decodes payloads of this format."""
-
-    subprotocol = SUBPROTOCOL
 
     def encode(self, message: Message) -> Payload:
         """Lay ``message`` out; its parts are put into the payload as they are."""
@@ -63,7 +62,7 @@ class V1Codec:
         offsets = _offsets(payload)
         view = memoryview(payload)
         channel = _channel(bytes(view[offsets[0] : offsets[1]]))
-        json_parts = []
+        parts = []
         for index, part_name in enumerate(_JSON_PARTS, start=1):
             part = payload[offsets[index] : offsets[index + 1]] or b"{}"
             try:
@@ -72,11 +71,10 @@ class V1Codec:
                 raise MalformedPayload(str(error)) from None
             if part_name == "header" and channel is not Channel.HB:
                 check_header(fields)
-            json_parts.append(part)
-        buffers: tuple[Buffer, ...] = tuple(
-            view[start:end] for start, end in zip(offsets[5:], offsets[6:], strict=False)
-        )
-        return Message(channel, *json_parts, buffers)
+            parts.append(part)
+        buffers: tuple[Buffer, ...] = tuple(view[start:end] for start, end in pairwise(offsets[5:]))
+        header, parent_header, metadata, content = parts
+        return Message(channel, header, parent_header, metadata, content, buffers)
 
 
 def _offsets(payload: bytes) -> tuple[int, ...]:
