@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -214,11 +215,11 @@ class HttpConnection(asyncio.Protocol):
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
 
-    def _set_timer(self, seconds: float | None, action: object = None) -> None:
+    def _set_timer(self, seconds: float | None, action: Callable[[], None] | None = None) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if seconds is not None and callable(action):
+        if seconds is not None and action is not None:
             self._timer = asyncio.get_running_loop().call_later(seconds, action)
 
     # Upgrade

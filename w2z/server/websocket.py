@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from websockets.frames import Frame, Opcode
@@ -60,7 +61,6 @@ class WebsocketClient(asyncio.Protocol):
         self._fragments = bytearray()
         self._is_text = False
         self._refused: Message | None = None
-        self._pinged_at: float | None = None
         self._waiting_bytes = 0
         self._owed_bytes = 0
         self._is_ending = False
@@ -73,7 +73,7 @@ class WebsocketClient(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._connections.add(self)
-        self._timer = self._loop.call_later(self._settings.ping_interval, self._keep_alive)
+        self._set_timer(self._settings.ping_interval, self._ping)
         self._bridge.attach(self._session_id, self, resumable=self._resumable)
 
     def data_received(self, data: bytes) -> None:
@@ -140,7 +140,7 @@ class WebsocketClient(asyncio.Protocol):
         while self._frames and self._refused is None and self._is_open:
             frame = self._frames.popleft()
             if frame.opcode is Opcode.PONG:
-                self._pinged_at = None
+                self._on_pong()
             elif frame.opcode in _DATA:
                 self._take_data(frame)
 
@@ -170,25 +170,29 @@ class WebsocketClient(asyncio.Protocol):
 
     # Keepalive
 
-    def _keep_alive(self) -> None:
-        now = self._loop.time()
+    def _ping(self) -> None:
+        self._protocol.send_ping(b"w2z")
+        self._flush()
+        self._waiting_bytes = self._transport.get_write_buffer_size()
+        self._set_timer(self._settings.ping_timeout, self._check_pong)
+
+    def _on_pong(self) -> None:
+        self._set_timer(self._settings.ping_interval, self._ping)
+
+    def _check_pong(self) -> None:
         waiting = self._transport.get_write_buffer_size()
-        if self._pinged_at is None:
-            self._pinged_at = now
-            self._protocol.send_ping(b"w2z")
-            self._flush()
-        elif self._refused is not None or waiting not in (0, self._waiting_bytes):
-            # w2z itself does not read just now, or the ping is behind output that is moving:
-            # silence says nothing about the peer.
-            self._pinged_at = now
-        elif now - self._pinged_at >= self._settings.ping_timeout:
+        if self._refused is None and waiting in (0, self._waiting_bytes):
             self._fail(1011, "no pong within the ping timeout")
             return
+        # w2z itself does not read just now, or the ping is behind output that is moving: silence
+        # says nothing about the peer.
         self._waiting_bytes = waiting
-        wait = (
-            self._settings.ping_interval if self._pinged_at is None else self._settings.ping_timeout
-        )
-        self._timer = self._loop.call_later(wait, self._keep_alive)
+        self._set_timer(self._settings.ping_timeout, self._check_pong)
+
+    def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, action)
 
     # The end
 
@@ -207,9 +211,7 @@ class WebsocketClient(asyncio.Protocol):
         self._is_ending = True
         self._leave()
         self._flush()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
+        self._set_timer(CLOSE_TIMEOUT, self._transport.abort)
         self._transport.resume_reading()
 
     def _leave(self) -> None:
