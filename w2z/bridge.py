@@ -37,7 +37,7 @@ TICK = 0.1
 """Seconds between looks at the clock while the kernel is starting."""
 
 SWEEP = 5.0
-"""Seconds between looks for sessions whose resume window is over."""
+"""Seconds at most between looks for sessions whose resume window is over."""
 
 BURST = 10.0
 """Seconds in which dropped kernel messages are logged once."""
@@ -117,6 +117,11 @@ class Bridge:
         """Websockets connected now."""
         return sum(1 for _ in self._hub.clients())
 
+    @property
+    def sessions(self) -> int:
+        """Sessions with a client, or waiting for theirs to come back."""
+        return len(self._hub)
+
     def has_room(self, session_id: str) -> bool:
         """Whether a client of that session can be attached; one that waits for a client that
         left may have to go for it.
@@ -132,6 +137,7 @@ class Bridge:
         if oldest is not None:
             self._forget(oldest)
         self._channels.open_session(session_id)
+        resumable = resumable and self._settings.resume_window > 0
         replaced = self._hub.attach(session_id, client, resumable=resumable)
         if replaced is not None:
             replaced.close(4409, "replaced by a newer connection with the same session_id")
@@ -259,9 +265,10 @@ class Bridge:
         return header(msg_type, uuid.uuid4().hex, self.kernel_id, datetime.now(UTC))
 
     async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP)
-            for session_id in self._hub.expired(time.monotonic() - self._settings.resume_window):
+        window = self._settings.resume_window
+        while window:
+            await asyncio.sleep(min(window, SWEEP))
+            for session_id in self._hub.expired(time.monotonic() - window):
                 self._forget(session_id)
 
     async def _probe(self) -> None:

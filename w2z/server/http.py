@@ -117,7 +117,12 @@ class HttpConnection(asyncio.Protocol):
         self._head = head
         self._body.clear()
         declared = dict(head.headers).get(b"content-length", b"0")
-        if int(declared) > self._limits.max_body_size:
+        # h11 bounds what is incomplete only; a head that comes in one piece is measured here.
+        size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
+        if size > self._limits.max_header_size:
+            limit = self._limits.max_header_size
+            self._refuse(HttpError(431, f"the request head is larger than {limit} bytes"))
+        elif int(declared) > self._limits.max_body_size:
             self._refuse_body()
         elif self._timer is None:
             self._set_timer(self._limits.handshake_timeout, self._too_slow)

@@ -62,6 +62,7 @@ class WebsocketClient(asyncio.Protocol):
         self._is_text = False
         self._refused: Message | None = None
         self._waiting_bytes = 0
+        self._was_heard = False
         self._owed_bytes = 0
         self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
@@ -77,6 +78,7 @@ class WebsocketClient(asyncio.Protocol):
         self._bridge.attach(self._session_id, self, resumable=self._resumable)
 
     def data_received(self, data: bytes) -> None:
+        self._was_heard = True
         self._protocol.receive_data(data)
         self._frames.extend(self._protocol.events_received())  # type: ignore[arg-type]
         self._flush()
@@ -132,6 +134,7 @@ class WebsocketClient(asyncio.Protocol):
         message, self._refused = self._refused, None
         if message is None or not self._is_open:
             return
+        self._was_heard = True
         self._transport.resume_reading()
         self._to_kernel(message)
         self._take_frames()
@@ -173,6 +176,7 @@ class WebsocketClient(asyncio.Protocol):
     def _ping(self) -> None:
         self._protocol.send_ping(b"w2z")
         self._flush()
+        self._was_heard = False
         self._waiting_bytes = self._transport.get_write_buffer_size()
         self._set_timer(self._settings.ping_timeout, self._check_pong)
 
@@ -181,11 +185,13 @@ class WebsocketClient(asyncio.Protocol):
 
     def _check_pong(self) -> None:
         waiting = self._transport.get_write_buffer_size()
-        if self._refused is None and waiting in (0, self._waiting_bytes):
+        # A peer is alive that sent anything (its pong may be behind a large message) or takes
+        # anything (the ping may be behind output). One that w2z itself does not read may be.
+        is_moving = waiting not in (0, self._waiting_bytes)
+        if not (self._was_heard or is_moving or self._refused is not None):
             self._fail(1011, "no pong within the ping timeout")
             return
-        # w2z itself does not read just now, or the ping is behind output that is moving: silence
-        # says nothing about the peer.
+        self._was_heard = False
         self._waiting_bytes = waiting
         self._set_timer(self._settings.ping_timeout, self._check_pong)
 

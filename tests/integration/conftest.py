@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_kernel import FakeKernel, fake_kernel
+from tests.support.serving import Served, serving
+
+
+def open_files() -> set[str]:
+    """What this process has open, apart from what merely changes its number."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            found.add(f"{entry.name}:{entry.readlink()}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """No task, socket or file outlives the test that made it."""
+    before_files = open_files()
+    yield
+    gc.collect()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert open_files() - before_files == set()
+
+
+@pytest.fixture
+async def kernel(tmp_path: Path, nothing_is_left: None) -> AsyncIterator[FakeKernel]:
+    async with fake_kernel(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def served(kernel: FakeKernel) -> AsyncIterator[Served]:
+    async with serving(kernel.connection_file) as found:
+        yield found

@@ -1,0 +1,353 @@
+"""What goes where, between real ZMQ sockets and real websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import Client, Received, open_client, request
+from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
+from tests.support.serving import Served, serving
+from w2z.message import Channel, Message
+
+both = pytest.mark.parametrize("wire", ["v1", "default"])
+
+
+async def ask(client: Client, kernel: FakeKernel, **more: Any) -> tuple[bytes, Message]:
+    """Send a request and see it arrive at the kernel."""
+    await client.send(request("execute_request", {"code": "1"}, **more))
+    return await kernel.received.get()
+
+
+@both
+async def test_a_request_arrives_as_it_was_sent(
+    served: Served, kernel: FakeKernel, wire: str
+) -> None:
+    async with open_client(served.url("a"), wire) as client:
+        sent = request("comm_msg", {"data": {"ünï": "☃ 𝒳"}}, buffers=[b"", b"\0\xff" * 10])
+        sent["header"]["subshell_id"] = "JEP 91"
+        sent["metadata"] = {"vendor": [1, 2.5, None]}
+        await client.send(sent)
+        _, message = await kernel.received.get()
+        assert message.channel is Channel.SHELL
+        assert json.loads(message.header) == sent["header"]
+        assert json.loads(message.metadata) == sent["metadata"]
+        assert json.loads(message.content) == sent["content"]
+        assert message.buffers == (b"", b"\0\xff" * 10)
+
+
+@both
+async def test_output_arrives_as_it_was_published(
+    served: Served, kernel: FakeKernel, wire: str
+) -> None:
+    async with open_client(served.url("a"), wire) as client:
+        await ask(client, kernel)
+        sent = {"msg_id": "1", "msg_type": "display_data", "nobody": ["knows", "this"]}
+        buffers = (b"", bytes(3_000_000), b"end")
+        await kernel.publish(
+            Message(Channel.IOPUB, as_json(sent), b"", b'{"a": 1}', '{"ü": "☃"}'.encode(), buffers)
+        )
+        found = await client.until("display_data")
+        assert found.header == sent
+        assert found.parent_header == {}
+        assert found.metadata == {"a": 1}
+        assert found.content == {"ü": "☃"}
+        assert tuple(found.buffers) == buffers
+
+
+async def test_a_v1_client_gets_the_kernels_bytes_unchanged(
+    served: Served, kernel: FakeKernel
+) -> None:
+    odd = b'{ "msg_type":"stream",  "msg_id" : "1"}'
+    async with open_client(served.url("a"), "v1") as client:
+        await ask(client, kernel)
+        await kernel.publish(Message(Channel.IOPUB, odd, odd, b"{ }", b'{"x":\t1.0}'))
+        while odd not in (payload := await client.websocket.recv()):
+            pass
+        assert isinstance(payload, bytes)
+        assert payload.endswith(b"iopub" + odd + odd + b"{ }" + b'{"x":\t1.0}')
+
+
+async def test_a_reply_goes_to_its_asker_and_output_to_all(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with (
+        open_client(served.url("a"), "v1") as anna,
+        open_client(served.url("b"), "default") as ben,
+    ):
+        identity_a, request_a = await ask(anna, kernel)
+        identity_b, request_b = await ask(ben, kernel)
+        assert identity_a != identity_b
+        await kernel.reply(identity_a, request_a, "execute_reply", {"for": "anna"})
+        await kernel.reply(identity_b, request_b, "execute_reply", {"for": "ben"})
+        await kernel.iopub("stream", {"for": "all"})
+        for client, name in ((anna, "anna"), (ben, "ben")):
+            seen: list[Received] = []
+            while {"execute_reply", "stream"} - {m.msg_type for m in seen}:
+                seen.append(await client.recv())
+            assert [m.content for m in seen if m.msg_type == "execute_reply"] == [{"for": name}]
+
+
+async def test_equal_message_ids_of_two_clients_do_no_harm(
+    served: Served, kernel: FakeKernel
+) -> None:
+    same = request("execute_request", {})
+    async with (
+        open_client(served.url("a"), "v1") as anna,
+        open_client(served.url("b"), "v1") as ben,
+    ):
+        await anna.send(same)
+        asked_a = await kernel.received.get()
+        await ben.send(same)
+        asked_b = await kernel.received.get()
+        await kernel.reply(*asked_b, "execute_reply", {"for": "ben"})
+        await kernel.reply(*asked_a, "execute_reply", {"for": "anna"})
+        assert (await anna.until("execute_reply")).content == {"for": "anna"}
+        assert (await ben.until("execute_reply")).content == {"for": "ben"}
+
+
+async def test_an_input_request_finds_its_asker_over_stdin(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with (
+        open_client(served.url("a"), "v1") as anna,
+        open_client(served.url("b"), "v1") as ben,
+    ):
+        identity, asked = await ask(anna, kernel)
+        prompt = as_json({"prompt": "?", "password": False})
+        await kernel.send(
+            identity,
+            Message(Channel.STDIN, as_json(header("input_request")), asked.header, b"{}", prompt),
+        )
+        found = await anna.until("input_request")
+        assert found.channel == "stdin"
+        answer = request("input_reply", {"value": "42"}, channel="stdin")
+        await anna.send(answer)
+        answered_by, answered = await kernel.received.get()
+        assert answered_by == identity
+        assert answered.channel is Channel.STDIN
+        await kernel.iopub("stream", {"text": "done"})
+        assert all(m.msg_type != "input_request" for m in await ben.collect("stream"))
+
+
+@both
+async def test_hb_is_answered_by_the_kernels_heartbeat(
+    served: Served, kernel: FakeKernel, wire: str
+) -> None:
+    async with open_client(served.url("a"), wire) as client:
+        kernel.beats.clear()
+        beat = request("ping", {"n": 1}, channel="hb")
+        await client.send(beat)
+        await ask(client, kernel)
+        await kernel.iopub("stream", {"text": "no echo before the kernel beats"})
+        assert all(m.channel != "hb" for m in await client.collect("stream"))
+        kernel.beats.set()
+        found = await client.until("ping")
+        assert (found.channel, found.header, found.content) == ("hb", beat["header"], {"n": 1})
+
+
+async def test_a_request_waits_until_its_output_would_be_seen(tmp_path: Path) -> None:
+    async with fake_kernel(tmp_path) as kernel:
+        asked = asyncio.Event()
+
+        async def never_answer(identity: bytes, message: Message) -> None:
+            asked.set()
+
+        kernel.on_kernel_info = never_answer
+        async with serving(kernel.connection_file) as served:
+            await asked.wait()
+            async with open_client(served.url("a"), "v1") as client:
+                await client.send(request("execute_request", {}))
+                await client.websocket.ping()
+                assert kernel.received.empty()
+                assert not served.bridge.ready
+                # iopub_welcome has no topic, and is enough to know that output arrives.
+                welcome = Message(
+                    Channel.IOPUB, as_json(header("iopub_welcome")), b"{}", b"{}", b"{}"
+                )
+                await kernel.subscribed.wait()
+                await kernel.publish(welcome)
+                await kernel.received.get()
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        identity, asked = await ask(client, kernel)
+    await until(lambda: served.bridge.connections == 0)
+    for number in range(10):
+        await kernel.iopub("stream", {"number": number})
+    await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
+    async with open_client(served.url("a"), "default") as client:
+        seen: list[Received] = []
+        while len([m for m in seen if m.msg_type in ("stream", "execute_reply")]) < 11:
+            seen.append(await client.recv())
+        assert [m.content["number"] for m in seen if m.msg_type == "stream"] == list(range(10))
+        again, _ = await ask(client, kernel)
+        assert again == identity, "a reconnect does not touch the kernel's side"
+
+
+async def test_a_client_without_session_id_leaves_nothing_behind(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with open_client(served.url(), "v1") as client:
+        first, _ = await ask(client, kernel)
+    async with open_client(served.url(), "v1") as client:
+        second, _ = await ask(client, kernel)
+    assert first != second
+
+
+async def test_a_second_connection_of_a_session_replaces_the_first(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with open_client(served.url("a"), "v1") as first:
+        identity, asked = await ask(first, kernel)
+        async with open_client(served.url("a"), "v1") as second:
+            assert (await first.closed())[0] == 4409
+            await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
+            await second.until("execute_reply")
+            assert served.bridge.connections == 1
+
+
+async def test_a_slow_client_does_not_slow_another_and_misses_nothing(
+    served: Served, kernel: FakeKernel
+) -> None:
+    text = "x" * 100_000
+    async with (
+        open_client(served.url("slow"), "v1", max_queue=1) as slow,
+        open_client(served.url("fast"), "v1") as fast,
+    ):
+        await ask(fast, kernel)
+        for number in range(300):
+            await kernel.iopub("stream", {"number": number, "text": text})
+        for client in (fast, slow):
+            numbers: list[int] = []
+            while len(numbers) < 300:
+                message = await client.recv()
+                if message.msg_type == "stream":
+                    numbers.append(message.content["number"])
+            assert numbers == list(range(300))
+
+
+async def test_what_a_client_could_not_keep_up_with_is_named(
+    kernel: FakeKernel,
+) -> None:
+    text = "x" * 100_000
+    async with (
+        serving(kernel.connection_file, journal_size=2_000_000) as served,
+        open_client(served.url("slow"), "v1", max_queue=1) as slow,
+        open_client(served.url("fast"), "v1") as fast,
+    ):
+        asked = await ask(slow, kernel)
+        for number in range(300):
+            await kernel.iopub("stream", {"number": number, "text": text})
+        await kernel.reply(*asked, "execute_reply", {"status": "ok"})
+        await kernel.iopub("status", {"execution_state": "idle", "last": True})
+        while not (await fast.until("status")).content.get("last"):
+            pass
+        seen: list[Received] = []
+        while not (seen and seen[-1].content.get("last")):
+            seen.append(await slow.recv())
+        numbers = [m.content["number"] for m in seen if "number" in m.content]
+        gaps = [m for m in seen if "were dropped here" in m.content.get("text", "")]
+        assert numbers == sorted(numbers)
+        assert 0 < len(numbers) < 300
+        dropped = sum(int(m.content["text"].split()[1]) for m in gaps)
+        assert dropped + len(numbers) == 300
+        assert gaps[0].content["name"] == "stderr"
+        assert "execute_reply" in [m.msg_type for m in seen]
+
+
+async def test_a_kernel_that_takes_no_more_stops_only_its_own_client(
+    served: Served, kernel: FakeKernel
+) -> None:
+    kernel.reads_shell.clear()
+    body = {"code": "x" * 500_000}
+    async with (
+        open_client(served.url("a"), "v1") as eager,
+        open_client(served.url("b"), "v1") as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+
+        async def send_much() -> None:
+            for _ in range(300):
+                await eager.send(request("execute_request", body))
+
+        sending = tasks.create_task(send_much())
+        await other.send(request("interrupt_request", {}, channel="control"))
+        assert (await kernel.received.get())[1].channel is Channel.CONTROL
+        await other.send(request("ping", {}, channel="hb"))
+        await other.until("ping")
+        assert not sending.done(), "150 MB went where nobody reads"
+        kernel.reads_shell.set()
+        for _ in range(300):
+            await kernel.received.get()
+        await sending
+
+
+async def test_messages_with_a_wrong_signature_or_shape_are_dropped(
+    served: Served, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        await ask(client, kernel)
+        iopub = kernel.socket(Channel.IOPUB)
+        good = [b"<IDS|MSG>", b"", *[b"{}"] * 4]
+        await iopub.send_multipart([b"topic", *good])
+        await iopub.send_multipart([b"<IDS|MSG>", b"0" * 64, *[b"{}"] * 4])
+        await iopub.send_multipart([b"<IDS|MSG>", b"short"])
+        await iopub.send_multipart([b"no delimiter"])
+        await kernel.iopub("stream", {"text": "still here"})
+        seen = await client.collect("stream")
+        assert served.bridge.dropped == 4
+        assert [m.msg_type for m in seen][-1] == "stream"
+        warnings = [r for r in caplog.records if "dropped a kernel message" in r.message]
+        assert len(warnings) == 1, "logged once a burst"
+
+
+async def test_a_message_the_default_format_cannot_carry_is_dropped_for_it_alone(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with (
+        open_client(served.url("a"), "default") as client,
+        open_client(served.url("b"), "v1") as v1_client,
+    ):
+        await ask(client, kernel)
+        await kernel.publish(Message(Channel.IOPUB, b"not JSON", b"{}", b"{}", b"{}"))
+        await kernel.iopub("stream", {"text": "still here"})
+        await client.until("stream")
+        while b"not JSON" not in (await v1_client.websocket.recv()):
+            pass
+
+
+@pytest.mark.parametrize("key", ["", "secret"])
+async def test_ipc_and_unsigned_kernels(tmp_path: Path, key: str) -> None:
+    async with (
+        fake_kernel(tmp_path, "ipc", key) as kernel,
+        serving(kernel.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        identity, asked = await ask(client, kernel)
+        await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
+        await client.until("execute_reply")
+
+
+@pytest.mark.parametrize("window", [0, 0.05])
+async def test_a_session_ends_with_its_resume_window(kernel: FakeKernel, window: float) -> None:
+    async with serving(kernel.connection_file, resume_window=window) as served:
+        async with open_client(served.url("a"), "v1") as client:
+            first, _ = await ask(client, kernel)
+        await until(lambda: served.bridge.sessions == 0)
+        async with open_client(served.url("a"), "v1") as client:
+            second, _ = await ask(client, kernel)
+        assert first != second
+
+
+async def until(condition: Any) -> None:
+    """Give the event loop turns until something it brings about is there."""
+    while not condition():
+        await asyncio.sleep(0)

@@ -1,0 +1,327 @@
+"""The front door: HTTP as real clients speak it, and as nobody should."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.support.client import V1, open_client
+from tests.support.fake_kernel import FakeKernel
+from tests.support.raw_http import Answer, RawHttp, raw_http
+from tests.support.serving import TOKEN, Served, serving
+
+AUTH = f"Authorization: token {TOKEN}"
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Version: 13",
+)
+
+
+@pytest.fixture
+async def http(served: Served) -> AsyncIterator[RawHttp]:
+    async with raw_http(served.host, served.port) as found:
+        yield found
+
+
+def shows_an_error(answer: Answer, status: int, reason: str) -> None:
+    assert answer.status == status
+    assert set(answer.json) == {"message", "reason"}
+    assert reason in answer.json["message"]
+    assert TOKEN not in answer.body.decode()
+
+
+async def test_one_connection_serves_many_requests(http: RawHttp) -> None:
+    assert (await http.ask("GET /api")).json == {"version": "2.21.1"}
+    status = (await http.ask("GET /api/status?1700000000", AUTH)).json
+    assert status["kernels"] == 1
+    [kernel] = (await http.ask("GET /api/kernels", AUTH)).json
+    assert kernel["id"] == "the-kernel"
+    assert kernel["name"] == "fake"
+    assert kernel["connections"] == 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", kernel["last_activity"])
+    assert (await http.ask("GET /api/kernels/the-kernel", AUTH)).json["id"] == "the-kernel"
+    assert (await http.ask("GET /api/", "Connection: close")).headers["connection"] == "close"
+    assert await http.is_closed()
+
+
+async def test_requests_may_be_pipelined(http: RawHttp) -> None:
+    one = b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n"
+    other = b"GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n"
+    await http.send(one + other + one)
+    assert [(await http.answer()).status for _ in range(3)] == [200, 404, 200]
+
+
+async def test_head_has_no_body(http: RawHttp) -> None:
+    answer = await http.ask("HEAD /api")
+    assert answer.status == 200
+    assert int(answer.headers["content-length"]) > 0
+    assert (await http.ask("GET /api")).status == 200
+
+
+async def test_bodies_are_read_however_they_come(http: RawHttp) -> None:
+    for lines, body in [
+        (("Content-Length: 0",), b""),
+        (("Content-Length: 2",), b"{}"),
+        (("Transfer-Encoding: chunked",), b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
+    ]:
+        shows_an_error(await http.ask("POST /nothing", *lines, body=body), 404, "nothing")
+    await http.send(
+        b"POST /nothing HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert (await http.answer(has_body=False)).status == 100
+    await http.send(b"{}")
+    assert (await http.answer()).status == 404
+
+
+async def test_live_and_ready_need_no_token(served: Served, http: RawHttp) -> None:
+    assert (await http.ask("GET /livez")).status == 200
+    async with open_client(served.url("a"), "v1") as client:
+        await client.send({**_kernel_info()})
+        await client.until("kernel_info_reply")
+    while (answer := await http.ask("GET /readyz")).status == 503:
+        assert answer.json == {"ready": False}
+    assert answer.json == {"ready": True}
+
+
+def _kernel_info() -> dict[str, object]:
+    from tests.support.client import request
+
+    return request("kernel_info_request")
+
+
+@pytest.mark.parametrize(
+    ("lines", "query", "status"),
+    [
+        ((), "", 401),
+        (("Authorization: Basic dXNlcjpwYXNz",), "", 401),
+        (("Authorization: token wrong",), "", 403),
+        (("Authorization: Bearer",), "", 401),
+        ((), "?token=", 401),
+        ((), "?token=wrong", 403),
+        ((f"Authorization: Bearer {TOKEN}",), "", 200),
+        ((f"authorization: bearer {TOKEN}",), "", 200),
+        ((f"Authorization: TOKEN {TOKEN}",), "", 200),
+        ((), f"?token={TOKEN}", 200),
+        (("Authorization: Basic dXNlcjpwYXNz",), f"?token={TOKEN}", 200),
+    ],
+)
+async def test_tokens(http: RawHttp, lines: tuple[str, ...], query: str, status: int) -> None:
+    answer = await http.ask(f"GET /api/kernels{query}", *lines)
+    assert answer.status == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("offer", "answered"),
+    [
+        (f"{V1}, v1.token.websocket.jupyter.org.{TOKEN}", V1),
+        (f"v1.token.websocket.jupyter.org, {TOKEN}", "v1.token.websocket.jupyter.org"),
+        (f"v1.token.websocket.jupyter.org, {TOKEN}, {V1}", V1),
+        (f"v1.token.websocket.jupyter.org.{TOKEN}", None),
+    ],
+)
+async def test_a_token_among_the_subprotocols(
+    http: RawHttp, offer: str, answered: str | None
+) -> None:
+    answer = await http.ask("GET /channels", *UPGRADE, f"Sec-WebSocket-Protocol: {offer}")
+    assert answer.status == 101
+    assert answer.headers.get("sec-websocket-protocol") == answered
+    assert TOKEN not in str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "lines", "status", "reason"),
+    [
+        ("GET /channels", UPGRADE, 401, "token"),
+        ("GET /channels?token=wrong", UPGRADE, 403, "token"),
+        ("GET /api/kernels/other/channels", (AUTH, *UPGRADE), 404, "other"),
+        ("GET /nowhere", (AUTH, *UPGRADE), 404, "nothing"),
+        ("POST /channels", (AUTH, *UPGRADE), 405, "POST"),
+        ("GET /channels", (AUTH,), 426, "websocket"),
+        ("GET /channels", (AUTH, *UPGRADE[:2], UPGRADE[3]), 400, "Sec-WebSocket-Key"),
+        ("GET /channels", (AUTH, *UPGRADE[:3], "Sec-WebSocket-Version: 8"), 400, "Version"),
+        (f"GET /channels?session_id={'x' * 300}", (AUTH, *UPGRADE), 400, "session_id"),
+        ("GET /api/kernels/other", (AUTH,), 404, "Kernel does not exist: other"),
+        ("POST /api/kernels/the-kernel", (AUTH, "Content-Length: 0"), 405, "POST"),
+        (f"GET /api/kernels?{'a&' * 200}", (AUTH,), 400, "query"),
+    ],
+)
+async def test_what_cannot_be_served_is_said(
+    http: RawHttp, request_line: str, lines: tuple[str, ...], status: int, reason: str
+) -> None:
+    shows_an_error(await http.ask(request_line, *lines), status, reason)
+    assert (await http.ask("GET /api")).status == 200, "the connection goes on"
+
+
+async def test_allow_names_the_methods(http: RawHttp) -> None:
+    answer = await http.ask("PUT /api/kernels", AUTH, "Content-Length: 0")
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_an_upgrade_to_something_else_is_ignored(http: RawHttp) -> None:
+    assert (await http.ask("GET /api", "Upgrade: h2c", "Connection: Upgrade")).status == 200
+    assert (await http.ask("GET /api", *UPGRADE)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\0\1\2\3\r\n\r\n", 400),
+        (b"GET /api\r\n\r\n", 400),
+        (b"GET /api HTTP/1.1\r\n\r\n", 400),
+        (b"GET /api HTTP/1.1\r\nHost: here\r\nBad Header: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"x" * 70_000, 431),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n", 413),
+        (
+            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n"
+            + bytes(0x100001),
+            413,
+        ),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_bad_http_is_answered_and_the_connection_closed(
+    served: Served, http: RawHttp, data: bytes, status: int
+) -> None:
+    await http.send(data)
+    answer = await http.answer()
+    shows_an_error(answer, status, "")
+    assert answer.headers["connection"] == "close"
+    assert await http.is_closed()
+    async with raw_http(served.host, served.port) as other:
+        assert (await other.ask("GET /api")).status == 200
+
+
+async def test_a_slow_request_is_408_and_silence_just_closed(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, handshake_timeout=0.2) as served,
+        raw_http(served.host, served.port) as slow,
+        raw_http(served.host, served.port) as slow_body,
+        raw_http(served.host, served.port) as silent,
+    ):
+        await slow.send(b"GET /api HTTP/1.1\r\nHo")
+        await slow_body.send(b"POST /api HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n1")
+        shows_an_error(await slow.answer(), 408, "0.2 seconds")
+        shows_an_error(await slow_body.answer(), 408, "0.2 seconds")
+        assert await silent.is_closed()
+        assert await slow.is_closed()
+
+
+async def test_too_many_connections_are_503(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, max_connections=2) as served,
+        raw_http(served.host, served.port) as first,
+        open_client(served.url("a"), "v1"),
+    ):
+        async with raw_http(served.host, served.port) as third:
+            shows_an_error(await third.answer(), 503, "too many")
+        assert (await first.ask("GET /api")).status == 200
+
+
+async def test_a_waiting_session_gives_way_when_all_are_taken(kernel: FakeKernel) -> None:
+    async with serving(kernel.connection_file, max_connections=2) as served:
+        for session in ("a", "b", "c"):
+            async with open_client(served.url(session), "v1"):
+                pass
+        assert served.bridge.sessions <= 2
+
+
+async def test_strict_origin_refuses_other_pages(kernel: FakeKernel) -> None:
+    async with serving(
+        kernel.connection_file, strict_origin=True, allow_origin=("https://lab.example",)
+    ) as served:
+        here = f"http://{served.host}:{served.port}"
+        for origin in (here, "https://lab.example", None):
+            async with open_client(served.url(), "v1", origin=origin):
+                pass
+        with pytest.raises(InvalidStatus) as refused:
+            async with open_client(served.url(), "v1", origin="https://evil.example"):
+                pass
+        assert refused.value.response.status_code == 403
+
+
+async def test_a_valid_token_is_enough_from_any_origin(served: Served) -> None:
+    async with open_client(served.url(), "v1", origin="https://odd.example"):
+        pass
+
+
+async def test_without_tokens_other_pages_are_refused(kernel: FakeKernel) -> None:
+    async with serving(kernel.connection_file, token=None, no_auth=True) as served:
+        url = f"ws://{served.host}:{served.port}/channels"
+        async with open_client(url, "v1"):
+            pass
+        with pytest.raises(InvalidStatus) as refused:
+            async with open_client(url, "v1", origin="https://evil.example"):
+                pass
+        assert refused.value.response.status_code == 403
+        async with raw_http(served.host, served.port) as http:
+            assert (await http.ask("GET /api/kernels", "Origin: https://e.example")).status == 403
+            assert (await http.ask("GET /api/kernels", "Origin: http://here")).status == 200
+
+
+async def test_pages_of_allowed_origins_may_read_answers(kernel: FakeKernel) -> None:
+    origin = "https://lab.example"
+    async with (
+        serving(kernel.connection_file, allow_origin=(origin,)) as served,
+        raw_http(served.host, served.port) as http,
+    ):
+        preflight = await http.ask(
+            "OPTIONS /api/kernels",
+            f"Origin: {origin}",
+            "Access-Control-Request-Method: GET",
+            "Access-Control-Request-Headers: authorization,content-type",
+        )
+        assert preflight.status == 204
+        assert preflight.headers["access-control-allow-origin"] == origin
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
+        refused = await http.ask("GET /api/kernels", f"Origin: {origin}")
+        assert refused.status == 401
+        assert refused.headers["access-control-allow-origin"] == origin
+        other = await http.ask("OPTIONS /api/kernels", "Origin: https://other.example")
+        assert not [name for name in other.headers if name.startswith("access-control")]
+
+
+async def test_everything_moves_below_the_base_url(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, base_url="user/anna") as served,
+        raw_http(served.host, served.port) as http,
+    ):
+        assert (await http.ask("GET /user/anna/api")).status == 200
+        assert (await http.ask("GET /api")).status == 404
+        assert (await http.ask("GET /user/annabel/api")).status == 404
+        async with open_client(served.url(path="/user/anna/channels"), "v1"):
+            pass
+
+
+async def test_a_defect_in_a_handler_is_500_without_its_details(
+    served: Served, http: RawHttp, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.bridge.state.last_activity = None  # type: ignore[assignment]
+    shows_an_error(await http.ask("GET /api/status", AUTH), 500, "internal error")
+    assert any(record.exc_info for record in caplog.records)
+    caplog.clear()
+    assert (await http.ask("GET /api")).status == 200
+
+
+async def test_no_token_in_the_log(
+    served: Served, http: RawHttp, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    await http.ask(f"GET /api/kernels?token={TOKEN}")
+    async with open_client(served.url("a"), "default") as client:
+        await client.websocket.send(json.dumps({"header": TOKEN}))
+        await client.closed()
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith("w2z")]
+    assert ours
+    assert TOKEN not in "".join(ours)

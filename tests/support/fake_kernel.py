@@ -1,0 +1,174 @@
+"""A scripted kernel on real ZMQ sockets, for what a real kernel cannot be made to show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import zmq
+import zmq.asyncio
+
+from w2z.message import Channel, Message
+from w2z.signature import Signer
+from w2z.wire.zmq import from_parts, to_parts
+
+KEY = "the kernel's own key"
+
+
+def header(msg_type: str, **more: Any) -> dict[str, Any]:
+    return {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": msg_type,
+        "username": "kernel",
+        "session": "kernel",
+        "date": "2026-11-22T22:48:07.255026Z",
+        "version": "5.4",
+        **more,
+    }
+
+
+def as_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+class FakeKernel:
+    """Answers kernel_info by itself; everything else is the test's to do."""
+
+    def __init__(self, folder: Path, transport: str = "tcp", key: str = KEY) -> None:
+        self.signer = Signer(key.encode(), "hmac-sha256")
+        self.received: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue()
+        self.on_kernel_info: Callable[[bytes, Message], Awaitable[None]] = self.answer_info
+        self._context = zmq.asyncio.Context()
+        self._sockets = {
+            Channel.SHELL: self._bind(zmq.ROUTER, transport, folder),
+            Channel.CONTROL: self._bind(zmq.ROUTER, transport, folder),
+            Channel.STDIN: self._bind(zmq.ROUTER, transport, folder),
+            Channel.IOPUB: self._bind(zmq.XPUB, transport, folder),
+            Channel.HB: self._bind(zmq.REP, transport, folder),
+        }
+        self.subscribed = asyncio.Event()
+        self.reads_shell = asyncio.Event()
+        self.reads_shell.set()
+        self.beats = asyncio.Event()
+        self.beats.set()
+        self.connection_file = folder / "connection.json"
+        fields: dict[str, Any] = {
+            "transport": transport,
+            "ip": "127.0.0.1" if transport == "tcp" else str(folder / "socket"),
+            "key": key,
+            "signature_scheme": "hmac-sha256",
+            "kernel_name": "fake",
+        }
+        for channel, (_, port) in self._sockets.items():
+            fields[f"{channel}_port"] = port
+        self.connection_file.write_text(json.dumps(fields))
+
+    def _bind(self, kind: int, transport: str, folder: Path) -> tuple[zmq.asyncio.Socket, int]:
+        socket = self._context.socket(kind)
+        socket.linger = 0
+        socket.sndhwm = 0
+        socket.rcvhwm = 1
+        if kind == zmq.XPUB:
+            # Every subscriber is seen, not only the first.
+            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        if transport == "tcp":
+            return socket, socket.bind_to_random_port("tcp://127.0.0.1")
+        port = len(list(folder.glob("socket-*"))) + 1
+        socket.bind(f"ipc://{folder / 'socket'}-{port}")
+        return socket, port
+
+    def socket(self, channel: Channel) -> zmq.asyncio.Socket:
+        return self._sockets[channel][0]
+
+    async def iopub(
+        self, msg_type: str, content: Any, parent: Any = None, buffers: tuple[bytes, ...] = ()
+    ) -> None:
+        await self.publish(
+            Message(
+                Channel.IOPUB,
+                as_json(header(msg_type)),
+                as_json(parent or {}),
+                b"{}",
+                as_json(content),
+                buffers,
+            )
+        )
+
+    async def publish(self, message: Message) -> None:
+        parts = to_parts(message, self.signer)
+        await self.socket(Channel.IOPUB).send_multipart([b"topic", *parts])
+
+    async def reply(self, identity: bytes, request: Message, msg_type: str, content: Any) -> None:
+        await self.send(
+            identity,
+            Message(
+                request.channel, as_json(header(msg_type)), request.header, b"{}", as_json(content)
+            ),
+        )
+
+    async def send(self, identity: bytes, message: Message) -> None:
+        parts = to_parts(message, self.signer)
+        await self.socket(message.channel).send_multipart([identity, *parts])
+
+    async def answer_info(self, identity: bytes, request: Message) -> None:
+        parent = json.loads(request.header)
+        await self.iopub("status", {"execution_state": "busy"}, parent)
+        await self.reply(identity, request, "kernel_info_reply", {"status": "ok"})
+        await self.iopub("status", {"execution_state": "idle"}, parent)
+
+    async def serve(self, channel: Channel) -> None:
+        while True:
+            if channel is Channel.SHELL:
+                await self.reads_shell.wait()
+            identity, *parts = await self.socket(channel).recv_multipart()
+            message = from_parts(channel, parts, self.signer)
+            if json.loads(message.header).get("msg_type") == "kernel_info_request":
+                await self.on_kernel_info(identity, message)
+            else:
+                await self.received.put((identity, message))
+
+    async def beat(self) -> None:
+        socket = self.socket(Channel.HB)
+        while True:
+            beat = await socket.recv_multipart()
+            await self.beats.wait()
+            await socket.send_multipart(beat)
+
+    async def watch_subscriptions(self) -> None:
+        while True:
+            await self.socket(Channel.IOPUB).recv_multipart()
+            self.subscribed.set()
+
+    def close(self) -> None:
+        for socket, _ in self._sockets.values():
+            socket.close(0)
+        self._context.term()
+
+
+@asynccontextmanager
+async def fake_kernel(
+    folder: Path, transport: str = "tcp", key: str = KEY
+) -> AsyncIterator[FakeKernel]:
+    kernel = FakeKernel(folder, transport, key)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                *(
+                    tasks.create_task(kernel.serve(channel))
+                    for channel in (Channel.SHELL, Channel.CONTROL, Channel.STDIN)
+                ),
+                tasks.create_task(kernel.beat()),
+                tasks.create_task(kernel.watch_subscriptions()),
+            ]
+            try:
+                yield kernel
+            finally:
+                for task in running:
+                    task.cancel()
+    finally:
+        kernel.close()

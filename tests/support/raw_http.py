@@ -1,0 +1,70 @@
+"""HTTP as bytes: for what no decent client would send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class RawHttp:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, *, has_body: bool = True) -> Answer:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+        length = int(headers.get("content-length", "0")) if has_body else 0
+        return Answer(int(first.split()[1]), headers, await self.reader.readexactly(length))
+
+    async def ask(self, request: str, *lines: str, body: bytes = b"") -> Answer:
+        head = "\r\n".join([f"{request} HTTP/1.1", "Host: here", *lines, "", ""])
+        await self.send(head.encode("latin-1") + body)
+        return await self.answer(has_body=not request.startswith("HEAD"))
+
+    async def control_frame(self) -> tuple[int, bytes]:
+        """The opcode and data of the next websocket control frame; data frames are skipped."""
+        while True:
+            first, length = await self.reader.readexactly(2)
+            if length >= 126:
+                size = 2 if length == 126 else 8
+                length = int.from_bytes(await self.reader.readexactly(size), "big")
+            data = await self.reader.readexactly(length)
+            if first & 0x08:
+                return first & 0x0F, data
+
+    async def is_closed(self) -> bool:
+        return await self.reader.read() == b""
+
+
+@asynccontextmanager
+async def raw_http(host: str, port: int) -> AsyncIterator[RawHttp]:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        yield RawHttp(reader, writer)
+    finally:
+        writer.close()
+        # That the server had cut it is what some tests are about.
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

@@ -1,0 +1,47 @@
+"""w2z inside the test's own event loop: tasks, sockets and warnings are the test's to see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2z import connection_file
+from w2z.bridge import Bridge
+from w2z.server.app import App
+from w2z.server.auth import Gate
+from w2z.server.listener import Listener
+from w2z.server.token import token_source
+from w2z.settings import Settings
+
+TOKEN = "a-token-for-tests"
+
+
+@dataclass
+class Served:
+    """Where w2z listens, and the bridge behind it."""
+
+    bridge: Bridge
+    host: str
+    port: int
+
+    def url(self, session_id: str | None = None, path: str = "/channels") -> str:
+        session = f"&session_id={session_id}" if session_id else ""
+        return f"ws://{self.host}:{self.port}{path}?token={TOKEN}{session}"
+
+
+@asynccontextmanager
+async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
+    """Serve the kernel of a connection file on a free port."""
+    given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
+    chosen = Settings(connection_file=path, **given)
+    info = connection_file.read(path)
+    token, _ = token_source(chosen)
+    gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
+    async with (
+        Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
+        Listener(App(chosen, bridge, gate)) as listener,
+    ):
+        yield Served(bridge, *listener.address)
