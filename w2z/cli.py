@@ -143,7 +143,14 @@ cli.add_command(
 def main() -> None:
     """Run the command line; what goes wrong on the way up is one line and an exit code."""
     try:
-        cli(standalone_mode=True)
-    except StartupError as error:
-        click.echo(f"w2z: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
+        cli()
+    except* StartupError as group:
+        failed: BaseException = group
+        # Task groups wrap what is raised inside them, and each other.
+        while isinstance(failed, BaseExceptionGroup):
+            failed = failed.exceptions[0]
+        click.echo(f"w2z: {failed}", err=True)
+        code = getattr(failed, "exit_code", StartupError.exit_code)
+    else:
+        return
+    raise SystemExit(code)

@@ -84,12 +84,16 @@ async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInf
     whole after ``seconds``.
     """
     deadline = time.monotonic() + seconds
+    said = False
     while True:
         try:
             return connection_file.read(path)
         except Unfinished as error:
             if time.monotonic() >= deadline:
                 raise Unfinished(f"{error} (waited {seconds:g} s: see --wait)") from None
+            if not said:
+                log.info("waiting for the connection file: %s", error)
+                said = True
         if await stop.wait(LOOK_AGAIN):
             return None
 

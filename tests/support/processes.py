@@ -1,0 +1,124 @@
+"""Real processes: kernels, and w2z as its user starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TOKEN = "a-token-for-tests"
+
+# Warnings of any kind end a test; asyncio's own remarks about slow steps do not.
+_COMPLAINTS = re.compile(
+    r"Warning|Traceback|never (awaited|retrieved)|Exception ignored|was destroyed|Unclosed"
+)
+
+
+@dataclass
+class Process:
+    """A child and what it printed."""
+
+    process: asyncio.subprocess.Process
+    lines: list[str] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def follow(self) -> None:
+        stream = self.process.stdout
+        assert stream is not None
+        while line := await stream.readline():
+            async with self._news:
+                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.notify_all()
+        async with self._news:
+            self.lines.append("(end of output)")
+            self._news.notify_all()
+
+    async def line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line that matches; fail if the output ends without one."""
+        async with self._news:
+            while True:
+                for line in self.lines:
+                    if found := re.search(pattern, line):
+                        return found
+                assert self.lines[-1:] != ["(end of output)"], "\n".join(self.lines)
+                await self._news.wait()
+
+    async def end(self, number: int | None = None) -> int:
+        """Send a signal, or just wait; the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+
+@asynccontextmanager
+async def running(*command: str, **options: Any) -> AsyncIterator[Process]:
+    """A child process, killed with its whole group at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        **options,
+    )
+    child = Process(process)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(child.follow())
+        try:
+            yield child
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            await following
+
+
+@asynccontextmanager
+async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterator[Path]:
+    """A real ipykernel; gives its connection file."""
+    path = folder / name
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(path)]
+    environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+    async with running(*command, env=environment):
+        yield path
+
+
+@dataclass
+class W2z:
+    """A running ``w2z`` and where it listens."""
+
+    process: Process
+    url: str
+
+    def websocket(self, session_id: str | None = None, path: str = "channels") -> str:
+        session = f"&session_id={session_id}" if session_id else ""
+        return f"{self.url.replace('http', 'ws', 1)}{path}?token={TOKEN}{session}"
+
+
+@asynccontextmanager
+async def w2z(
+    connection_file: Path, *options: str, token: str | None = TOKEN
+) -> AsyncIterator[W2z]:
+    """``w2z`` in Python's development mode; at the end it has to stop clean and silent."""
+    command = [sys.executable, "-X", "dev", "-m", "w2z", "--connection-file", str(connection_file)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
+    if token is not None:
+        environment["W2Z_TOKEN"] = token
+    options = ("--host", "127.0.0.1", "--port", "0", *options)
+    async with running(*command, *options, env=environment) as process:
+        found = await process.line(r"http://\S+")
+        yield W2z(process, found[0])
+        assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
+        assert not _COMPLAINTS.search(process.output), process.output
