@@ -1,0 +1,135 @@
+// The published @jupyterlab/services against a running server: one JSON line for each thing seen.
+//
+//   node services.cjs BASE_URL TOKEN FORMAT FOLDER
+//
+// FORMAT is "v1", or "default" for a browser that offers no subprotocol, as JupyterLab 3 does.
+// FOLDER is one that the kernel sees too.
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { KernelAPI, KernelManager, KernelMessage, ServerConnection } = require('@jupyterlab/services');
+const WebSocket = require('ws');
+
+const [baseUrl, token, format, folder] = process.argv.slice(2);
+const sockets = [];
+
+class Socket extends WebSocket {
+  constructor(url, protocols) {
+    super(url, format === 'v1' ? protocols : []);
+    sockets.push(this);
+  }
+}
+
+function saw(what, fields) {
+  console.log(JSON.stringify({ saw: what, ...fields }));
+}
+
+const COMM_TARGET = `
+def opened(comm, message):
+    @comm.on_msg
+    def answer(message):
+        comm.send(message["content"]["data"], buffers=[bytes(b)[::-1] for b in message["buffers"]])
+get_ipython().kernel.comm_manager.register_target("reverse", opened)
+`;
+
+// Runs code to its end; `more` is called with each message that is not a status.
+async function execute(kernel, code, more = () => {}) {
+  const future = kernel.requestExecute({ code });
+  const outputs = [];
+  future.onIOPub = message => {
+    const type = message.header.msg_type;
+    if (type !== 'status' && type !== 'execute_input') {
+      outputs.push({ type, ...message.content });
+      more(message);
+    }
+  };
+  future.onStdin = more;
+  const reply = await future.done;
+  return { status: reply.content.status, outputs };
+}
+
+async function comm(kernel) {
+  await execute(kernel, COMM_TARGET);
+  const opened = kernel.createComm('reverse');
+  await opened.subshellStarted;
+  await opened.open().done;
+  const answer = new Promise(resolve => (opened.onMsg = resolve));
+  opened.send({ n: 1 }, undefined, [new Uint8Array([0, 1, 254, 255]).buffer]);
+  const { content, buffers } = await answer;
+  const bytes = buffers.map(one => [...new Uint8Array(one.buffer ?? one)]);
+  saw('comm', { data: content.data, buffers: bytes, subshell: opened.subshellId !== null });
+}
+
+async function input(kernel) {
+  saw('input', await execute(kernel, "print('hello', input('who? '))", message => {
+    if (message.header.msg_type === 'input_request') {
+      saw('prompt', { prompt: message.content.prompt });
+      kernel.sendInputReply({ status: 'ok', value: 'anna' }, message.header);
+    }
+  }));
+}
+
+async function interrupt(kernel) {
+  const code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)";
+  saw('interrupt', await execute(kernel, code, message => {
+    if (message.header.msg_type === 'stream') {
+      kernel.sendControlMessage(KernelMessage.createMessage({
+        msgType: 'interrupt_request',
+        channel: 'control',
+        username: kernel.username,
+        session: kernel.clientId,
+        content: {}
+      }), true);
+    }
+  }));
+}
+
+// The connection is cut while a cell runs; the cell goes on when it is.
+async function reconnect(kernel) {
+  const file = path.join(folder, 'cut');
+  const code = [
+    'import os, time',
+    "print('before', flush=True)",
+    `while not os.path.exists(${JSON.stringify(file)}): time.sleep(0.01)`,
+    "print('after')"
+  ].join('\n');
+  const before = sockets.length;
+  const seen = await execute(kernel, code, message => {
+    if (message.content.text === 'before\n') {
+      sockets.at(-1).terminate();
+      fs.writeFileSync(file, '');
+    }
+  });
+  const ids = sockets.map(socket => new URL(socket.url).searchParams.get('session_id'));
+  const same = ids.every(id => id === kernel.clientId);
+  saw('reconnect', { ...seen, sockets: sockets.length - before, same });
+}
+
+async function main() {
+  const settings = { baseUrl, token, appendToken: true, WebSocket: Socket };
+  const serverSettings = ServerConnection.makeSettings(settings);
+  const [model] = await KernelAPI.listRunning(serverSettings);
+  saw('kernels', { model });
+
+  const manager = new KernelManager({ serverSettings });
+  await manager.ready;
+  const kernel = manager.connectTo({ model });
+  const info = await kernel.info;
+  saw('info', { language: info.language_info.name, protocol: sockets[0].protocol });
+
+  saw('stream', await execute(kernel, "print('hello ☃')\n6 * 7"));
+  const rich = "from IPython.display import display, HTML\ndisplay(HTML('<b>ü</b>'))\n1/0";
+  saw('rich', await execute(kernel, rich));
+  await input(kernel);
+  await comm(kernel);
+  await interrupt(kernel);
+  await reconnect(kernel);
+  saw('end', { status: kernel.status });
+  manager.dispose();
+}
+
+main().then(() => process.exit(0), error => {
+  console.error(error);
+  process.exit(1);
+});
