@@ -14,7 +14,6 @@ async def test_it_uses_a_running_kernel(served: W2z) -> None:
     command = [sys.executable, "-W", "error", "-m", script, served.url, TOKEN]
     async with running(*command) as process:
         found = await process.line(r"^\{.*")
-        assert await process.end() == 0, process.output
     seen: dict[str, Any] = json.loads(found[0])
 
     assert seen["language"] == "python"

@@ -8,16 +8,15 @@ from __future__ import annotations
 import io
 import json
 import sys
-from typing import Any
 
 from jupyter_kernel_client import JupyterKernelClient
 
 
-def use(server_url: str, token: str) -> dict[str, Any]:
+def use(server_url: str, token: str) -> None:
     [model] = JupyterKernelClient(server_url=server_url, token=token).list_kernels()
     with JupyterKernelClient(server_url=server_url, token=token, kernel_id=model["id"]) as kernel:
         rich = "from IPython.display import display, HTML; display(HTML('<b>ü</b>'))"
-        return {
+        seen = {
             "last_activity": str(kernel.last_activity),  # parsed strictly
             "language": (kernel.kernel_info or {})["language_info"]["name"],
             "result": kernel.execute("print('hello ☃'); 6 * 7"),
@@ -28,9 +27,11 @@ def use(server_url: str, token: str) -> dict[str, Any]:
             "variables": [one["name"] for one in kernel.list_variables()],
             "alive": kernel.is_alive(),
         }
+        # Told before the client stops: its listening thread may sleep ten seconds through that.
+        sys.stdout.write("\n" + json.dumps(seen) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
     sys.stdin = io.StringIO("anna\n")  # what the user types at the prompt
-    seen = use(*sys.argv[1:])
-    sys.stdout.write("\n" + json.dumps(seen) + "\n")
+    use(*sys.argv[1:])
