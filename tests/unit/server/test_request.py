@@ -1,0 +1,101 @@
+"""Requests and answers, apart from any connection."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2z.errors import HttpError
+from w2z.server.request import (
+    MAX_QUERY_FIELDS,
+    Request,
+    Response,
+    error_response,
+    json_response,
+)
+
+HEADERS = (
+    ("host", "h"),
+    ("accept", "first"),
+    ("accept", "second, third ,,"),
+    ("connection", "keep-alive, Upgrade"),
+    ("upgrade", "h2c, WebSocket"),
+)
+
+
+def test_the_path_is_decoded_and_ends_at_the_query():
+    assert Request("GET", "/a%20b/%C3%A9?path=/c").path == "/a b/\u00e9"
+    assert Request("GET", "/a").path == "/a"
+
+
+def test_the_query_is_decoded_and_keeps_what_comes_twice():
+    got = Request("GET", "/?token=a%2Bb&x=1&x=2&empty=&1700000000").query
+    assert got == {"token": ["a+b"], "x": ["1", "2"], "empty": [""], "1700000000": [""]}
+
+
+def test_a_request_without_a_query_has_no_fields():
+    assert Request("GET", "/a").query == {}
+
+
+def test_a_query_of_too_many_fields_is_400():
+    def asked(count: int) -> Request:
+        return Request("GET", "/?" + "&".join(f"f{number}=x" for number in range(count)))
+
+    assert len(asked(MAX_QUERY_FIELDS).query) == MAX_QUERY_FIELDS
+    with pytest.raises(HttpError, match=f"more than {MAX_QUERY_FIELDS} fields") as refused:
+        _ = asked(MAX_QUERY_FIELDS + 1).query
+    assert refused.value.status == 400
+
+
+@given(st.text())
+def test_any_target_has_a_path_and_a_query(target):
+    request = Request("GET", target)
+    assert isinstance(request.path, str)
+    assert len(request.query) <= MAX_QUERY_FIELDS
+
+
+def test_the_first_header_of_a_name_counts():
+    request = Request("GET", "/", HEADERS)
+    assert request.header("accept") == "first"
+    assert request.header("origin") is None
+
+
+def test_a_header_list_is_of_all_headers_of_that_name():
+    request = Request("GET", "/", HEADERS)
+    assert request.header_list("accept") == ["first", "second", "third"]
+    assert request.header_list("origin") == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "wants"),
+    [
+        (HEADERS, True),
+        ((("upgrade", "websocket"),), True),
+        ((("upgrade", "websockets"),), False),
+        ((("connection", "upgrade"),), False),
+        ((), False),
+    ],
+)
+def test_an_upgrade_to_websocket_is_asked_for_by_name(headers, wants):
+    assert Request("GET", "/", headers).wants_websocket is wants
+
+
+def test_an_answer_in_json_is_not_to_be_cached():
+    got = json_response({"a": 1}, 201, {"Location": "/x"})
+    assert got == Response(
+        201,
+        b'{"a":1}',
+        {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": "/x"},
+    )
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_an_error_is_answered_in_the_shape_jupyters_clients_read(close):
+    error = HttpError(405, 'caf\u00e9 "\ud83d"', {"Allow": "GET"})
+    got = error_response(error, close=close)
+    assert got.status == 405
+    assert json.loads(got.body) == {"message": 'caf\u00e9 "\ud83d"', "reason": None}
+    assert got.headers["Allow"] == "GET"
+    assert got.headers["Content-Type"] == "application/json"
+    assert got.close is close

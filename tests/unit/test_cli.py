@@ -1,0 +1,277 @@
+"""The command line is the settings; what goes wrong on the way up is one line and an exit code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from w2z import __version__, errors
+from w2z.cli import (
+    ENVIRONMENT_ONLY,
+    EPILOG,
+    cli,
+    main,
+    settings_from,
+    settings_options,
+)
+from w2z.errors import SettingsError, StartupError
+from w2z.settings import Settings
+
+OPTIONS = {str(option.name): option for option in settings_options()}
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Stands for the server: notes the settings it is given, and ends with 0 or the error."""
+
+    class Serve:
+        given: Settings | None = None
+        error: StartupError | None = None
+
+        async def __call__(self, settings: Settings, announce: object, terminal: object) -> int:
+            self.given = settings
+            if self.error:
+                raise self.error
+            return 0
+
+    monkeypatch.setattr("w2z.server.serve.serve", stand_in := Serve())
+    for name in list(os.environ):
+        if name.startswith("W2Z_"):
+            monkeypatch.delenv(name)
+    return stand_in
+
+
+def run(*args: str, **environment: str) -> Result:
+    return CliRunner().invoke(cli, args, env=environment)
+
+
+# Options
+
+
+def test_every_setting_has_an_option_but_the_token():
+    assert sorted(ENVIRONMENT_ONLY) == ["token"]
+    assert OPTIONS.keys() == Settings.model_fields.keys() - ENVIRONMENT_ONLY
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_says_what_its_setting_does_and_which_variable_is_its_twin(name):
+    option = OPTIONS[name]
+    assert isinstance(option, click.Option)
+    assert option.opts == ["--" + name.replace("_", "-")]
+    assert option.help == Settings.model_fields[name].description
+    assert option.envvar == f"W2Z_{name.upper()}"
+
+
+VALUES = {
+    "connection_file": ("/run/k.json", Path("/run/k.json")),
+    "wait": ("1.5", 1.5),
+    "kernel_id": ("k", "k"),
+    "host": ("::1", "::1"),
+    "port": ("0", 0),
+    "base_url": ("/x", "/x/"),
+    "token_file": ("t", Path("t")),
+    "no_auth": ("true", True),
+    "allow_origin": ("https://a.example", ("https://a.example",)),
+    "strict_origin": ("true", True),
+    "ping_interval": ("1", 1),
+    "ping_timeout": ("2", 2),
+    "resume_window": ("0", 0),
+    "max_message_size": ("1024", 1024),
+    "max_body_size": ("0", 0),
+    "max_header_size": ("1024", 1024),
+    "handshake_timeout": ("3", 3),
+    "max_connections": ("1", 1),
+    "journal_size": ("1024", 1024),
+    "log_level": ("error", "error"),
+}
+
+
+def test_the_values_below_are_of_all_options():
+    assert VALUES.keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_an_option_and_its_twin_set_the_setting(name, serve):
+    text, value = VALUES[name]
+    file = [] if name == "connection_file" else ["--connection-file", "k"]
+    option = OPTIONS[name].opts[0]
+    args = [option] if value is True else [option, text]
+    assert run(*file, *args).exit_code == 0
+    assert getattr(serve.given, name) == value
+    serve.given = None
+    assert run(*file, **{f"W2Z_{name.upper()}": text}).exit_code == 0
+    assert getattr(serve.given, name) == value
+
+
+@pytest.mark.parametrize("name", OPTIONS.keys() - {"connection_file"})
+def test_without_option_and_twin_a_setting_has_its_default(name, serve):
+    assert run("--connection-file", "k").exit_code == 0
+    assert getattr(serve.given, name) == Settings.model_fields[name].default
+
+
+def test_an_option_beats_its_twin(serve):
+    run("--connection-file", "k", "--port", "1", W2Z_PORT="2", W2Z_HOST="h")
+    assert (serve.given.port, serve.given.host) == (1, "h")
+
+
+def test_origins_are_repeated_or_separated_by_spaces(serve):
+    run("--connection-file", "k", "--allow-origin", "a", "--allow-origin", "b")
+    assert serve.given.allow_origin == ("a", "b")
+    run("--connection-file", "k", W2Z_ALLOW_ORIGIN="c d")
+    assert serve.given.allow_origin == ("c", "d")
+
+
+@pytest.mark.parametrize("off", ["", "0", "false", "no"])
+def test_a_flag_may_be_off_in_the_environment(off, serve):
+    assert run("--connection-file", "k", W2Z_NO_AUTH=off).exit_code == 0
+    assert serve.given.no_auth is False
+
+
+def test_a_flag_that_is_neither_on_nor_off_is_wrong_usage(serve):
+    assert run("--connection-file", "k", W2Z_NO_AUTH="perhaps").exit_code == 2
+    assert serve.given is None
+
+
+def test_the_token_comes_from_the_environment_and_from_nowhere_else(serve):
+    run("--connection-file", "k", W2Z_TOKEN="s3cret")
+    assert serve.given.token.get_secret_value() == "s3cret"
+    assert run("--connection-file", "k", "--token", "s3cret").exit_code == 2
+
+
+# Settings
+
+
+def test_values_that_were_not_given_are_left_to_the_defaults():
+    got = settings_from({"connection_file": "k", "port": None, "allow_origin": ()}, None)
+    assert got == Settings.model_validate({"connection_file": "k"})
+
+
+def test_false_and_zero_are_values():
+    got = settings_from({"connection_file": "k", "no_auth": False, "wait": 0}, None)
+    assert got.wait == 0
+
+
+def test_mistakes_are_told_by_their_options_all_at_once():
+    wrong: dict[str, Any] = {"connection_file": "k", "port": "x", "ping_timeout": "-1"}
+    with pytest.raises(SettingsError) as refused:
+        settings_from(wrong, None)
+    port, ping_timeout = str(refused.value).split("; ")
+    assert port.startswith("--port: ")
+    assert ping_timeout.startswith("--ping-timeout: ")
+
+
+@pytest.mark.parametrize("wrong", ["", "my secret token"])
+def test_a_wrong_token_is_told_by_its_variable_and_not_shown(wrong):
+    with pytest.raises(SettingsError, match=r"^W2Z_TOKEN: ") as refused:
+        settings_from({"connection_file": "k"}, wrong)
+    assert "secret" not in str(refused.value)
+
+
+# Commands
+
+
+@pytest.mark.parametrize("args", [[], ["serve"]])
+def test_serve_is_the_command_where_none_is_named(args, serve):
+    assert run(*args, "--connection-file", "k").exit_code == 0
+    assert serve.given.connection_file == Path("k")
+
+
+def test_the_connection_file_may_be_all_in_the_environment(serve):
+    assert run(W2Z_CONNECTION_FILE="k").exit_code == 0
+    assert serve.given.connection_file == Path("k")
+
+
+def test_help_of_the_group_names_the_command():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "serve" in result.stdout
+
+
+def test_help_of_serve_is_the_manual():
+    result = CliRunner().invoke(cli, ["serve", "--help"], terminal_width=1000)
+    assert result.exit_code == 0
+    for name, option in OPTIONS.items():
+        assert option.opts[0] in result.stdout
+        assert f"W2Z_{name.upper()}" in result.stdout
+    told = " ".join(result.stdout.split())
+    for setting in OPTIONS:
+        assert " ".join(str(Settings.model_fields[setting].description).split()) in told
+
+
+def test_the_version_is_told():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert __version__ in result.stdout
+
+
+def startup_errors() -> list[type[StartupError]]:
+    """Every way not to come up that has an exit code of its own."""
+    found = [one for one in vars(errors).values() if isinstance(one, type)]
+    return [one for one in found if issubclass(one, StartupError) and one is not StartupError]
+
+
+@pytest.mark.parametrize("kind", startup_errors())
+def test_what_goes_wrong_on_the_way_up_is_one_line_and_a_documented_code(
+    kind, serve, monkeypatch, capsys
+):
+    serve.error = kind("what was wrong")
+    monkeypatch.setattr(sys, "argv", ["w2z", "--connection-file", "k"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == kind.exit_code
+    assert capsys.readouterr().err == "w2z: what was wrong\n"
+    assert f"{kind.exit_code} " in EPILOG
+
+
+def test_exit_codes_tell_the_errors_apart():
+    codes = [kind.exit_code for kind in startup_errors()]
+    assert len(set(codes)) == len(codes)
+
+
+# The process itself
+
+
+def process(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m w2z`` in an environment without settings."""
+    environment = {name: value for name, value in os.environ.items() if "W2Z_" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "w2z", *args],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_connection_file_that_never_comes_ends_the_process_with_3(tmp_path):
+    missing = tmp_path / "missing.json"
+    ended = process("--connection-file", str(missing), "--wait", "0")
+    assert ended.returncode == 3
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"w2z: connection file {missing}: there is no such file")
+    assert "--wait" in line
+
+
+def test_nothing_at_all_is_wrong_usage_that_names_what_is_missing():
+    ended = process()
+    assert ended.returncode == 2
+    assert "--connection-file" in ended.stderr
+
+
+def test_a_value_that_cannot_be_used_ends_the_process_with_2():
+    ended = process("--connection-file", "k", "--port", "99999")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("w2z: --port: ")
+
+
+def test_a_token_file_that_is_not_there_ends_the_process_with_7(tmp_path):
+    missing = str(tmp_path / "token")
+    ended = process("--connection-file", "k", "--token-file", missing)
+    assert ended.returncode == 7
+    assert ended.stderr.startswith(f"w2z: token file {missing}: ")

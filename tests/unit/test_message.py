@@ -1,0 +1,25 @@
+"""The measure of every memory limit, and the names of the channels."""
+
+from tests.unit.examples import message
+from w2z.message import Channel, Message, size_of
+
+
+def test_the_size_counts_every_part_and_every_buffer_once():
+    one = Message(Channel.SHELL, b"1", b"22", b"333", b"4444", (b"55555", b"666666"))
+    assert size_of([one]) == 1 + 2 + 3 + 4 + 5 + 6
+
+
+def test_a_view_counts_as_the_bytes_it_shows():
+    whole = memoryview(b"x" * 100)
+    one = Message(Channel.SHELL, b"", b"", b"", b"", (whole[10:30],))
+    assert size_of([one]) == 20
+
+
+def test_the_size_of_a_batch_is_the_sum_of_its_messages():
+    batch = [message("stream", "a"), message("stream", "longer", buffers=(b"abc",))]
+    assert size_of(batch) == size_of(batch[:1]) + size_of(batch[1:])
+    assert size_of([]) == 0
+
+
+def test_the_channels_are_the_five_of_the_protocol():
+    assert sorted(Channel) == ["control", "hb", "iopub", "shell", "stdin"]

@@ -1,0 +1,143 @@
+"""Every setting: its default, its bounds, and that the manual says why."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from w2z.settings import MIB, Settings, is_token
+
+
+def settings(**given_: Any) -> Settings:
+    return Settings.model_validate({"connection_file": "kernel.json", **given_})
+
+
+def test_the_connection_file_is_all_that_has_to_be_given():
+    with pytest.raises(ValidationError, match="connection_file"):
+        Settings.model_validate({})
+    assert settings().connection_file == Path("kernel.json")
+
+
+def test_the_defaults_are_those_that_scripts_and_images_depend_on():
+    got = settings()
+    assert (got.host, got.port, got.base_url) == ("0.0.0.0", 8888, "/")
+    assert (got.wait, got.resume_window) == (60, 600)
+    assert got.max_message_size == 256 * MIB
+    assert got.journal_size == 64 * MIB
+    # Nobody gets in who was not let in on purpose.
+    assert got.no_auth is False
+    assert got.allow_origin == ()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_by_a_sentence(name):
+    description = Settings.model_fields[name].description
+    assert description
+    assert description[0].isupper()
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("wait", 0),
+        ("port", 0),
+        ("resume_window", 0),
+        ("max_body_size", 0),
+        ("max_message_size", 1024),
+        ("max_header_size", 1024),
+        ("journal_size", 1024),
+        ("max_connections", 1),
+    ],
+)
+def test_a_bound_itself_is_allowed_and_what_is_below_is_not(name, least):
+    assert getattr(settings(**{name: least}), name) == least
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: least - 1})
+
+
+@pytest.mark.parametrize("name", ["ping_interval", "ping_timeout", "handshake_timeout"])
+def test_a_time_to_wait_for_somebody_is_not_zero(name):
+    assert getattr(settings(**{name: 0.001}), name) == 0.001
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: 0})
+
+
+def test_a_port_is_at_most_65535():
+    assert settings(port=65535).port == 65535
+    with pytest.raises(ValidationError, match="port"):
+        settings(port=65536)
+
+
+@pytest.mark.parametrize("name", ["wait", "ping_interval", "resume_window"])
+def test_not_a_number_is_no_number_of_seconds(name):
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: "nan"})
+
+
+def test_a_setting_nobody_knows_is_refused():
+    with pytest.raises(ValidationError, match="prot"):
+        settings(prot=8888)
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("given_", "base"),
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("//", "/"),
+        ("x", "/x/"),
+        ("/user/ann", "/user/ann/"),
+        ("user/ann//", "/user/ann/"),
+    ],
+)
+def test_a_base_url_begins_and_ends_with_a_slash(given_, base):
+    assert settings(base_url=given_).base_url == base
+
+
+@pytest.mark.parametrize("usable", ["python-1", "A.b_c", "0"])
+def test_a_kernel_id_fits_a_url(usable):
+    assert settings(kernel_id=usable).kernel_id == usable
+
+
+@pytest.mark.parametrize("wrong", ["", "a/b", "a b", "a\n", "\u00e9", "a?b"])
+def test_a_kernel_id_that_does_not_is_refused(wrong):
+    with pytest.raises(ValidationError, match="kernel_id"):
+        settings(kernel_id=wrong)
+
+
+def test_a_token_is_not_shown():
+    got = settings(token="s3cret")
+    assert "s3cret" not in repr(got)
+    assert "s3cret" not in str(got)
+    assert got.token is not None
+    assert got.token.get_secret_value() == "s3cret"
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "a b", "a\n", "\x7f", "\u00e9"])
+def test_a_token_that_cannot_be_sent_is_refused(wrong):
+    with pytest.raises(ValidationError, match="visible ASCII") as refused:
+        settings(token=wrong)
+    # What the command line makes of it has no input in it; see test_cli.
+    assert refused.value.error_count() == 1
+
+
+@given(st.text(max_size=5))
+def test_a_token_is_visible_ascii(text):
+    visible = bool(text) and text.isascii() and text.isprintable() and " " not in text
+    assert is_token(text) is visible
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_a_log_level_is_one_of_four(level):
+    assert settings(log_level=level).log_level == level
+    with pytest.raises(ValidationError, match="log_level"):
+        settings(log_level=level.upper())

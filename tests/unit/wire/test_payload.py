@@ -1,0 +1,64 @@
+"""RFC 6455 framing, with websockets' own frames as the oracle, and what a header has to have."""
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from tests.unit.examples import message, messages
+from w2z.errors import MalformedPayload
+from w2z.wire.payload import check_header, frame_header, to_frames
+from w2z.wire.subprotocol import DEFAULT, V1
+
+BOUNDARIES = [0, 1, 125, 126, 127, 65535, 65536, 65537]
+
+
+def framed(text: bool, data: bytes) -> bytes:
+    """The frame websockets would make."""
+    return Frame(Opcode.TEXT if text else Opcode.BINARY, data).serialize(mask=False)
+
+
+@pytest.mark.parametrize("text", [True, False])
+@pytest.mark.parametrize("size", BOUNDARIES)
+def test_a_frame_header_is_the_one_websockets_writes(text, size):
+    data = bytes(size)
+    assert frame_header(text, size) + data == framed(text, data)
+
+
+@given(st.booleans(), st.integers(65536, 2**63 - 1))
+def test_every_length_beyond_is_written_in_eight_bytes(text, size):
+    assert frame_header(text, size) == struct.pack("!BBQ", 0x81 if text else 0x82, 127, size)
+
+
+@pytest.mark.parametrize("codec", [V1, DEFAULT])
+@pytest.mark.parametrize("size", BOUNDARIES)
+def test_a_message_of_any_size_is_one_frame(codec, size):
+    sent = message("comm_msg", buffers=(bytes(size),))
+    text, chunks = codec.encode(sent)
+    assert to_frames(codec, [sent]) == framed(text, b"".join(chunks))
+
+
+@pytest.mark.parametrize("codec", [V1, DEFAULT])
+@settings(max_examples=50)
+@given(batch=st.lists(messages(), max_size=2))
+def test_a_batch_is_one_frame_after_the_other(codec, batch):
+    payloads = [codec.encode(sent) for sent in batch]
+    wanted = b"".join(framed(text, b"".join(chunks)) for text, chunks in payloads)
+    assert to_frames(codec, batch) == wanted
+
+
+def test_a_header_with_id_and_type_passes_whatever_else_it_has():
+    check_header({"msg_id": "", "msg_type": "x", "date": None, "subshell_id": 7})
+
+
+@pytest.mark.parametrize("name", ["msg_id", "msg_type"])
+@pytest.mark.parametrize("wrong", [None, 1, [], {}, True])
+def test_a_header_without_id_or_type_is_refused_by_the_fields_name(name, wrong):
+    fields = {"msg_id": "1", "msg_type": "x", name: wrong}
+    with pytest.raises(MalformedPayload, match=rf"^header\.{name} is missing or not a string"):
+        check_header(fields)
+    del fields[name]
+    with pytest.raises(MalformedPayload, match=name):
+        check_header(fields)
