@@ -1,0 +1,100 @@
+"""Write docs/reference/cli.md from the command line itself; with --check, only compare.
+
+Also looks that every relative link in the documentation leads to a file that is there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from w2z import errors
+from w2z.cli import ENVIRONMENT_ONLY, cli
+from w2z.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reference" / "cli.md"
+
+HEAD = """# Command line
+
+Made by `docs/generate.py` from the program itself. Options beat the environment, the environment
+beats the defaults. `w2z` without a command means `w2z serve`.
+
+## w2z serve
+
+{help}
+
+| option | environment | default | meaning |
+|---|---|---|---|
+{options}
+
+Only in the environment, because arguments show in process lists:
+
+| environment | meaning |
+|---|---|
+{environment}
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+{codes}
+"""
+
+
+def page() -> str:
+    command = cli.commands["serve"]
+    options = [_option(p) for p in command.params if isinstance(p, click.Option)]
+    environment = [
+        f"| `W2Z_{name.upper()}` | {Settings.model_fields[name].description} |"
+        for name in sorted(ENVIRONMENT_ONLY)
+    ]
+    return HEAD.format(
+        help=command.help,
+        options="\n".join(options),
+        environment="\n".join(environment),
+        codes="\n".join(f"| {code} | {meaning} |" for code, meaning in _codes()),
+    )
+
+
+def _option(option: click.Option) -> str:
+    default = "" if option.default in (None, False, ()) else f"`{option.default}`"
+    if option.required:
+        default = "required"
+    return f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
+
+
+def _codes() -> list[tuple[str, str]]:
+    found = [
+        (str(kind.exit_code), (kind.__doc__ or "").splitlines()[0])
+        for kind in errors.StartupError.__subclasses__()
+    ]
+    return [*sorted(found), ("128+N", "Ended by signal N, cleanly: 143 is SIGTERM, 130 SIGINT.")]
+
+
+def broken_links() -> list[str]:
+    broken = []
+    for text in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]:
+        targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text.read_text())
+        missing = [target for target in targets if not (text.parent / target).exists()]
+        broken += [f"{text.relative_to(ROOT)}: {target}" for target in missing]
+    return broken
+
+
+def main() -> int:
+    if "--check" not in sys.argv:
+        PAGE.write_text(page())
+    elif not PAGE.exists() or PAGE.read_text() != page():
+        print(f"{PAGE.relative_to(ROOT)} is not up to date: run python docs/generate.py")
+        return 1
+    links = broken_links()
+    for link in links:
+        print(f"this link leads nowhere: {link}")
+    return 1 if links else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
