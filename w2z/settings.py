@@ -104,6 +104,7 @@ class Settings(BaseModel):
     max_connections: int = Field(
         512,
         ge=1,
+        le=8192,
         description="TCP connections at once; more are answered 503. Each websocket costs up to "
         "seven file descriptors.",
     )

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,18 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
     full = [sys.executable, "-c", script, *command(kernel_file)[3:]]
     async with running(*full, env={**os.environ, "W2Z_TOKEN": TOKEN}) as process:
         assert (await process.line(r"loaded: (.*)"))[1] == "[]"
+
+
+async def test_few_open_files_mean_fewer_connections_not_a_crash(kernel_file: Path) -> None:
+    """libzmq ends the process when descriptors run out."""
+    limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *command(kernel_file)]
+    async with running(*limited, env={**os.environ, "W2Z_TOKEN": TOKEN}) as process:
+        await process.line("300 open files are allowed: room for 15 connections")
+        url = (await process.line(r"http://\S+"))[0].replace("http", "ws", 1)
+        async with AsyncExitStack() as clients:
+            for _ in range(15):
+                await clients.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
+            with pytest.raises(Exception, match="503"):
+                await clients.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
+        async with open_client(f"{url}channels?token={TOKEN}", "v1") as client:
+            await client.execute("1")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -325,3 +327,33 @@ async def test_no_token_in_the_log(
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("w2z")]
     assert ours
     assert TOKEN not in "".join(ours)
+
+
+async def test_a_flood_of_connections_is_cut(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, max_connections=1) as served,
+        raw_http(served.host, served.port) as first,
+        AsyncExitStack() as flood,
+    ):
+        await first.ask("GET /api")
+        peers = [
+            await flood.enter_async_context(raw_http(served.host, served.port)) for _ in range(100)
+        ]
+        cut = 0
+        for peer in peers:
+            try:
+                assert (await peer.answer()).status == 503
+            except (ConnectionError, asyncio.IncompleteReadError):
+                cut += 1
+        assert cut == 100 - 64
+        assert (await first.ask("GET /api")).status == 200
+
+
+async def test_a_later_request_may_not_be_slow_either(kernel: FakeKernel) -> None:
+    whole, part = b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n", b"GET /api HT"
+    async with serving(kernel.connection_file, handshake_timeout=0.2) as served:
+        for pieces in ((whole, part), (whole + part,)):
+            async with raw_http(served.host, served.port) as peer:
+                for piece in pieces:
+                    await peer.send(piece)
+                assert [(await peer.answer()).status for _ in range(2)] == [200, 408]

@@ -39,7 +39,7 @@ class App:
         except Exception:
             # The boundary of one request: a defect in a handler must not end the connection's
             # task group. The peer learns nothing of it, the log everything.
-            log.exception("%s %s failed", request.method, request.path)
+            log.exception("%s %r failed", request.method, request.path)
             response = error_response(HttpError(500, "internal error: see the log of w2z"))
         return self.with_cors(request, response)
 

@@ -33,6 +33,9 @@ LINGER = 2.0
 sends would reset the connection and take the answer with it.
 """
 
+REFUSALS = 64
+"""Connections over the limit that are told so; further ones are cut, for they cost files too."""
+
 
 class HttpConnection(asyncio.Protocol):
     """The front door. Registered in ``connections`` while it lasts."""
@@ -48,6 +51,7 @@ class HttpConnection(asyncio.Protocol):
         self._body = bytearray()
         self._answering = False
         self._finished = False
+        self._idle = False
         self._timer: asyncio.TimerHandle | None = None
 
     # asyncio.Protocol
@@ -55,7 +59,11 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
-        if len(self._connections) > self._limits.max_connections:
+        surplus = len(self._connections) - self._limits.max_connections
+        if surplus > REFUSALS:
+            self._transport.abort()
+            return
+        if surplus > 0:
             self._refuse(HttpError(503, "too many connections: try again later"))
             return
         self._set_timer(self._limits.handshake_timeout, self._too_slow)
@@ -63,6 +71,9 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._finished:
             return
+        if self._idle:
+            self._idle = False
+            self._set_timer(self._limits.handshake_timeout, self._too_slow)
         self._http.receive_data(data)
         self._advance()
 
@@ -124,8 +135,6 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(HttpError(431, f"the request head is larger than {limit} bytes"))
         elif int(declared) > self._limits.max_body_size:
             self._refuse_body()
-        elif self._timer is None:
-            self._set_timer(self._limits.handshake_timeout, self._too_slow)
 
     def _collect(self, event: h11.Data) -> None:
         self._body += event.data
@@ -180,7 +189,11 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
             return
         self._http.start_next_cycle()
-        self._set_timer(KEEP_ALIVE, self._transport.close)
+        self._idle = not self._http.trailing_data[0]
+        if self._idle:
+            self._set_timer(KEEP_ALIVE, self._transport.close)
+        else:
+            self._set_timer(self._limits.handshake_timeout, self._too_slow)
         self._transport.resume_reading()
         self._advance()
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from w2z import connection_file
 from w2z.bridge import Bridge
 from w2z.connection_file import ConnectionInfo, Unfinished
+from w2z.kernel.channels import SOCKETS_PER_SESSION
 from w2z.server.app import App
 from w2z.server.auth import Gate
+from w2z.server.http import REFUSALS
 from w2z.server.listener import Listener
 from w2z.server.token import token_source
 from w2z.settings import Settings
@@ -24,6 +26,12 @@ log = logging.getLogger("w2z")
 
 LOOK_AGAIN = 0.05
 """Seconds between looks for a connection file that is not whole yet."""
+
+FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
+"""Each ZMQ socket has a mailbox and a connection."""
+
+FILES_BESIDE = 128 + REFUSALS
+"""Everything else that is open: libraries, the loop, connections being refused."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -60,7 +68,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     """
     stop = Stop()
     token, generated = token_source(settings)
-    _raise_file_limit()
+    settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
     info = await wait_for_file(settings.connection_file, settings.wait, stop)
     if info is not None:
         kernel_id = settings.kernel_id
@@ -118,9 +126,20 @@ def _warn(settings: Settings, token_is_unknown: bool) -> None:
         )
 
 
-def _raise_file_limit() -> None:
-    """Take as many file descriptors as the system lets us: each client needs several."""
+def _connections_to_take(settings: Settings) -> int:
+    """Take the file descriptors for ``max_connections``, or as many of them as there can be.
+
+    libzmq ends the process when it finds no descriptor left, so it must never come to that.
+    """
+    wanted = settings.max_connections
+    needed = wanted * FILES_PER_CONNECTION + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    fit = max(1, (hard - FILES_BESIDE) // FILES_PER_CONNECTION)
+    log.warning("%d open files are allowed: room for %d connections, not %d", hard, fit, wanted)
+    return fit
