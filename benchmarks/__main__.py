@@ -17,7 +17,7 @@ from benchmarks.measure import QUICK, ROWS, Size, measure
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description="w2z against its peers")
-    parser.add_argument("--quick", action="store_true", help="rough figures in half a minute")
+    parser.add_argument("--quick", action="store_true", help="rough figures in under a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there, too")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):

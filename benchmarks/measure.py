@@ -49,8 +49,8 @@ class Size:
 
     rounds: int = 5
     burst: int = 50_000
-    fan_out_burst: int = 4_000
-    prints: int = 4_000
+    fan_out_burst: int = 3_000
+    prints: int = 2_500
     echoes: int = 800
     slow_echoes: int = 12
     connect_seconds: float = 0.4

@@ -14,16 +14,18 @@ from benchmarks.peers import JUPYTER_SERVER, RAW, W2Z, names
 NOTES = f"""\
 How to read this
 
-- Two cores carry the source, the bridge (two threads) and the client. The fast rows end where the
-  cores do, not where the bridge does: compare CPU a message, which other load hardly moves, before
-  rates. Ratios travel to other machines, absolute figures do not.
+- The source, the bridge (two threads) and the client share the cores. With two, the fast rows end
+  where the cores do, not where the bridge does: compare CPU a message before rates. Other load
+  moves both, rates more. Ratios travel to other machines, absolute figures do not.
 - A rate counts what arrived, CPU a message is for each message that arrived. The scripted kernel
   of the fast rows queues without limit, so that nobody is blamed for what it could not send, and
   a slow bridge loses nothing there. Real kernels queue 1,000 messages for each bridge (ZMQ's
-  default mark) and drop the rest; "{PACE:,} msg/s" shows what that means. Such a burst is rare.
-- "real ipykernel": the kernel is the bottleneck, so every bridge delivers about the same rate. What
-  a user gains there is CPU, memory and fan-out, not speed. Single messages far apart also cost each
-  bridge more than messages in a burst, which share wake-ups and writes.
+  default mark) and drop the rest; "{PACE:,} msg/s" shows what that means. It is far
+  more than the real ipykernel below prints.
+- "real ipykernel": the kernel is the bottleneck, so bridges deliver much the same rate, as far as
+  they leave it the CPU; that differences are small there is the finding. What a user gains is CPU,
+  memory and fan-out, not speed. Messages that come one by one cost each bridge several times what
+  messages in a burst do, which share wake-ups and writes.
 - kernel_info: jupyter_server writes the kernel's busy status and its reply one after the other, and
   its socket has Nagle's algorithm on, so the second waits until the client's kernel acknowledges
   the first, which it delays by about 40 ms. A client that acknowledges at once (TCP_QUICKACK, the
@@ -37,9 +39,9 @@ How to read this
 - raw pyzmq is a Python client straight on the kernel's sockets, whose CPU is its own; it checks no
   signatures, w2z checks all of them. Fan-out: {FAN_OUT} websockets in one client process.
 - w2z is on plain asyncio unless it says uvloop; targets are for plain asyncio. MB are 10^6 bytes;
-  RSS counts pages that processes share, too. After
-  bursts w2z is larger because it takes everything from the kernel at once, where it cannot be
-  dropped any more; a slower reader leaves it in the kernel, whose queue has no limit here.
+  RSS counts pages that processes share, too. A burst leaves any process larger: w2z holds what it
+  took from the kernel too fast for the client, where the kernel can drop it no more; a slower
+  reader leaves it in the kernel, whose queue has no limit here.
 """
 
 
