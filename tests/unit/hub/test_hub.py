@@ -269,6 +269,18 @@ def test_a_replaced_client_has_no_say_any_more():
     assert second.heard == ["1"]
 
 
+def test_who_replaces_another_hears_nothing_before_it_has_read():
+    stage = Stage()
+    first = stage.enter("ann")
+    second = stage.enter("ann", slow=True)
+    stage.kernel("1")
+    assert second.heard == []
+    assert stage.hub.owes("ann", second)
+    assert not stage.hub.owes("ann", first)
+    stage.unstall("ann", second)
+    assert second.heard == ["1"]
+
+
 def test_what_the_replaced_client_was_too_slow_for_goes_to_the_second():
     stage = Stage()
     stage.enter("ann", slow=True)

@@ -100,7 +100,8 @@ def test_everything_is_below_the_base_url_and_only_there(base):
 def test_a_path_below_the_base_url_begins_with_a_slash():
     assert Router([], "/x/").below_base("/x/y") == "/y"
     assert Router([], "/x/").below_base("/x/") == "/"
-    assert Router([], "/x/").below_base("/y") is None
+    assert Router([], "/x/").below_base("/xy/z") is None
+    assert Router([], "/x/").below_base("/x") is None
     assert Router([], "/").below_base("/y") == "/y"
 
 

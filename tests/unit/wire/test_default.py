@@ -283,8 +283,8 @@ def test_buffers_beyond_the_reach_of_an_offset_are_the_kernels_mistake():
 
 def test_a_last_buffer_that_begins_within_reach_is_carried():
     zeros = memoryview(bytes(2**28))
-    payload = CODEC.encode(message("comm_msg")._replace(buffers=(zeros,) * 15 + (b"end",)))
-    assert len(payload.chunks) == 2 + 16
+    payload = CODEC.encode(message("comm_msg")._replace(buffers=(zeros,) * 16))
+    assert sum(map(len, payload.chunks)) > 2**32
 
 
 # Fuzzers
