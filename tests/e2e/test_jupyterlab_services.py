@@ -48,6 +48,7 @@ async def test_it_uses_a_running_kernel(served: W2z, tmp_path: Path, wire: str) 
     assert seen["interrupt"]["status"] == "error"
     assert seen["interrupt"]["outputs"][-1]["ename"] == "KeyboardInterrupt"
 
-    # It came back as the same session, so nothing of the cell was lost.
+    # It came back as the same session: the reply, which only the asker gets, was its own.
+    assert seen["reconnect"]["status"] == "ok"
     assert text(seen["reconnect"]) == "before\nafter\n"
     assert (seen["reconnect"]["sockets"], seen["reconnect"]["same"]) == (1, True)

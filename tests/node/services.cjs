@@ -85,7 +85,7 @@ async function interrupt(kernel) {
   }));
 }
 
-// The connection is cut while a cell runs; the cell goes on when it is.
+// The connection is cut while a cell runs; the cell goes on once there is a new one.
 async function reconnect(kernel) {
   const file = path.join(folder, 'cut');
   const code = [
@@ -95,10 +95,14 @@ async function reconnect(kernel) {
     "print('after')"
   ].join('\n');
   const before = sockets.length;
+  kernel.connectionStatusChanged.connect((_, status) => {
+    if (status === 'connected') {
+      fs.writeFileSync(file, '');
+    }
+  });
   const seen = await execute(kernel, code, message => {
     if (message.content.text === 'before\n') {
       sockets.at(-1).terminate();
-      fs.writeFileSync(file, '');
     }
   });
   const ids = sockets.map(socket => new URL(socket.url).searchParams.get('session_id'));
