@@ -17,7 +17,7 @@ from typing import Any
 from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
 from w2z.message import Buffer, Channel, Message
 from w2z.wire.jsontext import dump, parse_object
-from w2z.wire.payload import Payload, check_header
+from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
 
 _JSON_PARTS = ("header", "parent_header", "metadata", "content")
 _LARGEST_OFFSET = 2**32 - 1
@@ -103,10 +103,11 @@ def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
         raise MalformedPayload(f"the payload has {size} bytes, too few for a buffer count")
     (count,) = _COUNT.unpack_from(payload)
     # Compared before anything is allocated: the count is the peer's word.
-    if not 1 <= count <= (size - 4) // 4:
+    most = min((size - 4) // 4, 1 + MAX_BUFFERS)
+    if not 1 <= count <= most:
         raise MalformedPayload(
             f"the payload claims {count} parts; it has to be at least 1"
-            f" and {size} bytes hold at most {(size - 4) // 4} offsets"
+            f" and in {size} bytes at most {most}"
         )
     offsets: tuple[int, ...] = struct.unpack_from(f"!{count}I", payload, 4)
     last = 4 * (count + 1)

@@ -14,6 +14,11 @@ from typing import Any, NamedTuple, Protocol
 from w2z.errors import MalformedPayload
 from w2z.message import Buffer, Message
 
+MAX_BUFFERS = 2**16
+"""Buffers a client's message may have: far more than any sends. An empty one costs its sender 8
+bytes, here hundreds: without this bound 256 MiB of offsets would take gigabytes and a minute.
+"""
+
 _FIN_TEXT = 0x81
 _FIN_BINARY = 0x82
 

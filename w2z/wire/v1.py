@@ -14,7 +14,7 @@ from itertools import pairwise
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Buffer, Channel, Message
 from w2z.wire.jsontext import parse_object
-from w2z.wire.payload import Payload, check_header
+from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
@@ -85,10 +85,11 @@ def _offsets(payload: bytes) -> tuple[int, ...]:
     (count,) = _COUNT.unpack_from(payload)
     least = 1 + _FIXED_PARTS
     # Compared before anything is allocated: the count is the peer's word.
-    if not least <= count <= (size - 8) // 8:
+    most = min((size - 8) // 8, least + MAX_BUFFERS)
+    if not least <= count <= most:
         raise MalformedPayload(
             f"the payload claims {count} offsets; it has to be at least {least}"
-            f" and {size} bytes hold at most {(size - 8) // 8}"
+            f" and in {size} bytes at most {most}"
         )
     offsets: tuple[int, ...] = struct.unpack_from(f"<{count}Q", payload, 8)
     last = 8 * (count + 1)

@@ -31,6 +31,7 @@ from tests.unit.examples import (
 from w2z.errors import ClientError, KernelMessageError, MalformedPayload, NotAllowed
 from w2z.message import Channel, Message
 from w2z.wire.default import DefaultCodec
+from w2z.wire.payload import MAX_BUFFERS
 
 CODEC = DefaultCodec()
 REQUEST = '"header":{"msg_id":"1","msg_type":"x"}'
@@ -228,6 +229,24 @@ def test_a_count_that_the_payload_cannot_hold_is_refused_before_it_costs_anythin
     def decode() -> None:
         with pytest.raises(MalformedPayload, match=f"claims {count} parts"):
             CODEC.decode(payload, text=False)
+
+    assert peak_of(decode) < 100_000
+
+
+def test_more_buffers_than_anyone_sends_are_refused_before_they_cost_anything():
+    def with_buffers(count: int) -> bytes:
+        body = f"{{{REQUEST}}}".encode()
+        start = 4 * (count + 2)
+        offsets = [start, *[start + len(body)] * count]
+        return with_offsets(*offsets, size=start) + body
+
+    most = CODEC.decode(with_buffers(MAX_BUFFERS), text=False)
+    assert len(most.buffers) == MAX_BUFFERS
+    more = with_buffers(MAX_BUFFERS + 1)
+
+    def decode() -> None:
+        with pytest.raises(MalformedPayload, match=f"at most {1 + MAX_BUFFERS}$"):
+            CODEC.decode(more, text=False)
 
     assert peak_of(decode) < 100_000
 

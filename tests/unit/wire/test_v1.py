@@ -26,6 +26,7 @@ from tests.unit.examples import (
 )
 from w2z.errors import ClientError, MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Channel, Message
+from w2z.wire.payload import MAX_BUFFERS
 from w2z.wire.v1 import V1Codec
 
 CODEC = V1Codec()
@@ -147,6 +148,18 @@ def test_a_count_that_the_payload_cannot_hold_is_refused_before_it_costs_anythin
     def decode() -> None:
         with pytest.raises(MalformedPayload, match=f"claims {count} offsets"):
             CODEC.decode(payload, text=False)
+
+    assert peak_of(decode) < 100_000
+
+
+def test_more_buffers_than_anyone_sends_are_refused_before_they_cost_anything():
+    most = payload_of(b"shell", HEADER, b"", b"", b"", *[b""] * MAX_BUFFERS)
+    assert len(CODEC.decode(most, text=False).buffers) == MAX_BUFFERS
+    more = payload_of(b"shell", HEADER, b"", b"", b"", *[b""] * (MAX_BUFFERS + 1))
+
+    def decode() -> None:
+        with pytest.raises(MalformedPayload, match=f"at most {6 + MAX_BUFFERS}$"):
+            CODEC.decode(more, text=False)
 
     assert peak_of(decode) < 100_000
 
