@@ -58,7 +58,8 @@ async def serving(kernel: Kernel, folder: Path) -> AsyncIterator[W2z]:
     # An address of its own: nobody takes the ports before the kernel binds them.
     ip = "127." + ".".join(str(random.randint(1, 254)) for _ in range(3))
     write_connection_file(path, ip=ip, key=random.randbytes(16).hex().encode())
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "DENO_DIR": str(folder / "deno")}
+    here = {"TMPDIR": str(folder), "DENO_DIR": str(folder / "deno")}  # what they leave behind
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **here}
     async with (
         running(*kernel.command, path, env=environment, cwd=folder),
         w2z(Path(path)) as served,
