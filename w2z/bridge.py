@@ -18,31 +18,25 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from w2z.connection_file import ConnectionInfo
-from w2z.errors import KernelMessageError
+from w2z.errors import ClientError, KernelMessageError
 from w2z.hub.hub import Hub, Session
 from w2z.hub.state import KernelState
 from w2z.kernel.channels import Channels
-from w2z.kernel.lifecycle import Readiness
+from w2z.kernel.conversation import Conversation
 from w2z.message import Channel, Message
 from w2z.settings import Settings
 from w2z.wire import zmq as zmq_wire
 from w2z.wire.header import header
-from w2z.wire.jsontext import parse_object
 from w2z.wire.payload import Codec, to_frames
 from w2z.wire.subprotocol import V1
 
 log = logging.getLogger("w2z")
-
-TICK = 0.1
-"""Seconds between looks at the clock while the kernel is starting."""
 
 SWEEP = 5.0
 """Seconds at most between looks for sessions whose resume window is over."""
 
 BURST = 10.0
 """Seconds in which dropped kernel messages are logged once."""
-
-_PROBE = "w2z-probe"
 
 
 class Client(Protocol):
@@ -72,7 +66,6 @@ class Bridge:
         self.kernel_name = info.kernel_name or "kernel"
         self.started = datetime.now(UTC)
         self.state = KernelState(self.started)
-        self.kernel_info: dict[str, object] | None = None
         self.dropped = 0
         self._settings = settings
         self._info = info
@@ -85,16 +78,19 @@ class Bridge:
     async def __aenter__(self) -> Self:
         self._channels = Channels(
             self._info,
-            self._settings.max_connections,
+            max_sessions=self._settings.max_connections,
+            signed=self._signer.signs,
             receive=self._from_kernel,
             writable=self._writable,
             echo=self._from_heartbeat,
         )
         self._stack.callback(self._channels.close)
-        self._readiness = Readiness(time.monotonic())
+        self.conversation = Conversation(
+            self._channels, self._signer, self.kernel_id, self._open_gate
+        )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for task in (tasks.create_task(self._probe()), tasks.create_task(self._sweep())):
-            self._stack.callback(task.cancel)
+        for work in (self.conversation.until_ready(), self._sweep()):
+            self._stack.callback(tasks.create_task(work).cancel)
         return self
 
     async def __aexit__(
@@ -110,7 +106,7 @@ class Bridge:
     @property
     def ready(self) -> bool:
         """Whether the kernel answered and its output arrives."""
-        return self._readiness.phase.value == "ready"
+        return self.conversation.readiness.is_ready
 
     @property
     def connections(self) -> int:
@@ -186,16 +182,24 @@ class Bridge:
                 messages.append(zmq_wire.from_parts(channel, parts, self._signer))
             except KernelMessageError as error:
                 self._drop(channel, error)
+                messages += self._rescue(channel, parts)
         if not messages:
             return
         if channel is Channel.IOPUB:
             self.state.observe(messages, datetime.now(UTC))
-            self._readiness.on_iopub()
+            self.conversation.readiness.on_iopub()
             self._open_gate()
-        if session_id == _PROBE:
-            self._on_probe_reply(messages)
+        if session_id == self.conversation.session_id:
+            self.conversation.on_replies(messages)
         else:
             self._to_clients(session_id, messages)
+
+    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
+        """The good message that a bad one before it was received together with."""
+        while parts := zmq_wire.rest_of(parts):
+            with contextlib.suppress(KernelMessageError):
+                return [zmq_wire.from_parts(channel, parts, self._signer)]
+        return []
 
     def _to_clients(self, session_id: str | None, messages: Sequence[Message]) -> None:
         clients, lost = self._hub.to_clients(session_id, messages)
@@ -223,7 +227,13 @@ class Bridge:
         return b"".join(frames)
 
     def _from_heartbeat(self, session_id: str, payload: bytes) -> None:
-        self._to_clients(session_id, [V1.decode(payload, text=False)])
+        try:
+            message = V1.decode(payload, text=False)
+        except ClientError as error:
+            # Not what was sent: the echo is not signed, and whose it was is not known to be true.
+            self._drop(Channel.HB, KernelMessageError(str(error)))
+            return
+        self._to_clients(session_id, [message])
 
     def _writable(self, session_id: str) -> None:
         client = self._hub.client(session_id)
@@ -232,8 +242,9 @@ class Bridge:
 
     def _open_gate(self) -> None:
         """Take up clients' requests as soon as their output would be seen."""
-        if self._readiness.accepts_requests and not self._gate_is_open:
-            self._gate_is_open = True
+        was_open = self._gate_is_open
+        self._gate_is_open = self.conversation.readiness.accepts_requests
+        if self._gate_is_open and not was_open:
             for client in list(self._hub.clients()):
                 client.resume()
 
@@ -270,30 +281,3 @@ class Bridge:
             await asyncio.sleep(min(window, SWEEP))
             for session_id in self._hub.expired(time.monotonic() - window):
                 self._forget(session_id)
-
-    async def _probe(self) -> None:
-        """Ask the kernel until it is ready, over sockets of w2z's own."""
-        self._channels.open_session(_PROBE)
-        while not self.ready:
-            for channel in self._readiness.poll(time.monotonic()):
-                request = Message(channel, self._header("kernel_info_request"), b"{}", b"{}", b"{}")
-                parts = zmq_wire.to_parts(request, self._signer)
-                self._channels.send(_PROBE, channel, parts)
-            self._open_gate()
-            await asyncio.sleep(TICK)
-        self._channels.close_session(_PROBE)
-        if self._readiness.is_silent:
-            log.warning("the kernel answers but says nothing on iopub; serving it all the same")
-        log.info("the kernel is ready")
-
-    def _on_probe_reply(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            try:
-                if parse_object(message.header, "header").get("msg_type") != "kernel_info_reply":
-                    continue
-                self.kernel_info = parse_object(message.content, "content")
-            except ValueError as error:
-                self._drop(message.channel, KernelMessageError(str(error)))
-                continue
-            self._readiness.on_reply(time.monotonic())
-            self._open_gate()

@@ -55,24 +55,21 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     flag = setting.annotation is bool
     multiple = setting.annotation == tuple[str, ...]
     choices = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
-    required = setting.is_required()
+    shown = None if flag or multiple or setting.is_required() else setting.default
+    # click takes a default of None for a value that was given.
+    default = {} if shown is None else {"default": str(shown), "show_default": True}
     return click.Option(
         ["--" + name.replace("_", "-")],
         is_flag=flag,
         multiple=multiple,
         type=click.Choice(choices) if choices else (bool if flag else str),
-        required=required,
-        default=None if flag or multiple or required else _default(setting),
-        show_default=not (flag or multiple or required or setting.default is None),
+        required=setting.is_required(),
+        **default,
         envvar=f"W2Z_{name.upper()}",
         show_envvar=True,
         help=setting.description,
         metavar=None if flag or choices else _metavar(setting),
     )
-
-
-def _default(setting: FieldInfo) -> str | None:
-    return None if setting.default is None else str(setting.default)
 
 
 def _metavar(setting: FieldInfo) -> str:
@@ -92,12 +89,12 @@ def settings_from(options: dict[str, Any], environment_token: str | None) -> Set
         return Settings.model_validate(given)
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    told = "; ".join(f"{_option_name(m['loc'])}: {m['msg']}" for m in mistakes)
+    told = "; ".join(": ".join((*map(_option_name, m["loc"][:1]), m["msg"])) for m in mistakes)
     raise SettingsError(told)
 
 
-def _option_name(location: tuple[int | str, ...]) -> str:
-    name = str(location[0])
+def _option_name(name: int | str) -> str:
+    name = str(name)
     if name in ENVIRONMENT_ONLY:
         return f"W2Z_{name.upper()}"
     return "--" + name.replace("_", "-")

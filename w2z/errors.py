@@ -89,5 +89,9 @@ class HttpError(W2zError):
         self.headers = dict(headers or {})
 
 
+class KernelSilent(W2zError):
+    """The kernel did not answer what w2z itself asked it, within the time it was given."""
+
+
 class KernelMessageError(W2zError):
     """A ZMQ message from the kernel with a wrong signature or shape; it is dropped."""

@@ -7,9 +7,17 @@ made from this model, so a description here is the manual's text.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 MIB = 2**20
 
@@ -29,7 +37,7 @@ class Settings(BaseModel):
     )
     kernel_id: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9_.-]+$",
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
         description="The kernel's id in URLs. Default: from a file name kernel-ID.json, "
         "else derived from the connection file's key.",
     )
@@ -118,6 +126,23 @@ class Settings(BaseModel):
         "info",
         description="Least severity to log to standard error.",
     )
+
+    @model_validator(mode="after")
+    def _one_source_of_tokens(self) -> Self:
+        told = [
+            name
+            for name, given in (
+                ("--no-auth", self.no_auth),
+                ("--token-file", self.token_file is not None),
+                ("W2Z_TOKEN", self.token is not None),
+            )
+            if given
+        ]
+        if len(told) > 1:
+            raise PydanticCustomError(
+                "tokens", "{all} contradict each other: give one of them", {"all": ", ".join(told)}
+            )
+        return self
 
     @field_validator("base_url")
     @classmethod

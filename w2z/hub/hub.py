@@ -183,18 +183,29 @@ class Hub(Generic[ClientT]):
             self._journal.trim(min(held, default=self._journal.end))
 
     def _make_room(self) -> list[Session[ClientT]]:
-        """Bring the journal below its limit; returns sessions whose essentials alone exceed it."""
+        """Keep to the limit, all sessions together; returns the sessions given up for it.
+
+        The slowest session is moved past the oldest batch, without what may be dropped. When no
+        batch is left, what cannot be dropped is itself too much: the session with most of it goes.
+        """
         lost: list[Session[ClientT]] = []
-        while self._journal.size > self._limit:
-            held = (s for s in self._sessions.values() if not s.flowing)
-            slowest = min(held, key=lambda session: session.position)
-            batch = self._journal.at(slowest.position)
-            slowest.position += 1
-            if batch.is_for(slowest.session_id):
-                for message in batch.messages:
-                    slowest.remains.add(message)
-                if slowest.remains.size > self._limit:
-                    lost.append(slowest)
-                    self.forget(slowest.session_id)
-            self._trim()
+        while self._journal.size + self._remains > self._limit:
+            if self._journal.size:
+                held = (s for s in self._sessions.values() if not s.flowing)
+                self._move_on(min(held, key=lambda session: session.position))
+            else:
+                lost.append(max(self._sessions.values(), key=lambda s: s.remains.size))
+                self.forget(lost[-1].session_id)
         return lost
+
+    def _move_on(self, slowest: Session[ClientT]) -> None:
+        batch = self._journal.at(slowest.position)
+        slowest.position += 1
+        if batch.is_for(slowest.session_id):
+            for message in batch.messages:
+                slowest.remains.add(message)
+        self._trim()
+
+    @property
+    def _remains(self) -> int:
+        return sum(session.remains.size for session in self._sessions.values())

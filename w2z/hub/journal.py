@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from w2z.message import Message, size_of
 
+MESSAGE_COST = 400
+"""Bytes a kept message takes beside its content, as measured: objects, not data."""
+
 
 class Batch(NamedTuple):
     """Messages that arrived together; ``addressee`` is a session_id, or ``None`` for all."""
@@ -41,7 +44,8 @@ class Journal:
 
     def append(self, addressee: str | None, messages: Sequence[Message]) -> None:
         """Keep a batch that some session has to read later."""
-        batch = Batch(addressee, messages, size_of(messages))
+        size = size_of(messages) + MESSAGE_COST * len(messages)
+        batch = Batch(addressee, messages, size)
         self._kept.append(batch)
         self.size += batch.size
         self.end += 1

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from w2z.hub.journal import MESSAGE_COST
 from w2z.message import Channel, Message, size_of
 from w2z.wire.header import stderr_stream
 from w2z.wire.jsontext import parse_object
 
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
-
-_GAP_COST = 256
 
 
 @dataclass(slots=True)
@@ -47,14 +46,14 @@ class Remains:
         """Keep ``message``, or count it into the gap at this place if it may go."""
         if not is_droppable(message):
             self.items.append(message)
-            self.size += size_of([message])
+            self.size += _cost(message)
             return
         if self.items and isinstance(self.items[-1], Gap):
             gap = self.items[-1]
         else:
             gap = Gap(0, 0, message.parent_header)
             self.items.append(gap)
-            self.size += _GAP_COST
+            self.size += _cost(gap)
         gap.messages += 1
         gap.size += size_of([message])
         gap.parent_header = message.parent_header
@@ -64,11 +63,15 @@ class Remains:
         taken: list[Message | Gap] = []
         while self.items and size > 0:
             item = self.items.popleft()
-            cost = _GAP_COST if isinstance(item, Gap) else size_of([item])
+            cost = _cost(item)
             self.size -= cost
             size -= cost
             taken.append(item)
         return taken
+
+
+def _cost(item: Message | Gap) -> int:
+    return MESSAGE_COST if isinstance(item, Gap) else size_of([item]) + MESSAGE_COST
 
 
 def is_droppable(message: Message) -> bool:

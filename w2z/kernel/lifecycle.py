@@ -30,10 +30,11 @@ class Phase(Enum):
 
 
 class Readiness:
-    """One kernel on its way to ready."""
+    """One kernel on its way to ready; ``restarted`` says that another was there before it."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, restarted: bool = False) -> None:
         self.phase = Phase.STARTING
+        self._restarted = restarted
         self._iopub_seen = False
         self._answered_at: float | None = None
         self._ask_at = now
@@ -41,7 +42,8 @@ class Readiness:
 
     def on_iopub(self) -> None:
         """Something arrived on iopub, ``iopub_welcome`` (JEP 65) included."""
-        self._iopub_seen = True
+        # After a restart it may be the last words of the kernel before.
+        self._iopub_seen = self._answered_at is not None or not self._restarted
         self._decide()
 
     def on_reply(self, now: float) -> None:
@@ -68,12 +70,17 @@ class Readiness:
     @property
     def accepts_requests(self) -> bool:
         """Whether clients' messages may go to the kernel: their output would be seen."""
-        return self._iopub_seen or self.phase is Phase.READY
+        return self._iopub_seen or self.is_ready
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the kernel answered and its output arrives."""
+        return self.phase is Phase.READY
 
     @property
     def is_silent(self) -> bool:
         """Whether the kernel is taken for ready although iopub said nothing."""
-        return self.phase is Phase.READY and not self._iopub_seen
+        return self.is_ready and not self._iopub_seen
 
     def _decide(self) -> None:
         if self._iopub_seen and self._answered_at is not None:

@@ -30,7 +30,11 @@ class DrainedSocket:
     """One connected socket.
 
     ``receive`` is called with the multiparts of each batch, ``writable`` when a socket that
-    refused a message takes messages again.
+    refused a message takes messages again. ``surely`` is the number of frames every multipart has:
+    that many are received without asking whether they belong together, which saves a third of
+    the cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
+    ``hot_pause`` is how many seconds to wait between looks while messages keep coming; 0 looks
+    whenever one comes.
     """
 
     def __init__(
@@ -38,15 +42,21 @@ class DrainedSocket:
         socket: zmq.Socket[bytes],
         receive: Callable[[list[list[bytes]]], None],
         writable: Callable[[], None] = lambda: None,
+        *,
+        surely: int = 1,
+        hot_pause: float = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
         self._receive = receive
         self._writable = writable
+        self._blind = range(surely - 1)
+        self._hot_pause = hot_pause
+        self._is_hot = False
         self._refused = False
         self._again: asyncio.Handle | None = None
         self._fd = cast(int, socket.getsockopt(zmq.FD))
-        self._loop.add_reader(self._fd, self._ready)
+        self._loop.add_reader(self._fd, self.look)
         self._schedule()
 
     def send(self, parts: Sequence[Buffer]) -> bool:
@@ -63,28 +73,46 @@ class DrainedSocket:
 
     def close(self, linger_ms: int) -> None:
         """Close; what was sent but is not out yet has ``linger_ms`` to leave."""
-        self._loop.remove_reader(self._fd)
-        if self._again is not None:
-            self._again.cancel()
+        if not self._is_hot:
+            self._loop.remove_reader(self._fd)
+        self._cancel()
         self._socket.close(linger_ms)
 
-    def _schedule(self) -> None:
-        if self._again is None:
-            self._again = self._loop.call_soon(self._ready)
-
-    def _ready(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+    def look(self) -> None:
+        """Receive what is there, at most one batch now; the rest follows by itself."""
+        self._cancel()
         batch, emptied = self._drain()
+        # Before anything below can raise: the edge is spent, this is the only wake-up.
         if not emptied:
-            # Before anything below can raise: the edge is spent, this is the only wake-up.
             self._schedule()
+        elif self._hot_pause:
+            self._set_hot(bool(batch))
         if self._refused and self._has_event(zmq.POLLOUT):
             self._refused = False
             self._writable()
         if batch:
             self._receive(batch)
+
+    def _set_hot(self, is_hot: bool) -> None:
+        """While hot the FD is left alone and a timer looks; the drain before emptied the socket,
+        so what comes later makes the FD readable again.
+        """
+        if is_hot and not self._is_hot:
+            self._loop.remove_reader(self._fd)
+        elif self._is_hot and not is_hot:
+            self._loop.add_reader(self._fd, self.look)
+        self._is_hot = is_hot
+        if is_hot:
+            self._again = self._loop.call_later(self._hot_pause, self.look)
+
+    def _schedule(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self.look)
+
+    def _cancel(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def _has_event(self, event: int) -> bool:
         return bool(cast(int, self._socket.getsockopt(zmq.EVENTS)) & event)
@@ -92,15 +120,17 @@ class DrainedSocket:
     def _drain(self) -> tuple[list[list[bytes]], bool]:
         """Receive one batch; tells whether that was all.
 
-        Frame objects are received, because each knows whether more follow it.
+        The last frames are received as frame objects, because those know whether more follow.
         """
         receive = self._socket.recv
         batch: list[list[bytes]] = []
+        parts: list[bytes] = []
         size = 0
         try:
             while len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
+                parts = [receive(_NOBLOCK) for _ in self._blind]
                 frame = receive(_NOBLOCK, False)
-                parts = [frame.bytes]
+                parts.append(frame.bytes)
                 while frame.more:
                     frame = receive(_NOBLOCK, False)
                     parts.append(frame.bytes)

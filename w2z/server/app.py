@@ -59,8 +59,8 @@ class App:
         route, fields = self._router.find(request)
         if route.handler != self._upgrade_required:
             return None
-        self._check_id(fields)
         accepted = accept(request, self._gate)
+        self._check_id(fields)
         if not self.bridge.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
         return accepted

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from w2z.errors import HttpError
@@ -75,7 +76,11 @@ class Gate:
         origin = request.header("origin")
         if origin is None or self._is_allowed(origin):
             return
-        if not is_same_origin(origin, request.header("host") or ""):
+        host = request.header("host") or ""
+        # Without a token a page may reach us by making its own name resolve to this address: then
+        # only names that nobody else can own count as ours.
+        ours = self.token is not None or is_unmistakable(host)
+        if not (ours and is_same_origin(origin, host)):
             raise HttpError(403, "requests from this origin are not allowed: see --allow-origin")
 
 
@@ -95,6 +100,21 @@ def is_same_origin(origin: str, host: str) -> bool:
         )
     except (KeyError, ValueError):
         return False
+
+
+def is_unmistakable(host: str) -> bool:
+    """Whether a ``Host`` header is an address or localhost, which no DNS server can redirect."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _presented(request: Request, subprotocol_token: str | None) -> list[str]:

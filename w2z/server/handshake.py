@@ -24,6 +24,9 @@ from w2z.wire.subprotocol import choose
 PROTOCOL_LOG = logging.getLogger("w2z.protocol")
 PROTOCOL_LOG.setLevel(logging.CRITICAL)
 
+VERSION = "13"
+"""The only version of the protocol there is (RFC 6455 section 4.4)."""
+
 MAX_SESSION_ID = 256
 """Characters of a session_id; clients send UUIDs."""
 
@@ -54,6 +57,13 @@ def accept(request: Request, gate: Gate) -> Accepted:
         request.method,
         f"HTTP/{request.http_version}",
     )
+    version = request.header("sec-websocket-version")
+    if version not in (None, VERSION):
+        raise HttpError(
+            426,
+            f"websocket version {version} is not spoken here",
+            {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION},
+        )
     response = ServerProtocol(logger=PROTOCOL_LOG).accept(asked)
     if response.status_code != 101:
         headers = {

@@ -27,8 +27,11 @@ class Request:
 
     @cached_property
     def path(self) -> str:
-        """The decoded path."""
-        return unquote(self.target.partition("?")[0])
+        """The decoded path; of an absolute-form target (RFC 9112 section 3.2.2) too."""
+        path = self.target.partition("?")[0]
+        if not path.startswith("/") and "://" in path:
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        return unquote(path)
 
     @cached_property
     def query(self) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from w2z.errors import HttpError
 from w2z.server.request import Request, Response
@@ -29,7 +30,7 @@ class Router:
     """Finds the route of a request below ``base_url``."""
 
     def __init__(self, routes: list[Route], base_url: str = "/") -> None:
-        self._base = base_url.rstrip("/")
+        self._base = unquote(base_url).rstrip("/")
         self._table: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:

@@ -29,21 +29,22 @@ class TokenFile:
 
     def __call__(self) -> str:
         """The token valid now."""
-        try:
-            stamp = self._stat()
-            if stamp != self._stamp:
+        stamp = self._stat()
+        if stamp != self._stamp:
+            # Remembered even if it cannot be read: each change is tried, and told, once.
+            self._stamp = stamp
+            try:
                 self._token = self._read()
-                self._stamp = stamp
                 log.info("the token file changed: its new token is valid from now on")
-        except TokenFileError as error:
-            log.warning("%s; the last token stays valid", error)
+            except TokenFileError as error:
+                log.warning("%s; the last token stays valid", error)
         return self._token
 
-    def _stat(self) -> tuple[int, int, int]:
+    def _stat(self) -> tuple[int, int, int] | None:
         try:
             found = self._path.stat()
-        except OSError as error:
-            raise TokenFileError(f"token file {self._path}: {error.strerror}") from None
+        except OSError:
+            return None
         return found.st_mtime_ns, found.st_ino, found.st_size
 
     def _read(self) -> str:

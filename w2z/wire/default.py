@@ -62,7 +62,7 @@ class DefaultCodec:
         if not body.isascii():
             body = _valid_utf8(body)
         if not buffers:
-            return Payload(True, (body,))
+            return Payload(True, len(body), (body,))
         count = 1 + len(buffers)
         offset = 4 * (count + 1)
         offsets = [offset]
@@ -72,7 +72,8 @@ class DefaultCodec:
             offset += len(buffer)
         if offsets[-1] > _LARGEST_OFFSET:
             raise KernelMessageError("a message over 4 GiB does not fit the default format")
-        return Payload(False, (struct.pack(f"!{count + 1}I", count, *offsets), body, *buffers))
+        table = struct.pack(f"!{count + 1}I", count, *offsets)
+        return Payload(False, offset, (table, body, *buffers))
 
     def decode(self, payload: bytes, text: bool) -> Message:
         """Read one payload.

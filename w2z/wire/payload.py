@@ -31,6 +31,7 @@ class Payload(NamedTuple):
     """One websocket message to a client, in chunks that are joined once for a whole batch."""
 
     text: bool
+    size: int
     chunks: tuple[Buffer, ...]
 
 
@@ -70,7 +71,7 @@ def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
     encode = codec.encode
     chunks: list[Buffer] = []
     for message in messages:
-        text, body = encode(message)
-        chunks.append(frame_header(text, sum(map(len, body))))
+        text, size, body = encode(message)
+        chunks.append(frame_header(text, size))
         chunks += body
     return b"".join(chunks)

@@ -41,14 +41,14 @@ class V1Codec:
         end = at_content + len(content)
         prefix = _PREFIX.pack(count, start, at_header, at_parent, at_metadata, at_content, end)
         if not buffers:
-            return Payload(False, (prefix, channel, header, parent_header, metadata, content))
+            return Payload(False, end, (prefix, channel, header, parent_header, metadata, content))
         ends = []
         for buffer in buffers:
             end += len(buffer)
             ends.append(end)
         offsets = prefix + struct.pack(f"<{len(ends)}Q", *ends)
         body = (offsets, channel, header, parent_header, metadata, content, *buffers)
-        return Payload(False, body)
+        return Payload(False, end, body)
 
     def decode(self, payload: bytes, text: bool) -> Message:
         """Read one payload.

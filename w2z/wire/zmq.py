@@ -24,6 +24,19 @@ def to_parts(message: Message, signer: Signer) -> list[Buffer]:
     return [DELIMITER, signature, header, parent_header, metadata, content, *buffers]
 
 
+def rest_of(parts: Sequence[bytes]) -> Sequence[bytes]:
+    """What may be another message in ``parts`` that could not be read: from the next delimiter on.
+
+    Reading without asking ZMQ for every frame whether more follow (:mod:`w2z.kernel.sockets`)
+    glues a message that is too short to the one behind it; the signature tells that, and this
+    finds the one behind. Empty when there is none.
+    """
+    try:
+        return parts[parts.index(DELIMITER, parts.index(DELIMITER) + 1) :]
+    except ValueError:
+        return []
+
+
 def from_parts(channel: Channel, parts: Sequence[bytes], signer: Signer) -> Message:
     """Read a multipart the kernel sent on ``channel``.
 

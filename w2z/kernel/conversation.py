@@ -1,0 +1,118 @@
+"""What w2z itself asks the kernel: is it ready, would it stop, would it end.
+
+Its requests go over sockets of a session like any client's, one that no client can name. Nothing
+waits for ever: every question has a time after which it is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from w2z.errors import KernelSilent
+from w2z.kernel.channels import Channels
+from w2z.kernel.lifecycle import Readiness
+from w2z.message import Channel, Message
+from w2z.signature import Signer
+from w2z.wire.header import header
+from w2z.wire.jsontext import dump, parse_object
+from w2z.wire.zmq import to_parts
+
+log = logging.getLogger("w2z")
+
+TICK = 0.1
+"""Seconds between looks at the clock while the kernel is starting."""
+
+
+class Conversation:
+    """Questions to one kernel and the answers, for which :attr:`session_id` is the address.
+
+    ``changed`` is called whenever readiness may have become another.
+    """
+
+    def __init__(
+        self, channels: Channels, signer: Signer, name: str, changed: Callable[[], None]
+    ) -> None:
+        self.readiness = Readiness(time.monotonic())
+        self.kernel_info: dict[str, Any] | None = None
+        # Random, so that no client has it, or can have it.
+        self.session_id = f"w2z-{uuid.uuid4().hex}"
+        self._channels = channels
+        self._signer = signer
+        self._name = name
+        self._changed = changed
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._kernel_session: object = None
+        self._passed_on: object = None
+
+    async def until_ready(self) -> None:
+        """Ask until the kernel is ready; :attr:`kernel_info` is what it answered."""
+        self._channels.open_session(self.session_id)
+        while not self.readiness.is_ready:
+            for channel in self.readiness.poll(time.monotonic()):
+                self._send(channel, "kernel_info_request", {})
+            self._changed()
+            await asyncio.sleep(TICK)
+        if self.readiness.is_silent:
+            log.warning("the kernel answers but says nothing on iopub; serving it all the same")
+        log.info("the kernel is ready")
+
+    async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Ask on control and wait for the reply's content.
+
+        Raises :class:`~w2z.errors.KernelSilent` when none comes in time.
+        """
+        msg_id = self._send(Channel.CONTROL, msg_type, content)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[msg_id] = answer
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            raise KernelSilent(
+                f"the kernel did not answer {msg_type} within {seconds:g} seconds"
+            ) from None
+        finally:
+            del self._asked[msg_id]
+
+    def expect_another_kernel(self) -> None:
+        """Begin anew: only a kernel process other than the one known so far counts as ready."""
+        self._passed_on = self._kernel_session
+        self.readiness = Readiness(time.monotonic(), restarted=True)
+
+    def on_replies(self, messages: Sequence[Message]) -> None:
+        """Take what arrived on w2z's own sockets."""
+        for message in messages:
+            try:
+                head = parse_object(message.header, "header")
+                parent = parse_object(message.parent_header, "parent_header")
+                content = parse_object(message.content, "content")
+            except ValueError as error:
+                log.warning("the kernel's answer to w2z cannot be read: %s", error)
+                continue
+            if head.get("msg_type") == "kernel_info_reply":
+                self._on_kernel_info(head.get("session"), content)
+            answer = self._asked.get(str(parent.get("msg_id")))
+            if answer is not None and not answer.done():
+                answer.set_result(content)
+
+    def _on_kernel_info(self, kernel_session: object, content: dict[str, Any]) -> None:
+        if self._passed_on is not None and kernel_session == self._passed_on:
+            return
+        self._passed_on = None
+        self._kernel_session = kernel_session
+        self.kernel_info = content
+        self.readiness.on_reply(time.monotonic())
+        self._changed()
+
+    def _send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
+        msg_id = uuid.uuid4().hex
+        head = header(msg_type, msg_id, self._name, datetime.now(UTC))
+        message = Message(channel, head, b"{}", b"{}", dump(content))
+        self._channels.send(self.session_id, channel, to_parts(message, self._signer))
+        return msg_id
