@@ -1,4 +1,4 @@
-"""Agents that speak the default format their own way: what they send, and what they read.
+"""Lenient clients that speak the default format their own way: what they send and read.
 
 Each repeats what a published client sends. All of them read up to idle only, and go by the
 ``msg_type`` at the top level of a message, not the one in its header.
