@@ -57,7 +57,9 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     choices = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
     shown = None if flag or multiple or setting.is_required() else setting.default
     # click takes a default of None for a value that was given.
-    default = {} if shown is None else {"default": str(shown), "show_default": True}
+    default: dict[str, Any] = {}
+    if shown is not None:
+        default = {"default": str(shown), "show_default": True}
     return click.Option(
         ["--" + name.replace("_", "-")],
         is_flag=flag,

@@ -18,6 +18,7 @@ from w2z.connection_file import ConnectionInfo
 from w2z.kernel.heartbeat import Heartbeat
 from w2z.kernel.sockets import DrainedSocket
 from w2z.message import Buffer, Channel
+from w2z.wire.zmq import LEAST_PARTS
 
 SEND_MARK = 64
 """Messages a DEALER holds for a kernel that does not take them. Then its client is not read from
@@ -28,9 +29,6 @@ LINGER_MS = 500
 """What a session sent last still leaves after it closed; also the bound on a shutdown."""
 
 SOCKETS_PER_SESSION = 3
-
-LEAST_PARTS = 6
-"""Delimiter, signature and four JSON parts: fewer are no message."""
 
 HOT_PAUSE = 0.001
 """Seconds between looks at iopub while output flows: half the CPU of a wake-up for every message.

@@ -16,6 +16,9 @@ from w2z.signature import Signer
 
 DELIMITER = b"<IDS|MSG>"
 
+LEAST_PARTS = 6
+"""Delimiter, signature and four JSON parts: fewer are no message."""
+
 
 def to_parts(message: Message, signer: Signer) -> list[Buffer]:
     """The multipart to send on a DEALER: ZMQ itself adds the identity."""
@@ -44,13 +47,13 @@ def from_parts(channel: Channel, parts: Sequence[bytes], signer: Signer) -> Mess
     topic). An empty JSON part is read as ``{}``. Raises :class:`KernelMessageError` for a missing
     delimiter, too few parts, or a signature that is not the key's.
     """
-    try:
-        at = parts.index(DELIMITER)
-    except ValueError:
-        raise KernelMessageError(f"{len(parts)} parts without the delimiter") from None
-    if len(parts) < at + 6:
-        raise KernelMessageError(f"{len(parts) - at - 1} parts after the delimiter, fewer than 5")
-    signature, header, parent_header, metadata, content = parts[at + 1 : at + 6]
+    buffers: tuple[bytes, ...] = ()
+    if len(parts) == 7 and parts[1] == DELIMITER:
+        # What nearly all output is: a topic, and no buffers.
+        _, _, signature, header, parent_header, metadata, content = parts
+    else:
+        signature, header, parent_header, metadata, content, *rest = _behind_delimiter(parts)
+        buffers = tuple(rest)
     if signer.signs:
         expected = signer.sign(header + parent_header + metadata + content)
         if not hmac.compare_digest(signature, expected):
@@ -61,5 +64,15 @@ def from_parts(channel: Channel, parts: Sequence[bytes], signer: Signer) -> Mess
         parent_header or b"{}",
         metadata or b"{}",
         content or b"{}",
-        tuple(parts[at + 6 :]),
+        buffers,
     )
+
+
+def _behind_delimiter(parts: Sequence[bytes]) -> Sequence[bytes]:
+    try:
+        behind = parts[parts.index(DELIMITER) + 1 :]
+    except ValueError:
+        raise KernelMessageError(f"{len(parts)} parts without the delimiter") from None
+    if len(behind) < LEAST_PARTS - 1:
+        raise KernelMessageError(f"{len(behind)} parts after the delimiter, fewer than 5")
+    return behind
