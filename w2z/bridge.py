@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from w2z.connection_file import ConnectionInfo
-from w2z.errors import ClientError, KernelMessageError
+from w2z.errors import ClientError, KernelMessageError, KernelSilent
 from w2z.hub.hub import Hub, Session
 from w2z.hub.state import KernelState
 from w2z.kernel.channels import Channels
@@ -31,6 +31,15 @@ from w2z.wire.payload import Codec, to_frames
 from w2z.wire.subprotocol import V1
 
 log = logging.getLogger("w2z")
+
+INTERRUPT_TIMEOUT = 5.0
+"""Seconds a kernel has to answer an interrupt_request; it does so at once or never."""
+
+END_TIMEOUT = 5.0
+"""Seconds a kernel has to answer a shutdown_request."""
+
+RESTART_TIMEOUT = 60.0
+"""Seconds another kernel has to be there: slow ones take half of it to start."""
 
 SWEEP = 5.0
 """Seconds at most between looks for sessions whose resume window is over."""
@@ -63,7 +72,6 @@ class Bridge:
 
     def __init__(self, settings: Settings, info: ConnectionInfo, kernel_id: str) -> None:
         self.kernel_id = kernel_id
-        self.kernel_name = info.kernel_name or "kernel"
         self.started = datetime.now(UTC)
         self.state = KernelState(self.started)
         self.dropped = 0
@@ -73,6 +81,7 @@ class Bridge:
         self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"))
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
+        self._restarting = asyncio.Lock()
         self._last_drop_log = float("-inf")
 
     async def __aenter__(self) -> Self:
@@ -89,7 +98,7 @@ class Bridge:
             self._channels, self._signer, self.kernel_id, self._open_gate
         )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for work in (self.conversation.until_ready(), self._sweep()):
+        for work in (self.conversation.run(), self._sweep()):
             self._stack.callback(tasks.create_task(work).cancel)
         return self
 
@@ -154,6 +163,53 @@ class Bridge:
             messages = self._hub.read(session_id)
             if messages:
                 client.write(self._encode(client.codec, messages))
+
+    # The kernel as a whole.
+
+    @property
+    def kernel_name(self) -> str:
+        """The name of the kernel's spec, as far as its connection file or it itself tells."""
+        if self._info.kernel_name:
+            return self._info.kernel_name
+        told = self.conversation.kernel_info or {}
+        name = str(told.get("implementation") or "kernel").lower()
+        # The name under which ipykernel installs itself.
+        return "python3" if name == "ipython" else name
+
+    async def interrupt(self) -> None:
+        """Interrupt what the kernel is running, by message.
+
+        Raises :class:`~w2z.errors.KernelSilent` when it does not say that it was interrupted.
+        """
+        reply = await self.conversation.ask("interrupt_request", {}, INTERRUPT_TIMEOUT)
+        if reply.get("status", "ok") != "ok":
+            raise KernelSilent(f"the kernel refused to be interrupted: {reply.get('evalue', '')}")
+
+    async def restart(self) -> None:
+        """Ask the kernel to end, and wait until another has taken its place.
+
+        Clients stay connected and are not read from meanwhile. Raises
+        :class:`~w2z.errors.KernelSilent` when the kernel does not end, or nobody starts another.
+        """
+        async with self._restarting:
+            self.conversation.expect_another_kernel()
+            self.state.begin_anew("restarting")
+            try:
+                await self.conversation.ask("shutdown_request", {"restart": True}, END_TIMEOUT)
+            except KernelSilent:
+                log.warning("the kernel did not answer shutdown_request; waiting for another")
+            if not await self.conversation.wait_ready(RESTART_TIMEOUT):
+                self.conversation.accept_same_kernel()
+                raise KernelSilent(
+                    f"no other kernel was there {RESTART_TIMEOUT:g} seconds after the kernel was"
+                    " asked to end; w2z did not start it and cannot start another"
+                )
+            self.state.begin_anew("idle")
+
+    async def end_kernel(self) -> None:
+        """Ask the kernel to end; one that says nothing is left alone."""
+        with contextlib.suppress(KernelSilent):
+            await self.conversation.ask("shutdown_request", {"restart": False}, END_TIMEOUT)
 
     # The path of a message.
 

@@ -55,7 +55,9 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     flag = setting.annotation is bool
     multiple = setting.annotation == tuple[str, ...]
     choices = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
-    shown = None if flag or multiple or setting.is_required() else setting.default
+    # Defaults worth showing are texts and numbers.
+    shown = setting.default if isinstance(setting.default, str | int | float) else None
+    shown = None if flag or setting.is_required() else shown
     # click takes a default of None for a value that was given.
     default: dict[str, Any] = {}
     if shown is not None:

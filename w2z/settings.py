@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 MIB = 2**20
 
@@ -67,6 +67,22 @@ class Settings(BaseModel):
         (),
         description="Origin of web pages that may read answers (CORS), such as "
         "https://example.org; '*' means any. Repeat it, or separate by spaces in the environment.",
+    )
+    on_delete: Literal["keep", "restart", "stop"] = Field(
+        "keep",
+        description="What DELETE of the kernel does. Clients send it routinely when they leave: "
+        "keep the kernel, restart it, or stop it and w2z.",
+    )
+    image: str | None = Field(
+        None,
+        max_length=4096,
+        description="Reference of the container image, with its digest if known, for the "
+        "metadata of the kernelspec.",
+    )
+    labels: dict[str, str] = Field(
+        {},
+        description="Labels of the image (OCI annotations) as a JSON object, for the metadata of "
+        "the kernelspec.",
     )
     strict_origin: bool = Field(
         False,
@@ -149,6 +165,16 @@ class Settings(BaseModel):
     def _slashes(cls, value: str) -> str:
         stripped = value.strip("/")
         return f"/{stripped}/" if stripped else "/"
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return from_json(value)
+            except ValueError:
+                raise PydanticCustomError("labels", "has to be a JSON object of texts") from None
+        return value
 
     @field_validator("token")
     @classmethod

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from jupyter_client.connect import write_connection_file
 
 TOKEN = "a-token-for-tests"
 
@@ -93,6 +96,19 @@ async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterato
     environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
     async with running(*command, env=environment):
         yield path
+
+
+@asynccontextmanager
+async def supervised_ipykernel(folder: Path) -> AsyncIterator[Path]:
+    """An ipykernel that is started again, on the same ports, whenever it ends."""
+    path, kept = folder / "connection.json", folder / "kept.json"
+    write_connection_file(str(kept), ip="127.0.0.1", key=secrets.token_hex().encode())
+    # A kernel removes its connection file when it ends.
+    loop = 'while :; do cp "$1" "$2"; "$3" -m ipykernel_launcher -f "$2"; done'
+    command = ["sh", "-c", loop, "sh", str(kept), str(path), sys.executable]
+    environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+    async with running(*command, env=environment):
+        yield kept
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Served:
     bridge: Bridge
     host: str
     port: int
+    stopped: asyncio.Event
 
     def url(self, session_id: str | None = None, path: str = "/channels") -> str:
         session = f"&session_id={session_id}" if session_id else ""
@@ -40,8 +42,9 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
     info = connection_file.read(path)
     token, _ = token_source(chosen)
     gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
+    stopped = asyncio.Event()
     async with (
         Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
-        Listener(App(chosen, bridge, gate)) as listener,
+        Listener(App(chosen, bridge, gate, stopped.set)) as listener,
     ):
-        yield Served(bridge, *listener.address)
+        yield Served(bridge, *listener.address, stopped)

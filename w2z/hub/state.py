@@ -10,13 +10,21 @@ from w2z.wire.jsontext import parse_object
 
 _STATES = frozenset({"starting", "idle", "busy", "restarting", "terminating", "dead"})
 
+MAX_BUSY = 1024
+"""Requests remembered as running. A kernel runs one, and one for each subshell."""
+
 
 class KernelState:
-    """The kernel model's changing fields, as the REST API reports them."""
+    """The kernel model's changing fields, as the REST API reports them.
+
+    A kernel may do several things at once (a cell, and a request on control or in a subshell), each
+    with a ``busy`` and an ``idle`` of its own: it is idle when the last of them is.
+    """
 
     def __init__(self, now: datetime) -> None:
         self.execution_state = "starting"
         self.last_activity = now
+        self._busy: dict[object, None] = {}
 
     def observe(self, messages: Sequence[Message], now: datetime) -> None:
         """Take note of iopub messages that just arrived."""
@@ -26,12 +34,27 @@ class KernelState:
             if b'"status"' in message.header:
                 self._observe_status(message)
 
+    def begin_anew(self, state: str) -> None:
+        """The kernel is another one now, or none: nothing of before is running."""
+        self._busy.clear()
+        self.execution_state = state
+
     def _observe_status(self, message: Message) -> None:
         try:
             if parse_object(message.header, "header").get("msg_type") != "status":
                 return
             state = parse_object(message.content, "content").get("execution_state")
+            parent = parse_object(message.parent_header, "parent_header").get("msg_id")
         except ValueError:
             return
-        if isinstance(state, str) and state in _STATES:
-            self.execution_state = state
+        if not (isinstance(state, str) and state in _STATES):
+            return
+        if state == "busy":
+            self._busy[str(parent)] = None
+            if len(self._busy) > MAX_BUSY:
+                del self._busy[next(iter(self._busy))]
+        elif state == "idle":
+            self._busy.pop(str(parent), None)
+        else:
+            self._busy.clear()
+        self.execution_state = "busy" if self._busy else state

@@ -7,6 +7,7 @@ waits for ever: every question has a time after which it is given up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -49,18 +50,31 @@ class Conversation:
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._kernel_session: object = None
         self._passed_on: object = None
+        self._is_ready = asyncio.Event()
+        self._is_another = asyncio.Event()
 
-    async def until_ready(self) -> None:
-        """Ask until the kernel is ready; :attr:`kernel_info` is what it answered."""
+    async def run(self) -> None:
+        """Ask until the kernel is ready, and again for each kernel that takes its place."""
         self._channels.open_session(self.session_id)
-        while not self.readiness.is_ready:
-            for channel in self.readiness.poll(time.monotonic()):
-                self._send(channel, "kernel_info_request", {})
-            self._changed()
-            await asyncio.sleep(TICK)
-        if self.readiness.is_silent:
-            log.warning("the kernel answers but says nothing on iopub; serving it all the same")
-        log.info("the kernel is ready")
+        while True:
+            self._is_another.clear()
+            while not self.readiness.is_ready:
+                for channel in self.readiness.poll(time.monotonic()):
+                    self._send(channel, "kernel_info_request", {})
+                self._changed()
+                await asyncio.sleep(TICK)
+            if self.readiness.is_silent:
+                log.warning("the kernel answers but is silent on iopub; serving it all the same")
+            log.info("the kernel is ready")
+            self._is_ready.set()
+            await self._is_another.wait()
+
+    async def wait_ready(self, seconds: float) -> bool:
+        """Wait so long for the kernel to be ready; returns whether it is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_ready.wait()
+        return self.readiness.is_ready
 
     async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Ask on control and wait for the reply's content.
@@ -84,6 +98,13 @@ class Conversation:
         """Begin anew: only a kernel process other than the one known so far counts as ready."""
         self._passed_on = self._kernel_session
         self.readiness = Readiness(time.monotonic(), restarted=True)
+        self._is_ready.clear()
+        self._is_another.set()
+        self._changed()
+
+    def accept_same_kernel(self) -> None:
+        """The kernel was not replaced after all: what answers now counts as ready again."""
+        self._passed_on = None
 
     def on_replies(self, messages: Sequence[Message]) -> None:
         """Take what arrived on w2z's own sockets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from w2z.bridge import Bridge
 from w2z.errors import HttpError
@@ -17,16 +18,18 @@ log = logging.getLogger("w2z")
 
 
 class App:
-    """One bridge behind one gate."""
+    """One bridge behind one gate; ``stop`` ends w2z when a client may and does ask for it."""
 
-    def __init__(self, settings: Settings, bridge: Bridge, gate: Gate) -> None:
+    def __init__(
+        self, settings: Settings, bridge: Bridge, gate: Gate, stop: Callable[[], None]
+    ) -> None:
         self.settings = settings
         self.bridge = bridge
         self._gate = gate
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
-            *Api(bridge).routes(),
+            *Api(settings, bridge, stop).routes(),
         ]
         self._router = Router(routes, settings.base_url)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from pydantic import BaseModel
 
 from w2z.errors import HttpError
 from w2z.wire.jsontext import dump
@@ -71,6 +73,16 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}
     """``value`` as JSON. State changes by the second, so nothing is to be cached."""
     fixed = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     return Response(status, dump(value), fixed | dict(headers))
+
+
+def model_response(
+    value: BaseModel | Sequence[BaseModel], status: int = 200, headers: Mapping[str, str] = {}
+) -> Response:
+    """A model, or several, as JSON; a field that is ``None`` is left out."""
+    if isinstance(value, BaseModel):
+        return json_response(value.model_dump(exclude_none=True), status, headers)
+    dumped = [one.model_dump(exclude_none=True) for one in value]
+    return json_response(dumped, status, headers)
 
 
 def error_response(error: HttpError, *, close: bool = False) -> Response:

@@ -37,10 +37,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Waits for the first SIGTERM or SIGINT; :attr:`signal` is its number then."""
+    """Waits for the first SIGTERM or SIGINT, or a client's wish; :attr:`exit_code` says which."""
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.exit_code = 0
         self._happened = asyncio.Event()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
@@ -53,14 +53,20 @@ class Stop:
         return self._happened.is_set()
 
     def _on_signal(self, number: int) -> None:
-        if not self.signal:
+        if not self._happened.is_set():
             log.info("%s: shutting down", signal.Signals(number).name)
-            self.signal = number
+            self.exit_code = 128 + number
+        self._happened.set()
+
+    def on_request(self) -> None:
+        """A client asked for the end."""
+        if not self._happened.is_set():
+            log.info("stopped by a client: shutting down")
         self._happened.set()
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
-    """Serve until a signal; returns the exit code, 128 and the signal's number.
+    """Serve until a signal or a client ends it; returns the exit code.
 
     ``announce`` gets the one line that says where w2z listens; ``terminal`` tells whether a
     person reads it, and so whether a generated token may be in it. Raises
@@ -77,12 +83,12 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         gate = Gate(token, settings.allow_origin, settings.strict_origin)
         async with (
             Bridge(settings, info, kernel_id) as bridge,
-            Listener(App(settings, bridge, gate)) as listener,
+            Listener(App(settings, bridge, gate, stop.on_request)) as listener,
         ):
             announce(greeting(settings, *listener.address, generated if terminal else None))
             _warn(settings, generated is not None and not terminal)
             await stop.wait()
-    return 128 + stop.signal
+    return stop.exit_code
 
 
 async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInfo | None:
