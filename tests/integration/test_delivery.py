@@ -303,7 +303,8 @@ async def test_messages_with_a_wrong_signature_or_shape_are_dropped(
         await iopub.send_multipart([b"no delimiter"])
         await kernel.iopub("stream", {"text": "still here"})
         seen = await client.collect("stream")
-        assert served.bridge.dropped == 4
+        # Messages too short to be any come glued together and count once.
+        assert served.bridge.dropped == 3
         assert [m.msg_type for m in seen][-1] == "stream"
         warnings = [r for r in caplog.records if "dropped a kernel message" in r.message]
         assert len(warnings) == 1, "logged once a burst"
