@@ -5,10 +5,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.examples import message, nested, status
-from w2z.hub.state import KernelState
+from w2z.hub.state import MAX_BUSY, KernelState
+from w2z.message import Message
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 LATER = START + timedelta(seconds=5)
+
+
+def about(request: str, said: str) -> Message:
+    """A status that belongs to a request."""
+    return status(said)._replace(parent_header=b'{"msg_id":"%s"}' % request.encode())
+
+
+def after(*said: Message) -> str:
+    """The state that these messages leave."""
+    state = KernelState(START)
+    state.observe(said, LATER)
+    return state.execution_state
 
 
 def test_a_kernel_nothing_was_heard_of_is_starting_since_then():
@@ -56,3 +69,65 @@ def test_a_status_that_makes_no_sense_changes_nothing(odd):
     state = KernelState(START)
     state.observe([status("busy"), odd], LATER)
     assert state.execution_state == "busy"
+
+
+def test_it_is_busy_as_long_as_any_request_runs():
+    cell = about("cell", "busy")
+    control = [about("control", "busy"), about("control", "idle")]
+    assert after(cell, *control) == "busy"
+    assert after(cell, *control, about("cell", "idle")) == "idle"
+    assert after(cell, about("control", "busy"), about("cell", "idle")) == "busy"
+
+
+def test_an_idle_without_its_busy_is_believed():
+    """w2z may have come when the request was running already."""
+    assert after(about("cell", "idle")) == "idle"
+    assert after(about("cell", "busy"), about("earlier", "idle")) == "busy"
+
+
+def test_a_busy_that_is_said_twice_ends_once():
+    assert after(about("a", "busy"), about("a", "busy"), about("a", "idle")) == "idle"
+
+
+def test_statuses_of_no_request_belong_together():
+    """What a kernel does for itself has no parent."""
+    assert after(status("busy"), about("a", "busy"), about("a", "idle")) == "busy"
+    assert after(status("busy"), status("idle")) == "idle"
+    assert after(status("busy"), about("None", "idle")) == "idle"
+
+
+@pytest.mark.parametrize("odd", [b'{"msg_id":["a"]}', b'{"msg_id":null}', b'{"msg_id":7}'])
+def test_a_parent_may_be_called_anything(odd):
+    busy = status("busy")._replace(parent_header=odd)
+    assert after(busy, about("a", "busy"), about("a", "idle")) == "busy"
+    assert after(busy, status("idle")._replace(parent_header=odd)) == "idle"
+
+
+def test_a_parent_that_cannot_be_read_changes_nothing():
+    assert after(status("busy"), status("idle")._replace(parent_header=b"[")) == "busy"
+
+
+@pytest.mark.parametrize("said", ["starting", "restarting", "terminating", "dead"])
+def test_another_kernel_runs_nothing_of_before(said):
+    assert after(about("cell", "busy"), status(said)) == said
+    rest = [about("info", "busy"), about("info", "idle")]
+    assert after(about("cell", "busy"), status(said), *rest) == "idle"
+
+
+def test_beginning_anew_forgets_what_was_running():
+    state = KernelState(START)
+    state.observe([about("cell", "busy")], START)
+    state.begin_anew("restarting")
+    assert state.execution_state == "restarting"
+    assert state.last_activity == START
+    state.observe([about("info", "busy"), about("info", "idle")], LATER)
+    assert state.execution_state == "idle"
+
+
+def test_requests_that_never_end_are_forgotten_oldest_first():
+    busy = [about(str(n), "busy") for n in range(MAX_BUSY + 1)]
+    idle = [about(str(n), "idle") for n in range(MAX_BUSY + 1)]
+    assert after(*busy, *idle[1:]) == "idle"
+    assert after(*busy, *idle[2:]) == "busy"
+    # One less, and the first is remembered still.
+    assert after(*busy[:-1], *idle[1:-1]) == "busy"
