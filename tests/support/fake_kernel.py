@@ -43,6 +43,8 @@ class FakeKernel:
         self.signer = Signer(key.encode(), "hmac-sha256")
         self.received: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue()
         self.on_kernel_info: Callable[[bytes, Message], Awaitable[None]] = self.answer_info
+        self.info: dict[str, Any] = {"status": "ok"}
+        self.session = "kernel"
         self._context = zmq.asyncio.Context()
         self._sockets = {
             Channel.SHELL: self._bind(zmq.ROUTER, transport, folder),
@@ -107,7 +109,11 @@ class FakeKernel:
         await self.send(
             identity,
             Message(
-                request.channel, as_json(header(msg_type)), request.header, b"{}", as_json(content)
+                request.channel,
+                as_json(header(msg_type, session=self.session)),
+                request.header,
+                b"{}",
+                as_json(content),
             ),
         )
 
@@ -118,7 +124,7 @@ class FakeKernel:
     async def answer_info(self, identity: bytes, request: Message) -> None:
         parent = json.loads(request.header)
         await self.iopub("status", {"execution_state": "busy"}, parent)
-        await self.reply(identity, request, "kernel_info_reply", {"status": "ok"})
+        await self.reply(identity, request, "kernel_info_reply", self.info)
         await self.iopub("status", {"execution_state": "idle"}, parent)
 
     async def serve(self, channel: Channel) -> None:

@@ -189,6 +189,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
             return
         self._http.start_next_cycle()
+        self._head = None
         self._idle = not self._http.trailing_data[0]
         if self._idle:
             self._set_timer(KEEP_ALIVE, self._transport.close)
@@ -218,7 +219,10 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, error: HttpError) -> None:
         """Answer with an error where the connection cannot go on, and end it gently."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._write_response(error_response(error, close=True))
+            response = error_response(error, close=True)
+            if self._head is not None:
+                response = self._app.with_cors(self._request(), response)
+            self._write_response(response)
         self._finished = True
         if self._transport.can_write_eof():
             self._transport.write_eof()

@@ -1,0 +1,817 @@
+"""The REST API of a Jupyter server with one kernel: every route as unmodified clients check it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import open_client, request
+from tests.support.fake_kernel import FakeKernel, header
+from tests.support.raw_http import Answer, RawHttp, raw_http
+from tests.support.serving import TOKEN, Served, serving
+from w2z import __version__
+from w2z.message import Message
+
+AUTH = f"Authorization: token {TOKEN}"
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+ONE = "/api/kernels/the-kernel"
+ORIGIN = "https://lab.example"
+
+
+class Rest:
+    """A client with the token, over one connection."""
+
+    def __init__(self, http: RawHttp) -> None:
+        self.http = http
+
+    async def ask(self, line: str, body: Any = None, *lines: str) -> Answer:
+        """Ask; a body that is not bytes is sent as JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if body is None:
+            data = b""
+        length = () if line.startswith(("GET", "HEAD")) else (f"Content-Length: {len(data)}",)
+        return await self.http.ask(line, AUTH, *length, *lines, body=data)
+
+    async def get(self, path: str) -> Any:
+        """The JSON at a path that has to be there."""
+        answer = await self.ask(f"GET {path}")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.json
+
+    async def until(self, path: str, field: str, value: Any) -> None:
+        """Look until a field has a value."""
+        while (await self.ask(f"GET {path}")).json[field] != value:
+            pass
+
+
+@asynccontextmanager
+async def rest_of(served: Served) -> AsyncIterator[Rest]:
+    async with raw_http(served.host, served.port) as http:
+        yield Rest(http)
+
+
+@pytest.fixture
+async def rest(served: Served) -> AsyncIterator[Rest]:
+    async with rest_of(served) as found:
+        await found.until("/readyz", "ready", True)
+        await found.until(ONE, "execution_state", "idle")
+        yield found
+
+
+def is_kernel(value: Any, **expected: Any) -> bool:
+    """Whether it is a kernel model, no field more or less."""
+    assert set(value) == {"id", "name", "last_activity", "execution_state", "connections"}
+    assert TIMESTAMP.fullmatch(value["last_activity"])
+    known = {"id": "the-kernel", "name": "fake", "execution_state": "idle", "connections": 0}
+    found = {key: value[key] for key in known}
+    return found == {**known, **expected}
+
+
+def is_session(value: Any, path: str, name: str, type_: str) -> bool:
+    """Whether it is a session model, no field more or less."""
+    notebook = {"notebook": {"path": path, "name": name}} if type_ == "notebook" else {}
+    known = {"path": path, "name": name, "type": type_, **notebook}
+    assert set(value) == {"id", "kernel", *known}
+    assert is_kernel(value["kernel"])
+    return bool(value["id"]) and {key: value[key] for key in known} == known
+
+
+def is_error(answer: Answer, status: int, told: str) -> bool:
+    """Whether it is an error in Jupyter's shape that says so."""
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json) == {"message", "reason"}
+    assert answer.json["reason"] is None
+    assert told in answer.json["message"]
+    return True
+
+
+def is_empty(answer: Answer) -> bool:
+    """Whether it is 204, of which JupyterLab accepts no other shape."""
+    assert answer.status == 204
+    return answer.body == b"" and not {"content-type", "content-length"} & set(answer.headers)
+
+
+async def control(kernel: FakeKernel, msg_type: str) -> tuple[bytes, Message]:
+    """The next request on control has to be this."""
+    identity, message = await kernel.received.get()
+    assert (message.channel, json.loads(message.header)["msg_type"]) == ("control", msg_type)
+    return identity, message
+
+
+async def answer(kernel: FakeKernel, kind: str, **content: Any) -> Any:
+    """Wait for the request of that kind on control, answer it, and give its content."""
+    identity, message = await control(kernel, f"{kind}_request")
+    await kernel.reply(identity, message, f"{kind}_reply", {"status": "ok", **content})
+    return json.loads(message.content)
+
+
+async def replace(kernel: FakeKernel) -> None:
+    """End when asked to, and come back as another kernel."""
+    assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
+    kernel.session = "another kernel"
+
+
+# The server.
+
+
+async def test_the_server_tells_about_itself(rest: Rest) -> None:
+    assert await rest.get("/api") == {"version": "2.21.1"}
+    assert await rest.get("/api/") == {"version": "2.21.1"}
+    status = await rest.get("/api/status")
+    assert set(status) == {"connections", "kernels", "last_activity", "started"}
+    assert (status["connections"], status["kernels"]) == (0, 1)
+    assert TIMESTAMP.fullmatch(status["last_activity"])
+    assert TIMESTAMP.fullmatch(status["started"])
+    me = await rest.get("/api/me")
+    assert me["identity"]["username"] == "w2z"
+    assert set(me["identity"]) >= {"name", "display_name", "initials", "avatar_url", "color"}
+    assert me["permissions"] == {}
+    assert await rest.get("/api/terminals") == []
+    contents = await rest.get("/api/contents")
+    assert (contents["type"], contents["content"], contents["writable"]) == ("directory", [], False)
+    assert TIMESTAMP.fullmatch(contents["last_modified"])
+
+
+@pytest.mark.parametrize("path", ["/", "/tree?", "/login", "/hub/api", "/lab", "/api/nothing"])
+async def test_there_are_no_pages(rest: Rest, path: str) -> None:
+    """VS Code takes a redirect to a login page for a server with a password."""
+    assert is_error(await rest.ask(f"GET {path}"), 404, "nothing at this path")
+
+
+async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest: Rest) -> None:
+    served.bridge.state.last_activity = served.bridge.started.replace(microsecond=0)
+    assert (await rest.get(ONE))["last_activity"].endswith(".000000Z")
+
+
+# Kernels.
+
+
+async def test_the_kernel_is_listed_and_shown(rest: Rest) -> None:
+    [listed] = await rest.get("/api/kernels")
+    assert is_kernel(listed)
+    assert await rest.get(ONE) == listed
+
+
+@pytest.mark.parametrize("suffix", ["?1700000000000", "/", "/?1700000000000", "?token=&_=&x"])
+async def test_cache_busters_and_trailing_slashes_change_nothing(rest: Rest, suffix: str) -> None:
+    for path in ("/api/kernels", ONE, "/api/kernelspecs", "/api/sessions", "/api/status"):
+        assert await rest.get(path + suffix) == await rest.get(path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        b"{}",
+        b" \n",
+        {"name": "python3", "path": None},
+        {"name": "a name nobody has heard of", "path": "a/b"},
+        {"name": "python3", "env": {"KERNEL_LAUNCH_TIMEOUT": "40", "KERNEL_WORKING_DIR": "/x"}},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+async def test_starting_a_kernel_gives_the_one_there_is(rest: Rest, body: Any) -> None:
+    for lines in ((), ("Content-Type: application/json",), ("Content-Type: text/plain;x=y",)):
+        started = await rest.ask("POST /api/kernels", body, *lines)
+        assert started.status == 201
+        assert started.headers["location"] == ONE
+        assert is_kernel(started.json)
+
+
+async def test_starting_a_kernel_needs_no_word_about_its_body(rest: Rest) -> None:
+    started = await rest.http.ask("POST /api/kernels", AUTH)
+    assert (started.status, started.json["id"]) == (201, "the-kernel")
+
+
+async def test_the_location_is_below_the_base_url(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, base_url="user/anna%20b", kernel_id="one") as served,
+        rest_of(served) as rest,
+    ):
+        started = await rest.ask("POST /user/anna%20b/api/kernels")
+        assert started.headers["location"] == "/user/anna%20b/api/kernels/one"
+        shown = await rest.ask(f"GET {started.headers['location']}")
+        assert shown.json["id"] == "one"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"{", "the body: Invalid JSON"),
+        (b"name=python3", "the body: Invalid JSON"),
+        (b"[]", "the body: Input should be an object"),
+        ({"name": 3}, "name: "),
+        ({"env": "x"}, "env: "),
+        ({"path": "x" * 5000}, "path: "),
+    ],
+)
+async def test_a_bad_body_is_400_and_named(rest: Rest, body: Any, told: str) -> None:
+    assert is_error(await rest.ask("POST /api/kernels", body), 400, told)
+    assert is_kernel(await rest.get(ONE))
+
+
+async def test_a_body_that_is_too_large_is_413(rest: Rest) -> None:
+    refused = await rest.ask("POST /api/kernels", {"path": "x" * 2**20})
+    assert is_error(refused, 413, "1048576 bytes")
+    assert await rest.http.is_closed()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /api/kernels/other",
+        "DELETE /api/kernels/other",
+        "POST /api/kernels/other/interrupt",
+        "POST /api/kernels/other/restart",
+        "GET /api/kernels/other/channels",
+    ],
+)
+async def test_another_kernel_does_not_exist(kernel: FakeKernel, rest: Rest, line: str) -> None:
+    assert is_error(await rest.ask(line), 404, "Kernel does not exist: other")
+    assert kernel.received.empty()
+
+
+@pytest.mark.parametrize("path", ["/api/kernels", "/api/sessions", f"{ONE}/interrupt"])
+async def test_a_method_that_is_not_there_is_405(rest: Rest, path: str) -> None:
+    refused = await rest.ask(f"PUT {path}", b"{}")
+    assert is_error(refused, 405, "PUT is not allowed here")
+    allowed = {"POST", "OPTIONS"} | (set() if "interrupt" in path else {"GET", "HEAD"})
+    assert set(refused.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /api/status",
+        "GET /api/me",
+        "GET /api/kernels",
+        "POST /api/kernels",
+        f"GET {ONE}",
+        f"DELETE {ONE}",
+        f"POST {ONE}/interrupt",
+        f"POST {ONE}/restart",
+        "GET /api/kernelspecs",
+        "GET /api/kernelspecs/fake",
+        "GET /api/sessions",
+        "POST /api/sessions",
+        "GET /api/sessions/x",
+        "PATCH /api/sessions/x",
+        "DELETE /api/sessions/x",
+        "GET /api/contents",
+        "GET /api/terminals",
+    ],
+)
+async def test_everything_but_the_version_needs_the_token(
+    kernel: FakeKernel, rest: Rest, line: str
+) -> None:
+    length = "Content-Length: 0"
+    assert is_error(await rest.http.ask(line, length), 401, "a token is needed")
+    assert is_error(await rest.http.ask(f"{line}?token=x", length), 403, "not valid")
+    assert kernel.received.empty()
+
+
+# What the kernel is doing.
+
+
+async def test_a_kernel_that_says_nothing_is_starting(kernel: FakeKernel) -> None:
+    asked = asyncio.Event()
+
+    async def say_nothing(identity: bytes, message: Message) -> None:
+        asked.set()
+
+    kernel.on_kernel_info = say_nothing
+    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+        await asked.wait()
+        assert is_kernel(await rest.get(ONE), execution_state="starting")
+        kernel.on_kernel_info = kernel.answer_info
+        await rest.until(ONE, "execution_state", "idle")
+
+
+async def test_a_control_request_does_not_make_a_busy_kernel_idle(
+    kernel: FakeKernel, served: Served, rest: Rest
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        cell, other = header("execute_request"), header("debug_request")
+        for parent, state, shown in [
+            (cell, "busy", "busy"),
+            (other, "busy", "busy"),
+            (other, "idle", "busy"),
+            (cell, "idle", "idle"),
+        ]:
+            await kernel.iopub("status", {"execution_state": state}, parent)
+            await client.until("status", parent)
+            assert is_kernel(await rest.get(ONE), execution_state=shown, connections=1)
+
+
+async def test_connections_are_counted(served: Served, rest: Rest) -> None:
+    async with open_client(served.url("a"), "v1"):
+        assert is_kernel(await rest.get(ONE), connections=1)
+        async with open_client(served.url(), "default"):
+            assert is_kernel(await rest.get(ONE), connections=2)
+            assert (await rest.get("/api/status"))["connections"] == 2
+        assert is_kernel(await rest.get(ONE), connections=1)
+        [listed] = await rest.get("/api/sessions")
+        assert listed["kernel"]["connections"] == 1
+    assert is_kernel(await rest.get(ONE))
+
+
+async def test_output_is_activity(kernel: FakeKernel, served: Served, rest: Rest) -> None:
+    before = (await rest.get(ONE))["last_activity"]
+    async with open_client(served.url("a"), "v1") as client:
+        await kernel.iopub("stream", {"name": "stdout", "text": "x"})
+        await client.until("stream")
+    after = (await rest.get(ONE))["last_activity"]
+    assert after > before
+    assert (await rest.get("/api/status"))["last_activity"] == after
+
+
+# Interrupt.
+
+
+@pytest.mark.parametrize("body", [None, b"{}"])
+async def test_interrupt_is_204_once_the_kernel_says_so(
+    kernel: FakeKernel, rest: Rest, body: Any
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/interrupt", body))
+        identity, message = await control(kernel, "interrupt_request")
+        assert not asked.done()
+        await kernel.reply(identity, message, "interrupt_reply", {"status": "ok"})
+    assert is_empty(await asked)
+    assert is_kernel(await rest.get(ONE))
+
+
+async def test_a_kernel_that_does_not_answer_an_interrupt_is_504(
+    kernel: FakeKernel, rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.bridge.INTERRUPT_TIMEOUT", 0.01)
+    refused = await rest.ask(f"POST {ONE}/interrupt")
+    assert is_error(refused, 504, "the kernel did not answer interrupt_request within 0.01 seconds")
+    assert await answer(kernel, "interrupt") == {}, "it may answer late"
+    assert is_kernel(await rest.get(ONE))
+
+
+async def test_a_kernel_that_refuses_an_interrupt_is_504(kernel: FakeKernel, rest: Rest) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/interrupt"))
+        await answer(kernel, "interrupt", status="error", evalue="not on this platform")
+    assert is_error(await asked, 504, "refused to be interrupted: not on this platform")
+
+
+# Restart.
+
+
+@pytest.mark.parametrize("body", [None, b"{}"])
+async def test_restart_is_200_once_another_kernel_answers(
+    kernel: FakeKernel,
+    served: Served,
+    rest: Rest,
+    monkeypatch: pytest.MonkeyPatch,
+    body: Any,
+) -> None:
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+    async with open_client(served.url("a"), "v1") as client, rest_of(served) as other:
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(rest.ask(f"POST {ONE}/restart", body))
+            identity, message = await control(kernel, "shutdown_request")
+            assert json.loads(message.content) == {"restart": True}
+            # Asked again and again meanwhile, the kernel that is to end does not count.
+            assert (await other.ask("GET /readyz")).status == 503
+            await kernel.reply(identity, message, "shutdown_reply", {"restart": True})
+            assert not asked.done()
+            kernel.session = "another kernel"
+        assert (await asked).status == 200
+        assert is_kernel((await asked).json, connections=1)
+        assert (await other.ask("GET /readyz")).status == 200
+        # The websocket is still there, and so is the way to the kernel.
+        sent = await client.send(request("odd_request"))
+        identity, message = await kernel.received.get()
+        assert json.loads(message.header) == sent
+        await kernel.reply(identity, message, "odd_reply", {})
+        await client.until("odd_reply", sent)
+
+
+async def test_a_restart_without_a_goodbye_counts_all_the_same(
+    kernel: FakeKernel, rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
+    kernel.session = "another kernel"
+    restarted = await rest.ask(f"POST {ONE}/restart")
+    assert (restarted.status, is_kernel(restarted.json)) == (200, True)
+
+
+async def test_what_ran_before_a_restart_does_not_run_after_it(
+    kernel: FakeKernel, served: Served, rest: Rest
+) -> None:
+    cell = header("execute_request")
+    async with open_client(served.url("a"), "v1") as client, asyncio.TaskGroup() as tasks:
+        await kernel.iopub("status", {"execution_state": "busy"}, cell)
+        await client.until("status", cell)
+        assert is_kernel(await rest.get(ONE), execution_state="busy", connections=1)
+        restarting = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        kernel.session = "another kernel"
+        await replace(kernel)
+        assert is_kernel((await restarting).json, connections=1)
+
+
+async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
+    kernel: FakeKernel, served: Served, rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+    monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.bridge.RESTART_TIMEOUT", 0.1)
+    async with open_client(served.url("a"), "v1", max_queue=None) as client:
+        refused = await rest.ask(f"POST {ONE}/restart")
+        assert is_error(refused, 504, "no other kernel was there 0.1 seconds after")
+        await control(kernel, "shutdown_request")
+        await rest.until("/readyz", "ready", True)
+        await rest.until(ONE, "execution_state", "idle")
+        sent = await client.send(request("odd_request"))
+        _, message = await kernel.received.get()
+        assert json.loads(message.header) == sent
+        # A second try may find another one.
+        monkeypatch.setattr("w2z.bridge.RESTART_TIMEOUT", 60)
+        kernel.session = "another kernel"
+        assert (await rest.ask(f"POST {ONE}/restart")).status == 200
+
+
+async def test_two_restarts_at_once_are_two_restarts(
+    kernel: FakeKernel, served: Served, rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+    async with rest_of(served) as other, asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(r.ask(f"POST {ONE}/restart")) for r in (rest, other)]
+        for session in ("second", "third"):
+            await answer(kernel, "shutdown", restart=True)
+            assert kernel.received.empty(), "one after the other"
+            kernel.session = session
+    assert [(await one).status for one in asked] == [200, 200]
+
+
+# Delete.
+
+
+async def delete(rest: Rest, path: str = ONE) -> None:
+    assert is_empty(await rest.ask(f"DELETE {path}"))
+
+
+async def test_delete_keeps_the_kernel_unless_told_otherwise(
+    kernel: FakeKernel, served: Served, rest: Rest
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        await rest.ask("POST /api/sessions", {"path": "x", "type": "notebook"})
+        await delete(rest)
+        await delete(rest)
+        assert len(await rest.get("/api/sessions")) == 1, "its documents are closed"
+        assert is_kernel(await rest.get(ONE), connections=1)
+        assert kernel.received.empty()
+        await client.send(request("odd_request"))
+        await kernel.received.get()
+    assert not served.stopped.is_set()
+
+
+async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, on_delete="restart") as served,
+        rest_of(served) as rest,
+    ):
+        await rest.until("/readyz", "ready", True)
+        kernel.session = "second"
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(delete(rest))
+            assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
+        assert (await rest.get(ONE))["execution_state"] == "idle"
+        created = await rest.ask("POST /api/sessions", {"path": "x", "type": "notebook"})
+        kernel.session = "third"
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(delete(rest, f"/api/sessions/{created.json['id']}"))
+            assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
+        assert len(await rest.get("/api/sessions")) == 1
+        assert not served.stopped.is_set()
+
+
+async def test_delete_may_restart_a_kernel_that_does_not_come_back(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.bridge.RESTART_TIMEOUT", 0.01)
+    async with (
+        serving(kernel.connection_file, on_delete="restart") as served,
+        rest_of(served) as rest,
+    ):
+        await rest.until("/readyz", "ready", True)
+        assert is_error(await rest.ask(f"DELETE {ONE}"), 504, "no other kernel was there")
+        await rest.until("/readyz", "ready", True)
+
+
+async def test_delete_may_stop_the_kernel_and_w2z(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, on_delete="stop") as served,
+        rest_of(served) as rest,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(delete(rest))
+        assert await answer(kernel, "shutdown", restart=False) == {"restart": False}
+        await served.stopped.wait()
+
+
+async def test_delete_stops_w2z_though_the_kernel_is_silent(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
+    async with serving(kernel.connection_file, on_delete="stop") as served, rest_of(served) as rest:
+        [own] = await rest.get("/api/sessions")
+        await delete(rest, f"/api/sessions/{own['id']}")
+        assert served.stopped.is_set()
+
+
+# Kernelspecs.
+
+INFO = {
+    "status": "ok",
+    "protocol_version": "5.4",
+    "implementation": "Fake",
+    "implementation_version": "1.2",
+    "language_info": {"name": "python", "version": "3.13.1", "mimetype": "text/x-python"},
+}
+
+
+@pytest.fixture
+def jupyter_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where kernelspecs may be installed."""
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    return tmp_path / "share"
+
+
+def install(jupyter_path: Path, name: str, spec: Mapping[str, Any] | str) -> None:
+    folder = jupyter_path / "kernels" / name
+    folder.mkdir(parents=True)
+    text = spec if isinstance(spec, str) else json.dumps(spec)
+    (folder / "kernel.json").write_text(text)
+
+
+async def test_a_kernel_without_an_installed_spec_describes_itself(
+    kernel: FakeKernel, jupyter_path: Path
+) -> None:
+    kernel.info = INFO
+    given: dict[str, Any] = {"image": "img@sha256:12", "labels": {"a": "b"}}
+    async with serving(kernel.connection_file, **given) as served, rest_of(served) as rest:
+        specs = await rest.get("/api/kernelspecs")
+        assert await rest.get("/api/kernelspecs/fake") == specs["kernelspecs"]["fake"]
+        refused = await rest.ask("GET /api/kernelspecs/other")
+        assert is_error(refused, 404, "Kernel spec other not found")
+        assert (await rest.ask("GET /kernelspecs/fake/logo-64x64.png")).status == 404
+    assert specs == {
+        "default": "fake",
+        "kernelspecs": {
+            "fake": {
+                "name": "fake",
+                "spec": {
+                    "argv": [],
+                    "env": {},
+                    "display_name": "Python 3.13.1",
+                    "language": "python",
+                    "interrupt_mode": "signal",
+                    "metadata": {
+                        "mimetype": "text/x-python",
+                        "w2z": {
+                            "version": __version__,
+                            "labels": {"a": "b"},
+                            "image": {"reference": "img@sha256:12", "digest": "sha256:12"},
+                            "implementation": "Fake",
+                            "implementation_version": "1.2",
+                            "protocol_version": "5.4",
+                        },
+                    },
+                },
+                "resources": {},
+            }
+        },
+    }
+
+
+async def test_an_installed_spec_of_the_kernels_name_is_shown(
+    kernel: FakeKernel, rest: Rest, jupyter_path: Path
+) -> None:
+    installed = {
+        "argv": ["fake", "-f", "{connection_file}"],
+        "display_name": "A fake",
+        "language": "fakish",
+        "interrupt_mode": "message",
+        "env": {"A": "1"},
+        "metadata": {"debugger": True},
+    }
+    install(jupyter_path, "fake", installed)
+    shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
+    assert shown["metadata"].pop("w2z") == {"version": __version__, "labels": {}}
+    assert shown == installed
+    # It is looked for once.
+    install(jupyter_path, "other", installed)
+    assert list((await rest.get("/api/kernelspecs"))["kernelspecs"]) == ["fake"]
+
+
+@pytest.mark.parametrize("case", ["no kernel.json of that name", "broken", "slow", "missing"])
+async def test_a_lookup_that_fails_leaves_the_description(
+    rest: Rest, jupyter_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    match case:
+        case "broken":
+            install(jupyter_path, "fake", "{")
+        case "slow":
+            monkeypatch.setattr("w2z.server.kernelspecs.LOOKUP_TIMEOUT", 0)
+        case "missing":
+            monkeypatch.setattr(sys, "executable", str(jupyter_path / "no-python"))
+    shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
+    assert (shown["argv"], shown["display_name"], shown["language"]) == ([], "Fake", "fake")
+
+
+@pytest.mark.parametrize(
+    ("implementation", "name"), [("ipython", "python3"), ("xeus", "xeus"), (None, "kernel")]
+)
+async def test_a_nameless_kernel_is_called_what_it_says_it_is(
+    kernel: FakeKernel, jupyter_path: Path, implementation: str | None, name: str
+) -> None:
+    kernel.info = {"status": "ok", "implementation": implementation}
+    file = kernel.connection_file
+    fields = json.loads(file.read_text())
+    del fields["kernel_name"]
+    file.write_text(json.dumps(fields))
+    install(jupyter_path, name, {"argv": ["x"], "display_name": "X", "language": "x"})
+    async with serving(file) as served, rest_of(served) as rest:
+        specs = await rest.get("/api/kernelspecs")
+        assert specs["default"] == name
+        assert specs["kernelspecs"][name]["spec"]["display_name"] == "X"
+        assert (await rest.get(ONE))["name"] == name
+
+
+async def test_a_kernel_that_is_not_ready_has_a_spec_all_the_same(
+    kernel: FakeKernel, jupyter_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(identity: bytes, message: Message) -> None:
+        pass
+
+    monkeypatch.setattr("w2z.server.kernelspecs.READY_TIMEOUT", 0)
+    kernel.on_kernel_info = say_nothing
+    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+        specs = await rest.get("/api/kernelspecs")
+        assert specs["kernelspecs"]["fake"]["spec"]["display_name"] == "Fake"
+        assert not served.bridge.ready
+
+
+# Sessions.
+
+
+async def test_the_kernels_own_session_is_listed(rest: Rest) -> None:
+    """VS Code looks for running kernels nowhere else."""
+    [own] = await rest.get("/api/sessions")
+    assert is_session(own, "the-kernel", "the-kernel", "console")
+    assert await rest.get(f"/api/sessions/{own['id']}") == own
+
+
+@pytest.mark.parametrize(
+    "kernel_asked", [None, {"name": "python3"}, {"id": "the-kernel"}, {"id": None, "name": "x"}]
+)
+async def test_a_session_is_made_changed_and_deleted(rest: Rest, kernel_asked: Any) -> None:
+    body = {"path": "x.ipynb", "name": "x", "type": "notebook", "kernel": kernel_asked}
+    created = await rest.ask("POST /api/sessions", body, "Content-Type: text/plain;charset=UTF-8")
+    assert created.status == 201
+    made = created.json
+    assert is_session(made, "x.ipynb", "x", "notebook")
+    again = await rest.ask("POST /api/sessions", body)
+    assert (again.status, again.json) == (201, made)
+    path = f"/api/sessions/{made['id']}"
+    assert await rest.get(path) == made
+    assert (await rest.get("/api/sessions"))[1:] == [made]
+
+    for change, expected in [
+        ({"id": made["id"], "name": "y"}, ("x.ipynb", "y", "notebook")),
+        ({"id": made["id"], "path": "y.ipynb"}, ("y.ipynb", "y", "notebook")),
+        ({"type": "console"}, ("y.ipynb", "y", "console")),
+        ({"kernel": {"name": "python3"}}, ("y.ipynb", "y", "console")),
+        ({"kernel": {"id": "the-kernel"}}, ("y.ipynb", "y", "console")),
+        (None, ("y.ipynb", "y", "console")),
+    ]:
+        patched = await rest.ask(f"PATCH {path}", change)
+        assert patched.status == 200
+        assert is_session(patched.json, *expected)
+        assert await rest.get(path) == patched.json
+
+    await delete(rest, path)
+    for line in (f"GET {path}", f"PATCH {path}", f"DELETE {path}"):
+        refused = await rest.ask(line)
+        assert is_error(refused, 404, f"Session not found: session_id='{made['id']}'")
+    assert is_kernel(await rest.get(ONE))
+
+
+async def test_the_kernels_own_session_outlives_its_deletion(rest: Rest) -> None:
+    [own] = await rest.get("/api/sessions")
+    await delete(rest, f"/api/sessions/{own['id']}")
+    assert await rest.get("/api/sessions") == [own]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (None, 400, "path: Field required"),
+        ({"type": "notebook"}, 400, "path: Field required"),
+        ({"path": "x"}, 400, "type: Field required"),
+        ({"path": "x", "type": "notebook", "kernel": "python3"}, 400, "kernel: "),
+        (b"x", 400, "the body: Invalid JSON"),
+        ({"path": "x", "type": "t", "kernel": {"id": "o"}}, 404, "Kernel does not exist: o"),
+    ],
+)
+async def test_a_session_that_cannot_be(rest: Rest, body: Any, status: int, told: str) -> None:
+    assert is_error(await rest.ask("POST /api/sessions", body), status, told)
+    [own] = await rest.get("/api/sessions")
+    if body is not None:
+        refused = await rest.ask(f"PATCH /api/sessions/{own['id']}", body)
+        expected = 200 if "required" in told else status
+        assert refused.status == expected
+
+
+# Pages of other origins.
+
+
+@pytest.mark.parametrize("allowed", [ORIGIN, "*"])
+async def test_pages_of_allowed_origins_may_use_every_route(
+    kernel: FakeKernel, allowed: str
+) -> None:
+    async with (
+        serving(kernel.connection_file, allow_origin=(allowed,)) as served,
+        rest_of(served) as rest,
+    ):
+        for path in ("/api/kernels?1", f"{ONE}/restart", "/api/sessions", "/nothing", "/channels"):
+            preflight = await rest.http.ask(
+                f"OPTIONS {path}",
+                f"Origin: {ORIGIN}",
+                "Access-Control-Request-Method: POST",
+                "Access-Control-Request-Headers: authorization,content-type",
+                "Access-Control-Request-Private-Network: true",
+            )
+            assert is_empty(preflight)
+            assert preflight.headers["access-control-allow-origin"] == ORIGIN
+            assert preflight.headers["vary"] == "Origin"
+            found = preflight.headers["access-control-allow-headers"].split(", ")
+            assert set(found) >= {"accept", "content-type", "authorization", "x-xsrftoken"}
+            methods = preflight.headers["access-control-allow-methods"].split(", ")
+            assert set(methods) >= {"GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"}
+            assert preflight.headers["access-control-allow-private-network"] == "true"
+
+        origin = f"Origin: {ORIGIN}"
+        body: Any
+        for line, body, status in [
+            ("GET /api/kernels", None, 200),
+            ("POST /api/kernels", {}, 201),
+            (f"DELETE {ONE}", None, 204),
+            ("POST /api/kernels", b"{", 400),
+            ("GET /api/kernels?token=x&" + "a&" * 200, None, 400),
+            ("GET /nothing", None, 404),
+            ("PUT /api/kernels", {}, 405),
+            ("GET /channels", None, 426),
+            ("POST /api/kernels", bytes(2**20 + 1), 413),
+        ]:
+            answered = await rest.ask(line, body, origin)
+            assert answered.status == status
+            assert answered.headers["access-control-allow-origin"] == ORIGIN
+            assert answered.headers["vary"] == "Origin"
+
+
+async def test_an_answer_to_garbage_is_nobodys(kernel: FakeKernel) -> None:
+    """Neither the origin nor the method of the request before it says how to answer it."""
+    async with (
+        serving(kernel.connection_file, allow_origin=("*",)) as served,
+        rest_of(served) as rest,
+    ):
+        assert (await rest.ask("HEAD /api/kernels", None, f"Origin: {ORIGIN}")).status == 200
+        await rest.http.send(b"\0\r\n\r\n")
+        refused = await rest.http.answer()
+        assert is_error(refused, 400, "bad request")
+        assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_other_origins_read_nothing(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, allow_origin=("https://else.example",)) as served,
+        rest_of(served) as rest,
+    ):
+        body: Any
+        for line, body in [
+            ("GET /api/kernels", None),
+            ("OPTIONS /api/kernels", None),
+            ("GET /nothing", None),
+            ("POST /api/kernels", bytes(2**20 + 1)),
+        ]:
+            answered = await rest.ask(line, body, f"Origin: {ORIGIN}")
+            assert not [name for name in answered.headers if name.startswith("access-control")]
