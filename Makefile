@@ -37,7 +37,7 @@ e2e: $(VENV)/dev tests/node/node_modules/.installed  ## real kernels, real clien
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
 
-$(VENV)/pip:
+$(VENV)/pip: tests/install-system.sh
 	tests/install-system.sh
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"

@@ -1,12 +1,13 @@
 #!/bin/sh
-# What the tests need of the system: Python with venv, Node.js with npm, and R as a kernel.
-# Debian and its kin.
+# What the tests need of the system: Python with venv, Node.js with npm, R as a kernel, and
+# Chromium. Debian and its kin.
 set -eu
 
 missing=
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 Rscript -e 'library(IRkernel)' >/dev/null 2>&1 || missing="$missing r-base-core r-cran-irkernel"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 [ -n "$missing" ] || exit 0
 
 echo "installing:$missing"

@@ -1,0 +1,63 @@
+"""Chromium as the user has it, without a window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
+
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+
+PATIENCE = 30_000
+"""Milliseconds a page may take for anything; an idle machine needs a tenth of it."""
+
+_FLAGS = [
+    "--no-sandbox",  # it does not start as root with one
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+expect.set_options(timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def chromium(folder: Path) -> AsyncIterator[Page]:
+    """One page of a fresh profile; what it shows is kept as a picture when the test fails."""
+    executable = shutil.which("chromium")
+    assert executable, "there is no chromium: run tests/install-system.sh"
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            folder / "profile",
+            executable_path=executable,
+            headless=True,
+            args=_FLAGS,
+            env={**os.environ, "HOME": str(folder)},
+            viewport={"width": 1280, "height": 1400},
+        )
+        context.set_default_timeout(PATIENCE)
+        try:
+            yield context.pages[0]
+        except BaseException:
+            await _show(context, f"failed-{folder.name}.png")
+            raise
+        finally:
+            await context.close()
+
+
+async def screenshot(page: Page, name: str) -> None:
+    """Keep what the page shows."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTIFACTS / name, animations="disabled")
+
+
+async def _show(context: BrowserContext, name: str) -> None:
+    for page in context.pages:
+        await screenshot(page, name)

@@ -1,0 +1,58 @@
+"""A network that can fail: TCP connections through here can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+
+class Cable:
+    """Carries connections from ``url`` to a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ends: set[asyncio.StreamWriter] = set()
+        self.url = ""
+
+    def cut(self) -> None:
+        """Abort every connection there is; new ones are made as before."""
+        for end in self._ends:
+            end.transport.abort()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection until either end closes it."""
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        ends = {writer, there_writer}
+        self._ends |= ends
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_copy(reader, there_writer))
+                tasks.create_task(_copy(there_reader, writer))
+        finally:
+            self._ends -= ends
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def cable(url: str) -> AsyncIterator[Cable]:
+    """A cable to the server at ``url``."""
+    there = urlsplit(url)
+    assert there.port is not None
+    made = Cable(there.port)
+    async with await asyncio.start_server(made.carry, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        made.url = there._replace(netloc=f"127.0.0.1:{port}").geturl()
+        try:
+            yield made
+        finally:
+            made.cut()
