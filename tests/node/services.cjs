@@ -1,17 +1,26 @@
 // The published @jupyterlab/services against a running server: one JSON line for each thing seen.
 //
-//   node services.cjs BASE_URL TOKEN FORMAT FOLDER
+//   node services.cjs LIBRARY BASE_URL TOKEN FORMAT FOLDER
 //
+// LIBRARY is the name under which a version of it is installed here.
 // FORMAT is "v1", or "default" for a browser that offers no subprotocol, as JupyterLab 3 does.
 // FOLDER is one that the kernel sees too.
 'use strict';
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { KernelAPI, KernelManager, KernelMessage, ServerConnection } = require('@jupyterlab/services');
 const WebSocket = require('ws');
 
-const [baseUrl, token, format, folder] = process.argv.slice(2);
+const [library, baseUrl, token, format, folder] = process.argv.slice(2);
+const {
+  KernelAPI,
+  KernelManager,
+  KernelMessage,
+  KernelSpecManager,
+  ServerConnection,
+  SessionAPI,
+  SessionManager
+} = require(library);
 const sockets = [];
 
 class Socket extends WebSocket {
@@ -58,7 +67,7 @@ async function comm(kernel) {
   opened.send({ n: 1 }, undefined, [new Uint8Array([0, 1, 254, 255]).buffer]);
   const { content, buffers } = await answer;
   const bytes = buffers.map(one => [...new Uint8Array(one.buffer ?? one)]);
-  saw('comm', { data: content.data, buffers: bytes, subshell: opened.subshellId !== null });
+  saw('comm', { data: content.data, buffers: bytes, subshell: Boolean(opened.subshellId) });
 }
 
 async function input(kernel) {
@@ -70,19 +79,60 @@ async function input(kernel) {
   }));
 }
 
-async function interrupt(kernel) {
+// Runs a cell without end, up to what `stop` does to it.
+async function endless(kernel, stop) {
   const code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)";
-  saw('interrupt', await execute(kernel, code, message => {
+  return await execute(kernel, code, message => {
     if (message.header.msg_type === 'stream') {
-      kernel.sendControlMessage(KernelMessage.createMessage({
-        msgType: 'interrupt_request',
-        channel: 'control',
-        username: kernel.username,
-        session: kernel.clientId,
-        content: {}
-      }), true);
+      stop();
     }
+  });
+}
+
+async function interrupt(kernel) {
+  saw('interrupt by message', await endless(kernel, () => {
+    kernel.sendControlMessage(KernelMessage.createMessage({
+      msgType: 'interrupt_request',
+      channel: 'control',
+      username: kernel.username,
+      session: kernel.clientId,
+      content: {}
+    }), true);
   }));
+  let answered;
+  const seen = await endless(kernel, () => (answered = kernel.interrupt()));
+  await answered;
+  saw('interrupt', seen);
+}
+
+// What was there is gone, the kernel is ready, and comes in a new connection.
+async function restart(kernel) {
+  await execute(kernel, 'kept = 1');
+  const before = sockets.length;
+  await kernel.restart();
+  const seen = await execute(kernel, "print('again')\nkept");
+  saw('restart', { ...seen, sockets: sockets.length - before, id: kernel.id });
+}
+
+const summary = ({ path, name, type, kernel }) => ({ path, name, type, kernel: kernel.id });
+
+async function sessions(kernelManager, serverSettings, name) {
+  const manager = new SessionManager({ kernelManager, serverSettings });
+  await manager.ready;
+  const list = async () => (await SessionAPI.listRunning(serverSettings)).map(summary);
+  const before = await list();
+  const asked = { path: 'x.ipynb', name: 'x', type: 'notebook', kernel: { name } };
+  const session = await manager.startNew(asked);
+  const seen = await execute(session.kernel, "print('in a session')");
+  const again = await manager.startNew(asked);
+  const same = again.id === session.id;
+  await session.setPath('y.ipynb');
+  await session.setName('y');
+  await session.setType('console');
+  const made = await list();
+  await session.shutdown();
+  saw('sessions', { ...seen, before, made, same, after: await list() });
+  manager.dispose();
 }
 
 // The connection is cut while a cell runs; the cell goes on once there is a new one.
@@ -113,13 +163,18 @@ async function reconnect(kernel) {
 async function main() {
   const settings = { baseUrl, token, appendToken: true, WebSocket: Socket };
   const serverSettings = ServerConnection.makeSettings(settings);
-  const [model] = await KernelAPI.listRunning(serverSettings);
-  saw('kernels', { model });
+  const specManager = new KernelSpecManager({ serverSettings });
+  await specManager.ready;
+  const { default: name, kernelspecs } = specManager.specs;
+  const { display_name, language } = kernelspecs[name];
+  saw('specs', { name, names: Object.keys(kernelspecs), display_name, language });
 
+  const [model] = await KernelAPI.listRunning(serverSettings);
   const manager = new KernelManager({ serverSettings });
   await manager.ready;
-  const kernel = manager.connectTo({ model });
+  const kernel = await manager.startNew({ name });
   const info = await kernel.info;
+  saw('start', { same: kernel.id === model.id, name: kernel.name === model.name });
   saw('info', { language: info.language_info.name, protocol: sockets[0].protocol });
 
   saw('stream', await execute(kernel, "print('hello ☃')\n6 * 7"));
@@ -129,7 +184,15 @@ async function main() {
   await comm(kernel);
   await interrupt(kernel);
   await reconnect(kernel);
-  saw('end', { status: kernel.status });
+  await restart(kernel);
+  await sessions(manager, serverSettings, name);
+  saw('state', { state: kernel.status });
+
+  await kernel.shutdown();
+  const [left] = await KernelAPI.listRunning(serverSettings);
+  const other = manager.connectTo({ model: left });
+  saw('shutdown', { state: kernel.status, ...(await execute(other, "print('still here')")) });
+  specManager.dispose();
   manager.dispose();
 }
 
