@@ -45,7 +45,8 @@ class TokenFile:
             found = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        # The time of any change: permissions that are put right do not touch the content's.
+        return found.st_ctime_ns, found.st_ino, found.st_size
 
     def _read(self) -> str:
         try:

@@ -80,6 +80,50 @@ def test_the_last_good_token_stays_valid_when_the_file_goes_wrong(path, spoil, c
     assert token() == "third"
 
 
+def test_each_change_that_cannot_be_read_is_told_once(path, caplog):
+    token = TokenFile(path)
+    for text in (b"not a token\n", b"not one either\n"):
+        written(path, text)
+        caplog.clear()
+        assert token() == token() == "first"
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].endswith("; the last token stays valid")
+
+
+def test_a_file_that_vanished_is_told_once_and_may_come_back(path, caplog):
+    token = TokenFile(path)
+    away = path.with_suffix(".away")
+    path.rename(away)
+    assert token() == token() == "first"
+    assert [f"token file {path}: No such file" in told for told in caplog.messages] == [True]
+    away.rename(path)
+    assert token() == "first"
+    path.unlink()
+    caplog.clear()
+    assert token() == "first"
+    assert len(caplog.messages) == 1
+    written(path, b"second\n")
+    assert token() == "second"
+
+
+def test_a_file_whose_permissions_are_put_right_is_read_again(path, monkeypatch, caplog):
+    token = TokenFile(path)
+
+    def denied(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", denied)
+        written(path, b"second\n")
+        assert token() == token() == "first"
+        assert len(caplog.messages) == 1
+        assert "Permission denied" in caplog.messages[0]
+    changed = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == changed:
+        path.chmod(0o600)
+    assert token() == "second"
+
+
 # Sources
 
 
@@ -90,8 +134,8 @@ def source(**settings: Any) -> tuple[str | None, str | None]:
     return (None if token is None else token()), generated
 
 
-def test_a_file_beats_the_environment(path):
-    assert source(token_file=path, token="from-environment") == ("first", None)
+def test_a_file_has_the_token(path):
+    assert source(token_file=path) == ("first", None)
 
 
 def test_the_environment_beats_chance():

@@ -1,0 +1,576 @@
+"""One ZMQ socket on the event loop, against a real peer: nothing is lost, nothing waits for ever.
+
+No test looks at a clock: each waits for what it is about, and would hang without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+import zmq
+
+from tests.support.client import open_client
+from tests.support.fake_kernel import FakeKernel, as_json, header
+from tests.support.serving import Served
+from w2z.kernel.sockets import BATCH_BYTES, BATCH_MESSAGES, DrainedSocket
+from w2z.message import Channel, Message
+from w2z.signature import Signer
+from w2z.wire.zmq import DELIMITER, from_parts, rest_of, to_parts
+
+Socket = zmq.Socket[bytes]
+
+HOT = 0.0001
+SURELY = 6
+SIGNER = Signer(b"key", "hmac-sha256")
+
+
+class Pair:
+    """A socket to be drained, and its peer, which the test itself sends and receives with."""
+
+    def __init__(self, context: zmq.Context[Socket], transport: str) -> None:
+        self.ours, self.peer = context.socket(zmq.DEALER), context.socket(zmq.DEALER)
+        self.transport = transport
+
+    def connect(self, mark: int = 0) -> None:
+        """Connect the two; ``mark`` is how many messages each holds, 0 any number."""
+        for socket in (self.ours, self.peer):
+            socket.setsockopt(zmq.SNDHWM, mark)
+            socket.setsockopt(zmq.RCVHWM, mark)
+        if self.transport == "tcp":
+            port = self.peer.bind_to_random_port("tcp://127.0.0.1")
+            self.ours.connect(f"tcp://127.0.0.1:{port}")
+        else:
+            self.peer.bind("inproc://pair")
+            self.ours.connect("inproc://pair")
+
+    def says(self, *texts: object) -> None:
+        """The peer sends messages of one part."""
+        for text in texts:
+            self.peer.send(str(text).encode())
+
+    def hears(self, count: int) -> list[bytes]:
+        """The peer receives so many messages."""
+        return [self.peer.recv() for _ in range(count)]
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Socket]]:
+    made: zmq.Context[Socket] = zmq.Context()
+    yield made
+    made.destroy(linger=0)
+
+
+@pytest.fixture(params=["inproc", "tcp"])
+def pair(context: zmq.Context[Socket], request: pytest.FixtureRequest) -> Pair:
+    return Pair(context, request.param)
+
+
+@pytest.fixture
+def inproc(context: zmq.Context[Socket]) -> Pair:
+    """Between its two ends nothing takes time: what was sent is there."""
+    return Pair(context, "inproc")
+
+
+class Receiver:
+    """Notes down batches and lets tests wait for them."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[list[bytes]]] = []
+        self.turns: list[int] = []
+        self.turn = 0
+        self.then: Callable[[], None] = lambda: None
+        self._arrived = asyncio.Event()
+
+    def __call__(self, batch: list[list[bytes]]) -> None:
+        self.batches.append(batch)
+        self.turns.append(self.turn)
+        self._arrived.set()
+        self.then()
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+    @property
+    def multiparts(self) -> list[list[bytes]]:
+        return [parts for batch in self.batches for parts in batch]
+
+    @property
+    def texts(self) -> list[str]:
+        return [parts[0].decode() for parts in self.multiparts]
+
+    async def until(self, count: int) -> None:
+        """Wait until so many messages are here."""
+        while len(self.multiparts) < count:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+
+@pytest.fixture
+async def received() -> Receiver:
+    return Receiver()
+
+
+@contextmanager
+def drained(
+    socket: Socket, receive: Receiver, writable: Callable[[], None] = lambda: None, **options: Any
+) -> Iterator[DrainedSocket]:
+    made = DrainedSocket(socket, receive, writable, **options)
+    try:
+        yield made
+    finally:
+        made.close(0)
+
+
+@pytest.fixture
+async def mishaps() -> AsyncIterator[list[dict[str, Any]]]:
+    """What went wrong in a callback of the event loop: nothing."""
+    loop = asyncio.get_running_loop()
+    found: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, told: found.append(told))
+    yield found
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert found == []
+
+
+async def turns_until(condition: Callable[[], bool]) -> None:
+    """Give the event loop turns until something it brings about is there."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def fd_of(socket: Socket) -> int:
+    return cast(int, socket.getsockopt(zmq.FD))
+
+
+def is_watched(fd: int) -> bool:
+    """Whether the event loop has a reader for ``fd``; it has none afterwards."""
+    return asyncio.get_running_loop().remove_reader(fd)
+
+
+# Batches
+
+
+async def test_messages_are_received_as_they_come(pair: Pair, received: Receiver) -> None:
+    pair.connect()
+    with drained(pair.ours, received):
+        for number in range(5):
+            pair.says(number)
+            await received.until(number + 1)
+        pair.peer.send_multipart([b"5", b"", b"its end"])
+        await received.until(6)
+    assert received.texts == list("012345")
+    assert received.multiparts[-1] == [b"5", b"", b"its end"]
+
+
+@pytest.mark.parametrize("pause", [0, HOT])
+async def test_a_flood_is_received_whole_and_in_order(
+    pair: Pair, received: Receiver, pause: float
+) -> None:
+    pair.connect()
+    count = 10 * BATCH_MESSAGES + 1
+    with drained(pair.ours, received, hot_pause=pause):
+        pair.says(*range(count))
+        await received.until(count)
+    assert received.texts == [str(number) for number in range(count)]
+    assert max(received.sizes) <= BATCH_MESSAGES
+
+
+@pytest.mark.parametrize("pause", [0, HOT])
+async def test_a_batch_is_limited_and_others_get_their_turn_before_the_next(
+    inproc: Pair, received: Receiver, pause: float
+) -> None:
+    inproc.connect()
+    count = 3 * BATCH_MESSAGES + 5
+    inproc.says(*range(count))
+    loop = asyncio.get_running_loop()
+
+    def take_turn() -> None:
+        received.turn += 1
+        if len(received.multiparts) < count:
+            loop.call_soon(take_turn)
+
+    loop.call_soon(take_turn)
+    with drained(inproc.ours, received, hot_pause=pause):
+        await received.until(count)
+    assert received.sizes == [BATCH_MESSAGES] * 3 + [5]
+    assert len(set(received.turns)) == 4
+    assert received.texts == [str(number) for number in range(count)]
+
+
+async def test_a_batch_that_is_just_full_is_followed_by_nothing(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    inproc.says(*range(BATCH_MESSAGES))
+    with drained(inproc.ours, received):
+        await received.until(BATCH_MESSAGES)
+        inproc.says("next")
+        await received.until(BATCH_MESSAGES + 1)
+    assert received.sizes == [BATCH_MESSAGES, 1]
+
+
+async def test_a_batch_of_few_large_messages_is_full_too(inproc: Pair, received: Receiver) -> None:
+    inproc.connect()
+    for _ in range(5):
+        inproc.peer.send(bytes(BATCH_BYTES // 2))
+    with drained(inproc.ours, received):
+        await received.until(5)
+    assert received.sizes == [2, 2, 1]
+
+
+async def test_what_is_asked_for_is_looked_at_once(inproc: Pair, received: Receiver) -> None:
+    inproc.connect()
+    with drained(inproc.ours, received) as socket:
+        inproc.says("1")
+        socket.look()
+        assert received.texts == ["1"]
+        inproc.says("2")
+        await received.until(2)
+
+
+async def test_a_batch_that_cannot_be_taken_does_not_stop_the_next(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    inproc.says(*range(BATCH_MESSAGES + 1))
+    failed: list[str] = []
+
+    def fail() -> None:
+        received.then = lambda: None
+        raise ValueError("what a defect elsewhere may raise")
+
+    received.then = fail
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, told: failed.append(str(told["exception"])))
+    with drained(inproc.ours, received):
+        await received.until(BATCH_MESSAGES + 1)
+    assert failed == ["what a defect elsewhere may raise"]
+
+
+# Short messages
+
+
+def good(text: str) -> Message:
+    return Message(Channel.IOPUB, b'{"msg_type":"x"}', b"{}", b"{}", text.encode())
+
+
+def parts_of(message: Message) -> list[bytes]:
+    return [bytes(part) for part in to_parts(message, SIGNER)]
+
+
+async def test_messages_with_as_many_parts_as_promised_or_more_stay_apart(
+    pair: Pair, received: Receiver
+) -> None:
+    pair.connect()
+    sent = [[b"%d" % number, *[b""] * (SURELY - 1 + number % 3)] for number in range(300)]
+    with drained(pair.ours, received, surely=SURELY):
+        for parts in sent:
+            pair.peer.send_multipart(parts)
+        await received.until(len(sent))
+    assert received.multiparts == sent
+
+
+@pytest.mark.parametrize("count", range(1, SURELY))
+async def test_a_short_message_comes_glued_to_the_next_which_is_found_behind_it(
+    inproc: Pair, received: Receiver, count: int
+) -> None:
+    inproc.connect()
+    short = [DELIMITER, *[b"{}"] * (count - 1)]
+    first, second = good("1"), good("2")
+    inproc.peer.send_multipart(short)
+    inproc.peer.send_multipart([b"topic", *parts_of(first)])
+    inproc.peer.send_multipart(parts_of(second))
+    with drained(inproc.ours, received, surely=SURELY):
+        await received.until(2)
+    assert received.multiparts == [[*short, b"topic", *parts_of(first)], parts_of(second)]
+    rest = rest_of(received.multiparts[0])
+    assert from_parts(Channel.IOPUB, rest, SIGNER) == first
+
+
+async def test_several_short_messages_come_as_one(inproc: Pair, received: Receiver) -> None:
+    inproc.connect()
+    for parts in ([b"1"], [b"2", b"3"], [b"4"]):
+        inproc.peer.send_multipart(parts)
+    inproc.peer.send_multipart(parts_of(good("x")))
+    with drained(inproc.ours, received, surely=SURELY):
+        await received.until(1)
+    assert received.multiparts == [[b"1", b"2", b"3", b"4", *parts_of(good("x"))]]
+
+
+async def test_a_short_message_with_nothing_behind_it_is_handed_over_alone(
+    pair: Pair, received: Receiver
+) -> None:
+    pair.connect()
+    with drained(pair.ours, received, surely=SURELY):
+        pair.peer.send_multipart(parts_of(good("1")))
+        pair.peer.send_multipart([b"too", b"short"])
+        await received.until(2)
+        pair.peer.send_multipart(parts_of(good("2")))
+        await received.until(3)
+    assert received.multiparts == [parts_of(good("1")), [b"too", b"short"], parts_of(good("2"))]
+
+
+def published(text: str) -> Message:
+    content = as_json({"text": text})
+    return Message(Channel.IOPUB, as_json(header("stream")), b"{}", b"{}", content)
+
+
+@pytest.mark.parametrize("shorts", [1, 2, 3])
+async def test_the_bridge_rescues_a_message_behind_short_ones(
+    served: Served, kernel: FakeKernel, shorts: int
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        glued = [DELIMITER, b"short"] * shorts
+        glued += [b"topic", *(bytes(p) for p in to_parts(published("good"), kernel.signer))]
+        served.bridge._from_kernel(None, Channel.IOPUB, [glued])
+        assert (await client.until("stream")).content == {"text": "good"}
+    assert served.bridge.dropped == 1
+
+
+async def test_the_bridge_finds_nothing_behind_short_messages_alone(served: Served) -> None:
+    before = served.bridge.state.last_activity
+    glued = [DELIMITER, b"short", DELIMITER, b"0" * 64, *[b"{}"] * 4]
+    served.bridge._from_kernel(None, Channel.IOPUB, [glued])
+    assert served.bridge.dropped == 1
+    assert served.bridge.state.last_activity == before
+
+
+async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with open_client(served.url("a"), "v1") as client:
+        await kernel.subscribed.wait()
+        await turns_until(lambda: served.bridge.ready)
+        await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
+        await kernel.iopub("stream", {"text": "behind it"})
+        assert (await client.until("stream")).content == {"text": "behind it"}
+        assert served.bridge.dropped == 1
+        await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
+        await turns_until(lambda: served.bridge.dropped == 2)
+
+
+# Hot and cold
+
+
+async def test_nothing_is_lost_when_going_hot_and_cold(pair: Pair, received: Receiver) -> None:
+    pair.connect()
+    with drained(pair.ours, received, hot_pause=HOT) as socket:
+        for number in range(100):
+            pair.says(2 * number)
+            await received.until(2 * number + 1)
+            assert socket._is_hot
+            # Every other time while it is still hot.
+            if number % 2:
+                await turns_until(lambda: not socket._is_hot)
+            pair.says(2 * number + 1)
+            await received.until(2 * number + 2)
+        await turns_until(lambda: not socket._is_hot)
+    assert received.texts == [str(number) for number in range(200)]
+
+
+@pytest.mark.parametrize("moment", ["remove_reader", "add_reader"])
+@pytest.mark.parametrize("order", ["before", "after"])
+async def test_what_comes_in_the_very_moment_of_going_hot_or_cold_is_received(
+    inproc: Pair, received: Receiver, monkeypatch: pytest.MonkeyPatch, moment: str, order: str
+) -> None:
+    inproc.connect()
+    loop = asyncio.get_running_loop()
+    real = getattr(loop, moment)
+
+    def switch(fd: int, *look: Any) -> Any:
+        if order == "before":
+            inproc.says("meanwhile")
+        done = real(fd, *look)
+        if order == "after":
+            inproc.says("meanwhile")
+        monkeypatch.setattr(loop, moment, real)
+        return done
+
+    with drained(inproc.ours, received, hot_pause=HOT) as socket:
+        # Its first look finds nothing and changes nothing.
+        await turns_until(lambda: socket._again is None)
+        monkeypatch.setattr(loop, moment, switch)
+        inproc.says("first")
+        await received.until(2)
+        await turns_until(lambda: not socket._is_hot)
+        inproc.says("last")
+        await received.until(3)
+    assert received.texts == ["first", "meanwhile", "last"]
+
+
+async def test_while_hot_no_message_wakes_the_loop_and_a_full_batch_goes_on_at_once(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    with drained(inproc.ours, received, hot_pause=3600) as socket:
+        inproc.says(*range(BATCH_MESSAGES + 1))
+        await received.until(BATCH_MESSAGES + 1)
+        assert socket._is_hot
+        assert not is_watched(fd_of(inproc.ours))
+        inproc.says(*range(2 * BATCH_MESSAGES))
+        # It is not the pause that brings the second batch.
+        socket.look()
+        await received.until(3 * BATCH_MESSAGES + 1)
+    assert received.sizes == [BATCH_MESSAGES, 1, BATCH_MESSAGES, BATCH_MESSAGES]
+
+
+@pytest.mark.parametrize("is_hot", [True, False])
+async def test_a_closed_socket_looks_no_more(
+    inproc: Pair, received: Receiver, mishaps: list[dict[str, Any]], is_hot: bool
+) -> None:
+    inproc.connect()
+    fd = fd_of(inproc.ours)
+    with drained(inproc.ours, received, hot_pause=HOT) as socket:
+        inproc.says("1")
+        await received.until(1)
+        if not is_hot:
+            await turns_until(lambda: not socket._is_hot)
+        assert socket._is_hot is is_hot
+        timer = socket._again
+        assert (timer is not None) is is_hot
+    assert not is_watched(fd)
+    assert timer is None or timer.cancelled()
+    assert socket._again is None
+    assert inproc.ours.closed
+
+
+@pytest.mark.parametrize("pause", [0, HOT])
+@pytest.mark.parametrize("count", [1, BATCH_MESSAGES + 1])
+async def test_who_receives_may_close(
+    inproc: Pair, received: Receiver, mishaps: list[dict[str, Any]], pause: float, count: int
+) -> None:
+    inproc.connect()
+    inproc.says(*range(count))
+    fd = fd_of(inproc.ours)
+    socket = DrainedSocket(inproc.ours, received, hot_pause=pause)
+    received.then = lambda: socket.close(0)
+    await received.until(1)
+    assert socket._again is None
+    assert not is_watched(fd)
+
+
+# Sending
+
+
+async def fill(socket: DrainedSocket, size: int) -> int:
+    """Send until the socket takes no more; returns how many messages it took."""
+    count = 0
+    while socket.send([b"%d" % count, bytes(size)]):
+        count += 1
+        await asyncio.sleep(0)
+    return count
+
+
+async def test_a_full_socket_says_so_and_when_it_takes_more(pair: Pair, received: Receiver) -> None:
+    pair.connect(mark=2)
+    writable = asyncio.Event()
+    with drained(pair.ours, received, writable.set) as socket:
+        # Of this size a few fill TCP's own buffers.
+        taken = await fill(socket, 2**22)
+        assert taken >= 2
+        heard: list[bytes] = []
+        while not writable.is_set():
+            if pair.peer.poll(0):
+                heard.append(pair.peer.recv_multipart()[0])
+            await asyncio.sleep(0)
+        writable.clear()
+        assert socket.send([b"%d" % taken, b"the refused one, again"])
+        while len(heard) <= taken:
+            if pair.peer.poll(0):
+                heard.append(pair.peer.recv_multipart()[0])
+            await asyncio.sleep(0)
+        assert not writable.is_set(), "once for each refusal"
+    assert heard == [b"%d" % number for number in range(taken + 1)]
+
+
+async def test_a_socket_is_not_called_writable_before_it_is(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect(mark=2)
+    writable = asyncio.Event()
+    with drained(inproc.ours, received, writable.set) as socket:
+        taken = await fill(socket, 0)
+        # What comes makes it look, and there is still no room.
+        inproc.says("1")
+        await received.until(1)
+        assert not writable.is_set()
+        assert not socket.send([b"once more"])
+        inproc.hears(taken * 2)
+        await writable.wait()
+        assert socket.send([b"once more"])
+
+
+async def test_a_socket_that_refused_nothing_is_never_called_writable(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    writable = asyncio.Event()
+    with drained(inproc.ours, received, writable.set) as socket:
+        assert socket.send([b"1"])
+        assert inproc.hears(1) == [b"1"]
+        inproc.says("2")
+        await received.until(1)
+        assert not writable.is_set()
+
+
+class Meddled:
+    """A socket to which a message comes just before it is asked for something."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self.before: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pair.ours, name)
+
+    def getsockopt(self, option: int) -> Any:
+        self._meddle("getsockopt", option == zmq.EVENTS)
+        return self._pair.ours.getsockopt(option)
+
+    def send_multipart(self, parts: list[bytes], flags: int) -> Any:
+        self._meddle("send_multipart", True)
+        return self._pair.ours.send_multipart(parts, flags)
+
+    def _meddle(self, call: str, is_meant: bool) -> None:
+        if is_meant and self.before == call:
+            self.before = None
+            self._pair.says("meanwhile")
+            # The edge is there; the call takes it away.
+            select.select([fd_of(self._pair.ours)], [], [])
+
+
+@pytest.mark.parametrize("call", ["getsockopt", "send_multipart"])
+async def test_what_comes_while_sending_is_received(
+    inproc: Pair, received: Receiver, call: str
+) -> None:
+    inproc.connect()
+    meddled = Meddled(inproc)
+    with drained(cast(Socket, meddled), received) as socket:
+        await turns_until(lambda: socket._again is None)
+        meddled.before = call
+        assert socket.send([b"x"])
+        await received.until(1)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+async def test_what_comes_while_a_full_socket_is_looked_at_is_received(
+    inproc: Pair, received: Receiver, has_room: bool
+) -> None:
+    inproc.connect(mark=2)
+    meddled = Meddled(inproc)
+    with drained(cast(Socket, meddled), received) as socket:
+        taken = await fill(socket, 0)
+        await turns_until(lambda: socket._again is None)
+        if has_room:
+            inproc.hears(2 * taken)
+        meddled.before = "getsockopt"
+        socket.look()
+        await received.until(1)
+    assert received.texts == ["meanwhile"]
