@@ -147,7 +147,8 @@ async def test_a_token_among_the_subprotocols(
         ("POST /channels", (AUTH, *UPGRADE), 405, "POST"),
         ("GET /channels", (AUTH,), 426, "websocket"),
         ("GET /channels", (AUTH, *UPGRADE[:2], UPGRADE[3]), 400, "Sec-WebSocket-Key"),
-        ("GET /channels", (AUTH, *UPGRADE[:3], "Sec-WebSocket-Version: 8"), 400, "Version"),
+        ("GET /channels", (AUTH, *UPGRADE[:3], "Sec-WebSocket-Version: 8"), 426, "version 8"),
+        ("GET /api/kernels/other/channels", UPGRADE, 401, "token"),
         (f"GET /channels?session_id={'x' * 300}", (AUTH, *UPGRADE), 400, "session_id"),
         ("GET /api/kernels/other", (AUTH,), 404, "Kernel does not exist: other"),
         ("POST /api/kernels/the-kernel", (AUTH, "Content-Length: 0"), 405, "POST"),
@@ -161,10 +162,25 @@ async def test_what_cannot_be_served_is_said(
     assert (await http.ask("GET /api")).status == 200, "the connection goes on"
 
 
+async def test_another_websocket_version_is_told_which_one_is_spoken(http: RawHttp) -> None:
+    answer = await http.ask("GET /channels", AUTH, *UPGRADE[:3], "Sec-WebSocket-Version: 8")
+    assert answer.status == 426
+    assert answer.headers["sec-websocket-version"] == "13"
+    assert answer.headers["upgrade"] == "websocket"
+    assert (await http.ask("GET /channels", AUTH, *UPGRADE)).status == 101
+
+
+async def test_a_target_may_be_a_whole_url(http: RawHttp) -> None:
+    assert (await http.ask("GET http://here/api")).status == 200
+    answer = await http.ask(f"GET http://here/api/kernels/the-kernel?token={TOKEN}")
+    assert answer.json["id"] == "the-kernel"
+    assert (await http.ask("GET http://here/channels", AUTH, *UPGRADE)).status == 101
+
+
 async def test_allow_names_the_methods(http: RawHttp) -> None:
     answer = await http.ask("PUT /api/kernels", AUTH, "Content-Length: 0")
     assert answer.status == 405
-    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 async def test_an_upgrade_to_something_else_is_ignored(http: RawHttp) -> None:
@@ -269,7 +285,29 @@ async def test_without_tokens_other_pages_are_refused(kernel: FakeKernel) -> Non
         assert refused.value.response.status_code == 403
         async with raw_http(served.host, served.port) as http:
             assert (await http.ask("GET /api/kernels", "Origin: https://e.example")).status == 403
-            assert (await http.ask("GET /api/kernels", "Origin: http://here")).status == 200
+            for ours in (f"{served.host}:{served.port}", "localhost:1", "lab.localhost", "[::1]:2"):
+                answer = await http.ask("GET /api/kernels", f"Origin: http://{ours}", host=ours)
+                assert answer.status == 200
+
+
+@pytest.mark.parametrize("upgrade", [(), UPGRADE])
+async def test_without_tokens_a_name_made_to_point_here_is_refused(
+    kernel: FakeKernel, upgrade: tuple[str, ...]
+) -> None:
+    async with (
+        serving(
+            kernel.connection_file, token=None, no_auth=True, allow_origin=("http://ours.example",)
+        ) as served,
+        raw_http(served.host, served.port) as http,
+    ):
+        target = "GET /channels" if upgrade else "GET /api/kernels"
+        for host in ("rebound.example", "ours.example:8888", "here"):
+            answer = await http.ask(target, f"Origin: http://{host}", *upgrade, host=host)
+            shows_an_error(answer, 403, "--allow-origin")
+        answer = await http.ask(
+            target, "Origin: http://ours.example", *upgrade, host="ours.example"
+        )
+        assert answer.status == (101 if upgrade else 200)
 
 
 async def test_pages_of_allowed_origins_may_read_answers(kernel: FakeKernel) -> None:
@@ -303,6 +341,16 @@ async def test_everything_moves_below_the_base_url(kernel: FakeKernel) -> None:
         assert (await http.ask("GET /api")).status == 404
         assert (await http.ask("GET /user/annabel/api")).status == 404
         async with open_client(served.url(path="/user/anna/channels"), "v1"):
+            pass
+
+
+async def test_a_base_url_may_be_encoded(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, base_url="user/anna%20b") as served,
+        raw_http(served.host, served.port) as http,
+    ):
+        assert (await http.ask("GET /user/anna%20b/api")).status == 200
+        async with open_client(served.url(path="/user/anna%20b/channels"), "v1"):
             pass
 
 

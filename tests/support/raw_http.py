@@ -38,8 +38,8 @@ class RawHttp:
         length = int(headers.get("content-length", "0")) if has_body else 0
         return Answer(int(first.split()[1]), headers, await self.reader.readexactly(length))
 
-    async def ask(self, request: str, *lines: str, body: bytes = b"") -> Answer:
-        head = "\r\n".join([f"{request} HTTP/1.1", "Host: here", *lines, "", ""])
+    async def ask(self, request: str, *lines: str, body: bytes = b"", host: str = "here") -> Answer:
+        head = "\r\n".join([f"{request} HTTP/1.1", f"Host: {host}", *lines, "", ""])
         await self.send(head.encode("latin-1") + body)
         return await self.answer(has_body=not request.startswith("HEAD"))
 

@@ -77,6 +77,9 @@ VALUES = {
     "token_file": ("t", Path("t")),
     "no_auth": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
+    "on_delete": ("stop", "stop"),
+    "image": ("example.org/i@sha256:0", "example.org/i@sha256:0"),
+    "labels": ('{"a": "b"}', {"a": "b"}),
     "strict_origin": ("true", True),
     "ping_interval": ("1", 1),
     "ping_timeout": ("2", 2),
@@ -172,6 +175,23 @@ def test_a_wrong_token_is_told_by_its_variable_and_not_shown(wrong):
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("args", "environment", "told"),
+    [
+        (("--no-auth", "--token-file", "t"), {}, "--no-auth, --token-file"),
+        (("--no-auth",), {"W2Z_TOKEN": "s3cret"}, "--no-auth, W2Z_TOKEN"),
+        (("--token-file", "t"), {"W2Z_TOKEN": "s3cret"}, "--token-file, W2Z_TOKEN"),
+        ((), {"W2Z_TOKEN_FILE": "t", "W2Z_NO_AUTH": "1"}, "--no-auth, --token-file"),
+    ],
+)
+def test_tokens_from_two_places_are_wrong_usage(args, environment, told, serve):
+    result = run("--connection-file", "k", *args, **environment)
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.exit_code == 2
+    assert str(result.exception) == f"{told} contradict each other: give one of them"
+    assert serve.given is None
+
+
 # Commands
 
 
@@ -262,6 +282,14 @@ def test_nothing_at_all_is_wrong_usage_that_names_what_is_missing():
     ended = process()
     assert ended.returncode == 2
     assert "--connection-file" in ended.stderr
+
+
+def test_a_missing_connection_file_is_told_as_any_missing_option(serve):
+    result = run("serve")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert "Missing option '--connection-file'" in result.stderr
+    assert serve.given is None
 
 
 def test_a_value_that_cannot_be_used_ends_the_process_with_2():

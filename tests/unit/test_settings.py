@@ -1,5 +1,6 @@
 """Every setting: its default, its bounds, and that the manual says why."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +104,43 @@ def test_a_base_url_begins_and_ends_with_a_slash(given_, base):
     assert settings(base_url=given_).base_url == base
 
 
-@pytest.mark.parametrize("usable", ["python-1", "A.b_c", "0"])
+@pytest.mark.parametrize("usable", ["python-1", "A.b_c", "0", "-", "_", "a."])
 def test_a_kernel_id_fits_a_url(usable):
     assert settings(kernel_id=usable).kernel_id == usable
 
 
-@pytest.mark.parametrize("wrong", ["", "a/b", "a b", "a\n", "\u00e9", "a?b"])
+@pytest.mark.parametrize("wrong", ["", "a/b", "a b", "a\n", "\u00e9", "a?b", ".", "..", ".a"])
 def test_a_kernel_id_that_does_not_is_refused(wrong):
     with pytest.raises(ValidationError, match="kernel_id"):
         settings(kernel_id=wrong)
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "--no-auth": {"no_auth": True},
+    "--token-file": {"token_file": "t"},
+    "W2Z_TOKEN": {"token": "s3cret"},
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_token_may_come_from_anywhere(name):
+    settings(**SOURCES[name])
+
+
+@pytest.mark.parametrize("names", [*combinations(SOURCES, 2), tuple(SOURCES)])
+def test_but_not_from_everywhere_and_those_that_were_given_are_named(names):
+    given_: dict[str, Any] = {}
+    for name in names:
+        given_ |= SOURCES[name]
+    with pytest.raises(ValidationError) as refused:
+        settings(**given_)
+    (mistake,) = refused.value.errors()
+    assert mistake["msg"] == f"{', '.join(names)} contradict each other: give one of them"
+    assert mistake["loc"] == ()
+
+
+def test_authentication_that_is_not_turned_off_contradicts_nothing():
+    assert settings(no_auth=False, token="s3cret").token is not None
 
 
 def test_a_token_is_not_shown():

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.unit.examples import message, text_of
 from w2z.errors import NotAllowed
 from w2z.hub.hub import READ_SIZE, Hub
+from w2z.hub.journal import MESSAGE_COST
 from w2z.hub.overflow import is_droppable
 from w2z.message import Channel, Message, size_of
 
@@ -27,9 +28,9 @@ SIZE = 1000
 
 
 def sized(msg_type: str, text: str, size: int = SIZE) -> Message:
-    """A message of so many bytes, so that tests can count in messages."""
+    """A message that costs so many bytes, so that tests can count in messages."""
     bare = message(msg_type, text)
-    return bare._replace(buffers=(bytes(size - size_of([bare])),))
+    return bare._replace(buffers=(bytes(size - MESSAGE_COST - size_of([bare])),))
 
 
 @dataclass(eq=False)
@@ -361,8 +362,8 @@ def test_clients_may_send_on_every_channel_but_iopub(channel):
 
 
 def kept(stage: Stage) -> int:
-    """Bytes in the journal."""
-    return stage.hub._journal.size
+    """Bytes in the journal and in what overflow left of it, all sessions together."""
+    return stage.hub._journal.size + stage.hub._remains
 
 
 def test_nothing_is_kept_while_everybody_keeps_up():
@@ -423,7 +424,7 @@ def test_output_gives_way_to_a_notice_in_its_place():
 
 
 def test_essentials_are_never_dropped_and_part_the_gaps():
-    stage = Stage(limit=5 * SIZE)
+    stage = Stage(limit=10 * SIZE)
     ann = stage.enter("ann", slow=True)
     stage.kernel("1", "2")
     for said in ESSENTIAL:
@@ -440,7 +441,7 @@ def test_essentials_are_never_dropped_and_part_the_gaps():
 
 
 def test_who_keeps_up_loses_nothing_to_who_does_not():
-    stage = Stage(limit=2 * SIZE)
+    stage = Stage(limit=3 * SIZE)
     ann, bob = stage.enter("ann", slow=True), stage.enter("bob")
     for said in "123456":
         stage.kernel(said)
@@ -450,7 +451,7 @@ def test_who_keeps_up_loses_nothing_to_who_does_not():
 
 
 def test_the_slowest_gives_way_first():
-    stage = Stage(limit=3 * SIZE)
+    stage = Stage(limit=4 * SIZE)
     ann, bob = stage.enter("ann", slow=True), stage.enter("bob")
     stage.kernel("1")
     stage.kernel("2")
@@ -465,7 +466,7 @@ def test_the_slowest_gives_way_first():
 
 
 def test_what_was_said_to_others_is_neither_kept_for_a_session_nor_counted_as_dropped():
-    stage = Stage(limit=2 * SIZE)
+    stage = Stage(limit=3 * SIZE)
     ann, bob = stage.enter("ann", slow=True), stage.enter("bob", slow=True)
     for said in "123":
         stage.kernel(said, to="bob")
@@ -477,7 +478,7 @@ def test_what_was_said_to_others_is_neither_kept_for_a_session_nor_counted_as_dr
 
 
 def test_a_second_overflow_adds_to_what_the_first_left():
-    stage = Stage(limit=2 * SIZE)
+    stage = Stage(limit=3 * SIZE)
     ann = stage.enter("ann", slow=True)
     for said in "12345":
         stage.kernel(said)
@@ -512,9 +513,67 @@ def test_one_batch_beyond_all_memory_is_essential_or_dropped_at_once():
     stage = Stage(limit=SIZE)
     ann = stage.enter("ann", slow=True)
     stage.kernel(*"123456789")
-    assert kept(stage) == 0
+    assert kept(stage) == MESSAGE_COST, "that of the gap"
     stage.unstall("ann", ann)
     assert ann.heard == ["9 dropped"]
+
+
+def test_the_limit_itself_is_kept_and_nothing_beyond_it():
+    stage = Stage(limit=2 * SIZE)
+    ann = stage.enter("ann", slow=True)
+    stage.kernel("1", "2")
+    assert kept(stage) == 2 * SIZE
+    stage.unstall("ann", ann)
+    stage.stall("ann", ann)
+    stage.kernel(sized("stream", "3", 2 * SIZE + 1))
+    assert kept(stage) == MESSAGE_COST
+    stage.unstall("ann", ann)
+    assert ann.heard == ["1", "2", "1 dropped"]
+
+
+def test_small_messages_cost_what_they_are_kept_in():
+    stage = Stage(limit=10 * MESSAGE_COST)
+    ann = stage.enter("ann", slow=True)
+    for number in range(10):
+        stage.kernel(message("stream", str(number)))
+    stage.unstall("ann", ann)
+    assert ann.heard[0].endswith("dropped")
+
+
+def test_what_overflow_left_counts_with_what_comes_after_it():
+    stage = Stage(limit=4 * SIZE)
+    ann = stage.enter("ann", slow=True)
+    stage.kernel(sized("execute_result", "1"))
+    stage.kernel(sized("execute_result", "2"))
+    for said in "34567":
+        stage.kernel(said)
+        assert kept(stage) <= 4 * SIZE
+    stage.unstall("ann", ann)
+    assert ann.heard == ["1", "2", "4 dropped", "7"]
+
+
+def test_who_owes_most_is_given_up_when_all_together_owe_too_much():
+    stage = Stage(limit=4 * SIZE)
+    ann, bob = stage.enter("ann", slow=True), stage.enter("bob", slow=True)
+    for said in "12":
+        stage.kernel(sized("execute_reply", said), to="ann")
+    for said in "345":
+        stage.kernel(sized("execute_reply", said), to="bob")
+    assert stage.lost == ["bob"]
+    assert "bob" not in stage.hub
+    assert kept(stage) == 2 * SIZE
+    stage.unstall("ann", ann)
+    assert ann.heard == ["1", "2"]
+    assert bob.heard == []
+
+
+def test_as_many_are_given_up_as_the_limit_takes():
+    stage = Stage(limit=2 * SIZE)
+    for name in ("ann", "bob", "eve"):
+        stage.enter(name, slow=True)
+    stage.kernel(sized("status", "1"), sized("status", "2"), sized("status", "3"))
+    assert sorted(stage.lost) == ["ann", "bob", "eve"]
+    assert kept(stage) == 0
 
 
 def test_what_overflow_left_is_read_in_pieces_a_transport_can_swallow():

@@ -6,11 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import message
-from w2z.hub.journal import Batch, Journal
+from w2z.hub.journal import MESSAGE_COST, Batch, Journal
 from w2z.message import Message, size_of
 
 ONE = [message("stream", "one")]
 TWO = [message("stream", "two"), message("status", "two")]
+
+
+def cost(batch: Sequence[Message]) -> int:
+    """What the batch takes in memory: its bytes, and the objects that hold them."""
+    return size_of(batch) + len(batch) * MESSAGE_COST
 
 
 def test_a_batch_is_for_its_addressee_or_for_all():
@@ -31,7 +36,7 @@ def test_a_batch_is_found_at_the_end_it_was_appended_to():
     journal.append(None, ONE)
     at = journal.end
     journal.append("ann", TWO)
-    assert journal.at(at) == Batch("ann", TWO, size_of(TWO))
+    assert journal.at(at) == Batch("ann", TWO, cost(TWO))
     assert journal.end == at + 1
 
 
@@ -39,9 +44,9 @@ def test_the_size_is_that_of_all_it_keeps():
     journal = Journal()
     journal.append(None, ONE)
     journal.append(None, TWO)
-    assert journal.size == size_of(ONE) + size_of(TWO)
+    assert journal.size == cost(ONE) + cost(TWO)
     journal.trim(1)
-    assert journal.size == size_of(TWO)
+    assert journal.size == cost(TWO)
 
 
 def test_positions_stay_what_they_are_when_the_start_goes():
@@ -76,4 +81,4 @@ def test_a_journal_keeps_what_was_appended_from_the_last_trim_on(steps):
         assert (journal.start, journal.end) == (start, len(everything))
         kept = [journal.at(position).messages for position in range(start, len(everything))]
         assert kept == everything[start:]
-        assert journal.size == sum(map(size_of, kept))
+        assert journal.size == sum(map(cost, kept))

@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import message, nested, text_of
+from w2z.hub.journal import MESSAGE_COST
 from w2z.hub.overflow import Gap, Remains, is_droppable
-from w2z.message import Channel, size_of
+from w2z.message import Channel, Message, size_of
+
+
+def cost(messages: list[Message]) -> int:
+    """What messages take in memory: their bytes, and the objects that hold them."""
+    return size_of(messages) + len(messages) * MESSAGE_COST
+
 
 DROPPABLE = ["stream", "display_data", "update_display_data"]
 ESSENTIAL = [
@@ -99,8 +106,33 @@ def test_what_is_taken_is_about_the_size_asked_for():
     remains = Remains()
     for one in said:
         remains.add(one)
-    assert remains.take(size_of(said[:3])) == said[:3]
-    assert remains.take(size_of(said[3:5]) + 1) == said[3:6]
+    assert remains.take(cost(said[:3])) == said[:3]
+    assert remains.take(cost(said[3:5]) + 1) == said[3:6]
+
+
+def test_the_size_is_that_of_all_messages_and_of_every_gap():
+    remains = Remains()
+    remains.add(message("stream", "x" * 1000))
+    remains.add(message("stream", "y" * 1000))
+    assert remains.size == MESSAGE_COST
+    kept = message("status", "kept", buffers=(b"abc",))
+    remains.add(kept)
+    assert remains.size == MESSAGE_COST + cost([kept])
+    remains.add(message("display_data"))
+    assert remains.size == 2 * MESSAGE_COST + cost([kept])
+    remains.take(1)
+    assert remains.size == MESSAGE_COST + cost([kept])
+    remains.take(1)
+    assert remains.size == MESSAGE_COST
+
+
+def test_a_gap_counts_for_what_it_takes_when_it_is_taken():
+    remains = Remains()
+    for said in ("stream", "status", "stream"):
+        remains.add(message(said, "x" * 1000))
+    assert len(remains.take(MESSAGE_COST)) == 1
+    assert len(remains.take(MESSAGE_COST)) == 1
+    assert len(remains.take(MESSAGE_COST)) == 1
 
 
 def test_a_message_larger_than_the_size_asked_for_is_taken_all_the_same():

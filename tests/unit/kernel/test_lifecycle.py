@@ -11,7 +11,7 @@ BOTH = [Channel.SHELL, Channel.CONTROL]
 
 
 def is_ready(kernel: Readiness) -> bool:
-    return kernel.phase is Phase.READY
+    return kernel.is_ready
 
 
 def test_the_kernel_is_asked_at_once_on_shell_and_control():
@@ -25,6 +25,16 @@ def test_a_reply_and_output_make_it_ready_in_this_order():
     kernel.on_iopub()
     assert is_ready(kernel)
     assert not kernel.is_silent
+
+
+@pytest.mark.parametrize("words", [0, 1])
+def test_the_phase_says_the_same(words):
+    kernel = Readiness(0.0)
+    kernel.on_reply(1.0)
+    for _ in range(words):
+        kernel.on_iopub()
+    assert kernel.phase is (Phase.READY if words else Phase.STARTING)
+    assert is_ready(kernel) is bool(words)
 
 
 def test_and_in_the_other():
@@ -113,3 +123,42 @@ def test_a_ready_kernel_is_not_asked_any_more():
     kernel.on_iopub()
     kernel.on_reply(0.0)
     assert kernel.poll(1000.0) == []
+
+
+# After a restart
+
+
+def restarted() -> Readiness:
+    return Readiness(0.0, restarted=True)
+
+
+def test_the_next_kernel_is_asked_like_the_first():
+    assert restarted().poll(0.0) == BOTH
+
+
+def test_the_last_words_of_the_kernel_before_do_not_count():
+    kernel = restarted()
+    kernel.on_iopub()
+    assert not kernel.accepts_requests
+    kernel.on_reply(1.0)
+    assert not is_ready(kernel)
+    assert not kernel.accepts_requests
+
+
+def test_output_after_the_next_kernels_reply_makes_it_ready():
+    kernel = restarted()
+    kernel.on_iopub()
+    kernel.on_reply(1.0)
+    kernel.on_iopub()
+    assert is_ready(kernel)
+    assert kernel.accepts_requests
+    assert not kernel.is_silent
+
+
+def test_the_next_kernel_may_be_silent_too():
+    kernel = restarted()
+    kernel.on_iopub()
+    kernel.on_reply(10.0)
+    kernel.poll(10.0 + GRACE)
+    assert is_ready(kernel)
+    assert kernel.is_silent

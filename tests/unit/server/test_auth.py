@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2z.errors import HttpError
-from w2z.server.auth import Gate, is_same_origin
+from w2z.server.auth import Gate, is_same_origin, is_unmistakable
 from w2z.server.request import Request
 
 HOST = ("host", "kernel.example:8888")
@@ -132,11 +132,33 @@ def test_strict_origin_refuses_other_origins_even_with_a_right_token():
     assert status_of(STRICT, asking(HERE)) == 401
 
 
-@pytest.mark.parametrize("gate", [OPEN, Gate(None, strict_origin=False)])
-def test_without_a_token_only_the_same_origin_passes(gate):
-    assert status_of(gate, asking(HERE)) == 200
-    assert status_of(gate, asking(ELSEWHERE)) == 403
-    assert status_of(gate, asking(("origin", "null"))) == 403
+def from_page(origin: str, host: str) -> Request:
+    """What a page of ``origin`` asks of ``host``."""
+    return Request("GET", "/api/kernels", (("host", host), ("origin", origin)))
+
+
+@pytest.mark.parametrize("gate", [OPEN, Gate(None, strict_origin=True)])
+@pytest.mark.parametrize("host", ["127.0.0.1:8888", "[::1]:8888", "localhost:8888"])
+def test_without_a_token_only_the_same_origin_passes(gate, host):
+    assert status_of(gate, from_page(f"http://{host}", host)) == 200
+    assert status_of(gate, from_page(f"http://{host}0", host)) == 403
+    assert status_of(gate, from_page("https://elsewhere.example", host)) == 403
+    assert status_of(gate, from_page("null", host)) == 403
+
+
+@pytest.mark.parametrize("gate", [OPEN, Gate(None, strict_origin=True)])
+def test_without_a_token_a_name_that_was_made_to_point_here_is_not_ours(gate):
+    # DNS rebinding: the page's own name has come to be this address.
+    assert status_of(gate, asking(HERE)) == 403
+
+
+def test_a_name_that_is_ours_is_allowed_by_its_origin():
+    assert status_of(Gate(None, (HERE[1],)), asking(HERE)) == 200
+    assert status_of(Gate(None, (HERE[1],)), asking(ELSEWHERE)) == 403
+
+
+def test_with_a_token_any_name_may_be_ours():
+    assert status_of(STRICT, asking(HERE, query="token=s3cret")) == 200
 
 
 def test_who_is_no_web_page_sends_no_origin_and_passes():
@@ -192,6 +214,55 @@ def test_the_same_host_and_port_are_the_same_origin(origin, host):
 )
 def test_anything_else_is_another_origin(origin, host):
     assert not is_same_origin(origin, host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8888",
+        "10.1.2.3:80",
+        "[::1]",
+        "[::1]:8888",
+        "[2001:db8::1]:443",
+        "localhost",
+        "localhost:8888",
+        "LocalHost:8888",
+        "lab.localhost",
+        "lab.localhost:8888",
+    ],
+)
+def test_addresses_and_localhost_cannot_be_anybody_elses(host):
+    assert is_unmistakable(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ":8888",
+        "h",
+        "kernel.example:8888",
+        "localhost.example",
+        "notlocalhost",
+        "127.0.0.1.example",
+        "127.0.0.1@kernel.example",
+        "kernel.example/127.0.0.1",
+        "127.0.0",
+        "1270.0.0.1",
+        "2130706433",
+        "[::1",
+        "[kernel.example]",
+        "::1]",
+    ],
+)
+def test_any_other_name_may_be_somebody_elses(host):
+    assert not is_unmistakable(host)
+
+
+@given(st.text())
+def test_any_host_header_is_ours_or_not_and_no_error(host):
+    assert is_unmistakable(host) in (True, False)
 
 
 # CORS

@@ -121,7 +121,7 @@ def test_the_token_comes_before_everything_else():
         (asking(connection="close"), 426, {"Upgrade": "websocket"}),
         (asking(sec_websocket_key=None), 400, {}),
         (asking(sec_websocket_key="short"), 400, {}),
-        (asking(sec_websocket_version="12"), 400, {}),
+        (asking(sec_websocket_version=None), 400, {}),
         (asking(sec_websocket_protocol="no list;"), 400, {}),
     ],
 )
@@ -130,6 +130,18 @@ def test_a_request_that_rfc_6455_does_not_allow_is_refused(request_, status, hea
     assert error.status == status
     assert error.headers == headers
     assert error.message.startswith("Failed to open a WebSocket connection")
+
+
+@pytest.mark.parametrize("version", ["12", "8", "0", "14", "x", "", "013", "13, 8"])
+def test_another_version_of_the_protocol_is_426_and_told_which_one_is_spoken(version):
+    error = refused(asking(sec_websocket_version=version))
+    assert error.status == 426
+    assert error.headers == {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    assert f"version {version} " in error.message
+
+
+def test_the_token_comes_before_the_version():
+    assert refused(asking("", sec_websocket_version="12")).status == 401
 
 
 def test_tokens_and_content_do_not_reach_the_log(caplog):

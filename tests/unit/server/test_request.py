@@ -29,6 +29,37 @@ def test_the_path_is_decoded_and_ends_at_the_query():
     assert Request("GET", "/a").path == "/a"
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://h/a%20b?x=1", "/a b"),
+        ("http://h:8888/api/kernels", "/api/kernels"),
+        ("HTTPS://user@[::1]:8888/a/b/", "/a/b/"),
+        ("http://h", "/"),
+        ("http://h/", "/"),
+        ("http://h?path=/x", "/"),
+        ("ws://h//a", "//a"),
+        ("http://h/a://b/c", "/a://b/c"),
+    ],
+)
+def test_a_target_may_be_a_whole_url(target, path):
+    assert Request("GET", target).path == path
+
+
+def test_a_whole_url_has_its_query():
+    assert Request("GET", "http://h/a?x=http://y/z").query == {"x": ["http://y/z"]}
+
+
+@pytest.mark.parametrize("target", ["/a://b/c", "/http://h/a", "//h/a", "*", "h:8888", "a/b"])
+def test_any_other_target_is_a_path_as_it_is(target):
+    assert Request("GET", target).path == target
+
+
+@pytest.mark.parametrize("target", ["*?http://h/a", "/?http://h/a"])
+def test_a_url_in_the_query_makes_no_path(target):
+    assert Request("GET", target).path == target.partition("?")[0]
+
+
 def test_the_query_is_decoded_and_keeps_what_comes_twice():
     got = Request("GET", "/?token=a%2Bb&x=1&x=2&empty=&1700000000").query
     assert got == {"token": ["a+b"], "x": ["1", "2"], "empty": [""], "1700000000": [""]}

@@ -97,6 +97,23 @@ def test_everything_is_below_the_base_url_and_only_there(base):
         assert refused(outside, router=router).status == 404
 
 
+@pytest.mark.parametrize("base", ["/user/a%20b/", "/user/a b/"])
+@pytest.mark.parametrize("asked", ["/user/a%20b", "/user/a b", "/%75ser/a%20b"])
+def test_a_base_url_is_the_same_however_it_is_encoded(base, asked):
+    router = Router(TABLE, base)
+    assert found(f"{asked}/api/kernels", router=router)[0] is LIST
+    assert refused("/user/a%2520b/api/kernels", router=router).status == 404
+
+
+def test_a_base_url_beyond_ascii_is_found():
+    assert found("/%C3%A9/api/kernels", router=Router(TABLE, "/\u00e9/"))[0] is LIST
+    assert found("/%C3%A9/api/kernels", router=Router(TABLE, "/%c3%a9/"))[0] is LIST
+
+
+def test_a_whole_url_leads_to_a_route_too():
+    assert found("http://h:8888/api/kernels/1?x") == (ONE, {"kernel_id": "1"})
+
+
 def test_a_path_below_the_base_url_begins_with_a_slash():
     assert Router([], "/x/").below_base("/x/y") == "/y"
     assert Router([], "/x/").below_base("/x/") == "/"

@@ -36,7 +36,8 @@ def test_every_length_beyond_is_written_in_eight_bytes(text, size):
 @pytest.mark.parametrize("size", BOUNDARIES)
 def test_a_message_of_any_size_is_one_frame(codec, size):
     sent = message("comm_msg", buffers=(bytes(size),))
-    text, chunks = codec.encode(sent)
+    text, told, chunks = codec.encode(sent)
+    assert told == sum(map(len, chunks))
     assert to_frames(codec, [sent]) == framed(text, b"".join(chunks))
 
 
@@ -45,7 +46,8 @@ def test_a_message_of_any_size_is_one_frame(codec, size):
 @given(batch=st.lists(messages(), max_size=2))
 def test_a_batch_is_one_frame_after_the_other(codec, batch):
     payloads = [codec.encode(sent) for sent in batch]
-    wanted = b"".join(framed(text, b"".join(chunks)) for text, chunks in payloads)
+    assert [one.size for one in payloads] == [sum(map(len, one.chunks)) for one in payloads]
+    wanted = b"".join(framed(one.text, b"".join(one.chunks)) for one in payloads)
     assert to_frames(codec, batch) == wanted
 
 

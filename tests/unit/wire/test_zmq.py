@@ -19,7 +19,7 @@ from tests.unit.examples import decoded, json_objects, message, messages, texts,
 from w2z.errors import KernelMessageError
 from w2z.message import Channel, Message
 from w2z.signature import Signer
-from w2z.wire.zmq import DELIMITER, from_parts, to_parts
+from w2z.wire.zmq import DELIMITER, from_parts, rest_of, to_parts
 
 KEYS = [b"", b"5b1b6e6e-8f7b", b"k" * 300]
 SCHEMES = [f"hmac-{name}" for name in ("sha256", "sha512", "sha1", "md5", "sha3_256", "blake2b")]
@@ -96,6 +96,14 @@ def test_a_message_without_a_topic_is_received():
     assert from_parts(Channel.IOPUB, parts, SIGNER) == sent
 
 
+@pytest.mark.parametrize("topics", [[], [b"topic"], [b""], [b"identity", b""]])
+@pytest.mark.parametrize("buffers", [(), (b"one",), (b"one", b""), (DELIMITER,)])
+def test_topics_and_buffers_in_any_number_are_told_apart(topics, buffers):
+    sent = message("stream", buffers=buffers)
+    parts = [*topics, *(bytes(part) for part in to_parts(sent, SIGNER))]
+    assert from_parts(Channel.IOPUB, parts, SIGNER) == sent
+
+
 def test_empty_json_parts_are_empty_objects():
     parts = [DELIMITER, b"", b"", b"", b"", b""]
     assert from_parts(Channel.SHELL, parts, UNSIGNED) == Message(
@@ -148,6 +156,45 @@ def test_parts_without_the_delimiter_are_refused(parts):
 def test_too_few_parts_are_refused(count):
     with pytest.raises(KernelMessageError, match=f"^{count} parts after the delimiter"):
         from_parts(Channel.IOPUB, [b"topic", DELIMITER, *[b"{}"] * count], UNSIGNED)
+
+
+# Messages that were received together
+
+
+@pytest.mark.parametrize(
+    ("parts", "rest"),
+    [
+        ([DELIMITER, b"a", DELIMITER, b"b", b"c"], [DELIMITER, b"b", b"c"]),
+        ([b"topic", DELIMITER, b"topic", DELIMITER, b"b"], [DELIMITER, b"b"]),
+        ([DELIMITER, DELIMITER], [DELIMITER]),
+        ([DELIMITER, b"a", DELIMITER, b"b", DELIMITER], [DELIMITER, b"b", DELIMITER]),
+    ],
+)
+def test_the_rest_begins_with_the_second_delimiter(parts, rest):
+    assert rest_of(parts) == rest
+
+
+@pytest.mark.parametrize("parts", [[], [b"a"], [DELIMITER], [b"topic", DELIMITER, b"a"]])
+def test_parts_of_one_message_have_no_rest(parts):
+    assert rest_of(parts) == []
+
+
+@given(messages(), st.lists(st.binary(max_size=9), max_size=4))
+def test_a_good_message_is_found_behind_one_that_is_too_short(sent, short):
+    good = [bytes(part) for part in to_parts(sent, SIGNER)]
+    parts = [DELIMITER, *short, b"topic", *good]
+    with pytest.raises(KernelMessageError):
+        from_parts(sent.channel, parts, SIGNER)
+    assert from_parts(sent.channel, rest_of(parts), SIGNER) == sent
+
+
+@given(st.lists(st.sampled_from([DELIMITER, b"a", b"{}"]), max_size=12))
+def test_looking_for_the_rest_comes_to_an_end(parts):
+    rest, looks = parts, 0
+    while rest := rest_of(rest):
+        assert rest[0] == DELIMITER
+        looks += 1
+    assert looks == max(0, parts.count(DELIMITER) - 1)
 
 
 PIECES = st.binary(max_size=5) | st.sampled_from([DELIMITER, b"{}", SIGNER.sign(b"{}" * 4)])
