@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from tests.support.processes import TOKEN, W2z, running
 
 
-async def test_it_uses_a_running_kernel(served: W2z) -> None:
+async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
     script = "tests.e2e.use_jupyter_kernel_client"
-    command = [sys.executable, "-W", "error", "-m", script, served.url, TOKEN]
+    command = [sys.executable, "-W", "error", "-m", script, supervised.url, TOKEN, str(tmp_path)]
     async with running(*command) as process:
         found = await process.line(r"^\{.*")
     seen: dict[str, Any] = json.loads(found[0])
 
+    assert seen["same"]
     assert seen["language"] == "python"
     assert seen["last_activity"].endswith("+00:00")
     stream, result = seen["result"]["outputs"]
@@ -34,3 +36,10 @@ async def test_it_uses_a_running_kernel(served: W2z) -> None:
     assert answer["data"]["text/plain"] == "42"
     assert "x" in seen["variables"]
     assert seen["alive"] is True
+    [stopped] = seen["interrupt"]["outputs"]
+    assert stopped["ename"] == "KeyboardInterrupt"
+    stream, error = seen["restart"]["outputs"]
+    assert (stream["text"], error["ename"]) == ("again\n", "NameError")
+    # It asked w2z to delete the kernel it had started, and w2z kept it.
+    [stream] = seen["stop"]["outputs"]
+    assert stream["text"] == "still here 1\n"

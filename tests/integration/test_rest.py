@@ -206,6 +206,20 @@ async def test_the_location_is_below_the_base_url(kernel: FakeKernel) -> None:
         assert shown.json["id"] == "one"
 
 
+@pytest.mark.parametrize("base", ["/", "/user/anna/"])
+async def test_a_url_that_ends_in_a_slash_may_be_given_to_any_client(
+    kernel: FakeKernel, base: str
+) -> None:
+    """jupyter_kernel_client appends ``/api/kernels`` to it as it is."""
+    async with serving(kernel.connection_file, base_url=base) as served, rest_of(served) as rest:
+        assert (await rest.ask(f"POST {base}/api/kernels")).status == 201
+        shown = (await rest.ask(f"GET {base}//api/kernels/the-kernel")).json
+        assert shown["id"] == "the-kernel"
+        assert (await rest.ask(f"GET /{base}api/kernels")).status == (200 if base == "/" else 404)
+        async with open_client(served.url(path=f"{base}/channels"), "v1"):
+            pass
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

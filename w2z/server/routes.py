@@ -64,7 +64,10 @@ class Router:
         raise HttpError(404, "there is nothing at this path")
 
     def below_base(self, path: str) -> str | None:
-        """``path`` without the base URL, or ``None`` if it is not below it."""
+        """``path`` without the base URL, or ``None`` if it is not below it.
+
+        Slashes between the two count as one: clients append ``/api`` to URLs that end in a slash.
+        """
         if not path.startswith(self._base + "/"):
             return None
-        return path[len(self._base) :]
+        return "/" + path[len(self._base) :].lstrip("/")
