@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
+
+from tests.support.processes import running
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 
@@ -23,6 +26,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # only this machine
 ]
 
 expect.set_options(timeout=PATIENCE)
@@ -61,3 +65,11 @@ async def screenshot(page: Page, name: str) -> None:
 async def _show(context: BrowserContext, name: str) -> None:
     for page in context.pages:
         await screenshot(page, name)
+
+
+@asynccontextmanager
+async def pages(folder: Path) -> AsyncIterator[str]:
+    """The files of a folder as web pages of an origin of their own."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    async with running(*command, "--directory", str(folder)) as server:
+        yield (await server.line(r"http://127.0.0.1:\d+"))[0]
