@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel, header
-from tests.support.raw_http import Answer, RawHttp, raw_http
+from tests.support.raw_http import Answer, raw_http
+from tests.support.rest import Rest
 from tests.support.serving import TOKEN, Served, serving
 from w2z import __version__
 from w2z.message import Message
@@ -26,19 +27,8 @@ ONE = "/api/kernels/the-kernel"
 ORIGIN = "https://lab.example"
 
 
-class Rest:
-    """A client with the token, over one connection."""
-
-    def __init__(self, http: RawHttp) -> None:
-        self.http = http
-
-    async def ask(self, line: str, body: Any = None, *lines: str) -> Answer:
-        """Ask; a body that is not bytes is sent as JSON."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        if body is None:
-            data = b""
-        length = () if line.startswith(("GET", "HEAD")) else (f"Content-Length: {len(data)}",)
-        return await self.http.ask(line, AUTH, *length, *lines, body=data)
+class Client(Rest):
+    """A client with the token."""
 
     async def get(self, path: str) -> Any:
         """The JSON at a path that has to be there."""
@@ -55,13 +45,13 @@ class Rest:
 
 
 @asynccontextmanager
-async def rest_of(served: Served) -> AsyncIterator[Rest]:
+async def rest_of(served: Served) -> AsyncIterator[Client]:
     async with raw_http(served.host, served.port) as http:
-        yield Rest(http)
+        yield Client(http, AUTH)
 
 
 @pytest.fixture
-async def rest(served: Served) -> AsyncIterator[Rest]:
+async def rest(served: Served) -> AsyncIterator[Client]:
     async with rest_of(served) as found:
         await found.until("/readyz", "ready", True)
         await found.until(ONE, "execution_state", "idle")
@@ -125,7 +115,7 @@ async def replace(kernel: FakeKernel) -> None:
 # The server.
 
 
-async def test_the_server_tells_about_itself(rest: Rest) -> None:
+async def test_the_server_tells_about_itself(rest: Client) -> None:
     assert await rest.get("/api") == {"version": "2.21.1"}
     assert await rest.get("/api/") == {"version": "2.21.1"}
     status = await rest.get("/api/status")
@@ -144,12 +134,12 @@ async def test_the_server_tells_about_itself(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/tree?", "/login", "/hub/api", "/lab", "/api/nothing"])
-async def test_there_are_no_pages(rest: Rest, path: str) -> None:
+async def test_there_are_no_pages(rest: Client, path: str) -> None:
     """VS Code takes a redirect to a login page for a server with a password."""
     assert is_error(await rest.ask(f"GET {path}"), 404, "nothing at this path")
 
 
-async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest: Rest) -> None:
+async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest: Client) -> None:
     served.bridge.state.last_activity = served.bridge.started.replace(microsecond=0)
     assert (await rest.get(ONE))["last_activity"].endswith(".000000Z")
 
@@ -157,14 +147,14 @@ async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest
 # Kernels.
 
 
-async def test_the_kernel_is_listed_and_shown(rest: Rest) -> None:
+async def test_the_kernel_is_listed_and_shown(rest: Client) -> None:
     [listed] = await rest.get("/api/kernels")
     assert is_kernel(listed)
     assert await rest.get(ONE) == listed
 
 
 @pytest.mark.parametrize("suffix", ["?1700000000000", "/", "/?1700000000000", "?token=&_=&x"])
-async def test_cache_busters_and_trailing_slashes_change_nothing(rest: Rest, suffix: str) -> None:
+async def test_cache_busters_and_trailing_slashes_change_nothing(rest: Client, suffix: str) -> None:
     for path in ("/api/kernels", ONE, "/api/kernelspecs", "/api/sessions", "/api/status"):
         assert await rest.get(path + suffix) == await rest.get(path)
 
@@ -182,7 +172,7 @@ async def test_cache_busters_and_trailing_slashes_change_nothing(rest: Rest, suf
     ],
     ids=str,
 )
-async def test_starting_a_kernel_gives_the_one_there_is(rest: Rest, body: Any) -> None:
+async def test_starting_a_kernel_gives_the_one_there_is(rest: Client, body: Any) -> None:
     for lines in ((), ("Content-Type: application/json",), ("Content-Type: text/plain;x=y",)):
         started = await rest.ask("POST /api/kernels", body, *lines)
         assert started.status == 201
@@ -190,7 +180,7 @@ async def test_starting_a_kernel_gives_the_one_there_is(rest: Rest, body: Any) -
         assert is_kernel(started.json)
 
 
-async def test_starting_a_kernel_needs_no_word_about_its_body(rest: Rest) -> None:
+async def test_starting_a_kernel_needs_no_word_about_its_body(rest: Client) -> None:
     started = await rest.http.ask("POST /api/kernels", AUTH)
     assert (started.status, started.json["id"]) == (201, "the-kernel")
 
@@ -231,12 +221,12 @@ async def test_a_url_that_ends_in_a_slash_may_be_given_to_any_client(
         ({"path": "x" * 5000}, "path: "),
     ],
 )
-async def test_a_bad_body_is_400_and_named(rest: Rest, body: Any, told: str) -> None:
+async def test_a_bad_body_is_400_and_named(rest: Client, body: Any, told: str) -> None:
     assert is_error(await rest.ask("POST /api/kernels", body), 400, told)
     assert is_kernel(await rest.get(ONE))
 
 
-async def test_a_body_that_is_too_large_is_413(rest: Rest) -> None:
+async def test_a_body_that_is_too_large_is_413(rest: Client) -> None:
     refused = await rest.ask("POST /api/kernels", {"path": "x" * 2**20})
     assert is_error(refused, 413, "1048576 bytes")
     assert await rest.http.is_closed()
@@ -252,13 +242,13 @@ async def test_a_body_that_is_too_large_is_413(rest: Rest) -> None:
         "GET /api/kernels/other/channels",
     ],
 )
-async def test_another_kernel_does_not_exist(kernel: FakeKernel, rest: Rest, line: str) -> None:
+async def test_another_kernel_does_not_exist(kernel: FakeKernel, rest: Client, line: str) -> None:
     assert is_error(await rest.ask(line), 404, "Kernel does not exist: other")
     assert kernel.received.empty()
 
 
 @pytest.mark.parametrize("path", ["/api/kernels", "/api/sessions", f"{ONE}/interrupt"])
-async def test_a_method_that_is_not_there_is_405(rest: Rest, path: str) -> None:
+async def test_a_method_that_is_not_there_is_405(rest: Client, path: str) -> None:
     refused = await rest.ask(f"PUT {path}", b"{}")
     assert is_error(refused, 405, "PUT is not allowed here")
     allowed = {"POST", "OPTIONS"} | (set() if "interrupt" in path else {"GET", "HEAD"})
@@ -288,7 +278,7 @@ async def test_a_method_that_is_not_there_is_405(rest: Rest, path: str) -> None:
     ],
 )
 async def test_everything_but_the_version_needs_the_token(
-    kernel: FakeKernel, rest: Rest, line: str
+    kernel: FakeKernel, rest: Client, line: str
 ) -> None:
     length = "Content-Length: 0"
     assert is_error(await rest.http.ask(line, length), 401, "a token is needed")
@@ -314,7 +304,7 @@ async def test_a_kernel_that_says_nothing_is_starting(kernel: FakeKernel) -> Non
 
 
 async def test_a_control_request_does_not_make_a_busy_kernel_idle(
-    kernel: FakeKernel, served: Served, rest: Rest
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         cell, other = header("execute_request"), header("debug_request")
@@ -329,7 +319,7 @@ async def test_a_control_request_does_not_make_a_busy_kernel_idle(
             assert is_kernel(await rest.get(ONE), execution_state=shown, connections=1)
 
 
-async def test_connections_are_counted(served: Served, rest: Rest) -> None:
+async def test_connections_are_counted(served: Served, rest: Client) -> None:
     async with open_client(served.url("a"), "v1"):
         assert is_kernel(await rest.get(ONE), connections=1)
         async with open_client(served.url(), "default"):
@@ -341,7 +331,7 @@ async def test_connections_are_counted(served: Served, rest: Rest) -> None:
     assert is_kernel(await rest.get(ONE))
 
 
-async def test_output_is_activity(kernel: FakeKernel, served: Served, rest: Rest) -> None:
+async def test_output_is_activity(kernel: FakeKernel, served: Served, rest: Client) -> None:
     before = (await rest.get(ONE))["last_activity"]
     async with open_client(served.url("a"), "v1") as client:
         await kernel.iopub("stream", {"name": "stdout", "text": "x"})
@@ -356,7 +346,7 @@ async def test_output_is_activity(kernel: FakeKernel, served: Served, rest: Rest
 
 @pytest.mark.parametrize("body", [None, b"{}"])
 async def test_interrupt_is_204_once_the_kernel_says_so(
-    kernel: FakeKernel, rest: Rest, body: Any
+    kernel: FakeKernel, rest: Client, body: Any
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(rest.ask(f"POST {ONE}/interrupt", body))
@@ -368,7 +358,7 @@ async def test_interrupt_is_204_once_the_kernel_says_so(
 
 
 async def test_a_kernel_that_does_not_answer_an_interrupt_is_504(
-    kernel: FakeKernel, rest: Rest, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("w2z.bridge.INTERRUPT_TIMEOUT", 0.01)
     refused = await rest.ask(f"POST {ONE}/interrupt")
@@ -377,7 +367,7 @@ async def test_a_kernel_that_does_not_answer_an_interrupt_is_504(
     assert is_kernel(await rest.get(ONE))
 
 
-async def test_a_kernel_that_refuses_an_interrupt_is_504(kernel: FakeKernel, rest: Rest) -> None:
+async def test_a_kernel_that_refuses_an_interrupt_is_504(kernel: FakeKernel, rest: Client) -> None:
     async with asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(rest.ask(f"POST {ONE}/interrupt"))
         await answer(kernel, "interrupt", status="error", evalue="not on this platform")
@@ -391,7 +381,7 @@ async def test_a_kernel_that_refuses_an_interrupt_is_504(kernel: FakeKernel, res
 async def test_restart_is_200_once_another_kernel_answers(
     kernel: FakeKernel,
     served: Served,
-    rest: Rest,
+    rest: Client,
     monkeypatch: pytest.MonkeyPatch,
     body: Any,
 ) -> None:
@@ -418,7 +408,7 @@ async def test_restart_is_200_once_another_kernel_answers(
 
 
 async def test_a_restart_without_a_goodbye_counts_all_the_same(
-    kernel: FakeKernel, rest: Rest, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
     kernel.session = "another kernel"
@@ -427,7 +417,7 @@ async def test_a_restart_without_a_goodbye_counts_all_the_same(
 
 
 async def test_what_ran_before_a_restart_does_not_run_after_it(
-    kernel: FakeKernel, served: Served, rest: Rest
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
     cell = header("execute_request")
     async with open_client(served.url("a"), "v1") as client, asyncio.TaskGroup() as tasks:
@@ -441,7 +431,7 @@ async def test_what_ran_before_a_restart_does_not_run_after_it(
 
 
 async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
-    kernel: FakeKernel, served: Served, rest: Rest, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
@@ -462,7 +452,7 @@ async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
 
 
 async def test_two_restarts_at_once_are_two_restarts(
-    kernel: FakeKernel, served: Served, rest: Rest, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     async with rest_of(served) as other, asyncio.TaskGroup() as tasks:
@@ -477,12 +467,12 @@ async def test_two_restarts_at_once_are_two_restarts(
 # Delete.
 
 
-async def delete(rest: Rest, path: str = ONE) -> None:
+async def delete(rest: Client, path: str = ONE) -> None:
     assert is_empty(await rest.ask(f"DELETE {path}"))
 
 
 async def test_delete_keeps_the_kernel_unless_told_otherwise(
-    kernel: FakeKernel, served: Served, rest: Rest
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         await rest.ask("POST /api/sessions", {"path": "x", "type": "notebook"})
@@ -617,7 +607,7 @@ async def test_a_kernel_without_an_installed_spec_describes_itself(
 
 
 async def test_an_installed_spec_of_the_kernels_name_is_shown(
-    kernel: FakeKernel, rest: Rest, jupyter_path: Path
+    kernel: FakeKernel, rest: Client, jupyter_path: Path
 ) -> None:
     installed = {
         "argv": ["fake", "-f", "{connection_file}"],
@@ -638,7 +628,7 @@ async def test_an_installed_spec_of_the_kernels_name_is_shown(
 
 @pytest.mark.parametrize("case", ["no kernel.json of that name", "broken", "slow", "missing"])
 async def test_a_lookup_that_fails_leaves_the_description(
-    rest: Rest, jupyter_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+    rest: Client, jupyter_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     match case:
         case "broken":
@@ -687,7 +677,7 @@ async def test_a_kernel_that_is_not_ready_has_a_spec_all_the_same(
 # Sessions.
 
 
-async def test_the_kernels_own_session_is_listed(rest: Rest) -> None:
+async def test_the_kernels_own_session_is_listed(rest: Client) -> None:
     """VS Code looks for running kernels nowhere else."""
     [own] = await rest.get("/api/sessions")
     assert is_session(own, "the-kernel", "the-kernel", "console")
@@ -697,7 +687,7 @@ async def test_the_kernels_own_session_is_listed(rest: Rest) -> None:
 @pytest.mark.parametrize(
     "kernel_asked", [None, {"name": "python3"}, {"id": "the-kernel"}, {"id": None, "name": "x"}]
 )
-async def test_a_session_is_made_changed_and_deleted(rest: Rest, kernel_asked: Any) -> None:
+async def test_a_session_is_made_changed_and_deleted(rest: Client, kernel_asked: Any) -> None:
     body = {"path": "x.ipynb", "name": "x", "type": "notebook", "kernel": kernel_asked}
     created = await rest.ask("POST /api/sessions", body, "Content-Type: text/plain;charset=UTF-8")
     assert created.status == 201
@@ -729,7 +719,7 @@ async def test_a_session_is_made_changed_and_deleted(rest: Rest, kernel_asked: A
     assert is_kernel(await rest.get(ONE))
 
 
-async def test_the_kernels_own_session_outlives_its_deletion(rest: Rest) -> None:
+async def test_the_kernels_own_session_outlives_its_deletion(rest: Client) -> None:
     [own] = await rest.get("/api/sessions")
     await delete(rest, f"/api/sessions/{own['id']}")
     assert await rest.get("/api/sessions") == [own]
@@ -746,7 +736,7 @@ async def test_the_kernels_own_session_outlives_its_deletion(rest: Rest) -> None
         ({"path": "x", "type": "t", "kernel": {"id": "o"}}, 404, "Kernel does not exist: o"),
     ],
 )
-async def test_a_session_that_cannot_be(rest: Rest, body: Any, status: int, told: str) -> None:
+async def test_a_session_that_cannot_be(rest: Client, body: Any, status: int, told: str) -> None:
     assert is_error(await rest.ask("POST /api/sessions", body), status, told)
     [own] = await rest.get("/api/sessions")
     if body is not None:

@@ -1,0 +1,50 @@
+"""A client of a REST API that says exactly what it is told to, over one connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.support.raw_http import Answer, RawHttp, raw_http
+
+
+class Rest:
+    """Sends ``lines`` with every request."""
+
+    def __init__(self, http: RawHttp, *lines: str, host: str = "here") -> None:
+        self.http = http
+        self._lines = lines
+        self._host = host
+
+    async def ask(self, line: str, body: Any = None, *lines: str) -> Answer:
+        """Ask; a body that is not bytes is sent as JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if body is None:
+            data = b""
+        length = () if line.startswith(("GET", "HEAD")) else (f"Content-Length: {len(data)}",)
+        every = (*self._lines, *length, *lines)
+        return await self.http.ask(line, *every, body=data, host=self._host)
+
+    async def json(self, line: str, body: Any = None, *, status: int = 200) -> Any:
+        """The JSON of an answer that has to have that status."""
+        answer = await self.ask(line, body)
+        assert answer.status == status, answer
+        return answer.json
+
+    async def done(self, line: str, body: Any = None) -> None:
+        """Ask for something that has no answer but that it is done."""
+        answer = await self.ask(line, body)
+        assert (answer.status, answer.body) == (204, b""), answer
+
+
+@asynccontextmanager
+async def open_rest(url: str, *lines: str) -> AsyncIterator[Rest]:
+    """A client of the server at ``url``."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    assert host is not None
+    assert port is not None
+    async with raw_http(host, port) as http:
+        yield Rest(http, *lines, host=f"{host}:{port}")
