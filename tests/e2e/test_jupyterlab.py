@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.support.browser import chromium, screenshot
 from tests.support.cable import cable
+from tests.support.client import open_client
 from tests.support.processes import TOKEN, Process, running, supervised_ipykernel, w2z
 
 PLOT = """\
@@ -192,7 +194,9 @@ async def test_restart_and_shut_down(tmp_path: Path) -> None:
         await notebook.run(0)
         await notebook.ran(0, 1)
         await notebook.kernel("Restart Kernel…")
-        await notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        async with notebook.page.expect_response(re.compile(r"/restart\b")) as response:
+            await notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        assert (await response.value).status == 200
         outputs = await notebook.run(1)
         await expect(outputs).to_contain_text(["NameError"])
         await notebook.ran(1, 1)
@@ -208,3 +212,11 @@ async def test_restart_and_shut_down(tmp_path: Path) -> None:
         outputs = await notebook.run(1)
         await expect(outputs).to_have_text(["1"])
         await notebook.ran(1, 3)
+
+        # It ends its kernels when it leaves, and w2z keeps this one again.
+        assert await notebook.server.end(signal.SIGTERM) == 0
+        await notebook.server.line("Shutting down 1 kernel")
+        async with open_client(served.websocket("a"), "v1") as other:
+            messages = await other.execute("x")
+        [result] = [one for one in messages if one.msg_type == "execute_result"]
+        assert result.content["data"] == {"text/plain": "1"}
