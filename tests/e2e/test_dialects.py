@@ -1,4 +1,4 @@
-"""Lenient clients that speak the default format their own way: what they send and read.
+"""Lenient clients that speak REST and the default format their own way: what they send and read.
 
 Each repeats what a published client sends. All of them read up to idle only, and go by the
 ``msg_type`` at the top level of a message, not the one in its header.
@@ -6,6 +6,7 @@ Each repeats what a published client sends. All of them read up to idle only, an
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.processes import TOKEN, w2z
+from tests.support.processes import TOKEN, W2z, supervised_ipykernel, w2z
+from tests.support.rest import open_rest
 
 CONTENT = {"silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
 
@@ -71,11 +73,22 @@ async def replay(url: str, dialect: Dialect, code: str) -> list[dict[str, Any]]:
         return found
 
 
+def of_type(messages: list[dict[str, Any]], msg_type: str) -> dict[str, Any]:
+    """The content of the one message of that type."""
+    [found] = [message["content"] for message in messages if message["msg_type"] == msg_type]
+    content: dict[str, Any] = found
+    return content
+
+
+def channels(served: W2z, kernel_id: str) -> str:
+    return f"{served.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels"
+
+
 @pytest.mark.parametrize("dialect", [AUTOGEN, SMOLAGENTS, E2B], ids=lambda dialect: dialect.name)
 async def test_it_runs_code_and_reads_the_outcome(kernel_file: Path, dialect: Dialect) -> None:
     options, token = (("--no-auth",), None) if dialect is E2B else ((), TOKEN)
     async with w2z(kernel_file, "--kernel-id", "one", *options, token=token) as served:
-        url = f"{served.url.replace('http', 'ws', 1)}api/kernels/one/channels"
+        url = channels(served, "one")
 
         seen = await replay(url, dialect, "print('hello ☃'); 6 * 7")
         by_type = {message["msg_type"]: message["content"] for message in seen}
@@ -85,5 +98,63 @@ async def test_it_runs_code_and_reads_the_outcome(kernel_file: Path, dialect: Di
         assert all(message["header"]["date"] for message in seen)
 
         seen = await replay(url, dialect, "1 / 0")
-        by_type = {message["msg_type"]: message["content"] for message in seen}
-        assert by_type["error"]["ename"] == "ZeroDivisionError"
+        assert of_type(seen, "error")["ename"] == "ZeroDivisionError"
+
+
+async def test_autogen_starts_restarts_and_deletes_its_kernel(supervised: W2z) -> None:
+    async with open_rest(supervised.url, f"Authorization: token {TOKEN}") as rest:
+        specs = await rest.json("GET /api/kernelspecs")
+        [kernel] = await rest.json("GET /api/kernels")
+        body = {"name": specs["default"]}
+        started = await rest.json("POST /api/kernels", body, status=201)
+        assert started["id"] == kernel["id"]
+        path, url = f"/api/kernels/{kernel['id']}", channels(supervised, kernel["id"])
+
+        await replay(url, AUTOGEN, "kept = 1")
+        restarted = await rest.json(f"POST {path}/restart")
+        assert restarted["id"] == kernel["id"]
+        seen = await replay(url, AUTOGEN, "print('again'); kept")
+        assert of_type(seen, "stream")["text"] == "again\n"
+        assert of_type(seen, "error")["ename"] == "NameError"
+
+        await rest.done(f"DELETE {path}")
+        seen = await replay(url, AUTOGEN, "print('still here')")
+        assert of_type(seen, "stream")["text"] == "still here\n"
+
+
+async def test_smolagents_starts_a_kernel_without_a_body(served: W2z) -> None:
+    async with open_rest(served.url) as rest:
+        started = await rest.json(f"POST /api/kernels?token={TOKEN}", status=201)
+        seen = await replay(channels(served, started["id"]), SMOLAGENTS, "print('hello ☃')")
+        assert of_type(seen, "stream")["text"] == "hello ☃\n"
+        await rest.done(f"DELETE /api/kernels/{started['id']}?token={TOKEN}")
+
+
+async def test_e2b_makes_a_session_interrupts_and_restarts(tmp_path: Path) -> None:
+    async with (
+        supervised_ipykernel(tmp_path) as kernel_file,
+        w2z(kernel_file, "--no-auth", token=None) as served,
+        open_rest(served.url) as rest,
+    ):
+        body = {
+            "path": uuid.uuid4().hex,
+            "kernel": {"name": "python3"},
+            "type": "notebook",
+            "name": uuid.uuid4().hex,
+        }
+        session = await rest.json("POST /api/sessions", body, status=201)
+        kernel_id = session["kernel"]["id"]
+        path, url = f"/api/kernels/{kernel_id}", channels(served, kernel_id)
+
+        async with connect(url) as websocket, asyncio.TaskGroup() as tasks:
+            endless = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)"
+            running = tasks.create_task(replay(url, E2B, endless))
+            while json.loads(await websocket.recv())["msg_type"] != "stream":
+                pass
+            await rest.done(f"POST {path}/interrupt")
+        assert of_type(await running, "error")["ename"] == "KeyboardInterrupt"
+
+        assert (await rest.json(f"POST {path}/restart"))["id"] == kernel_id
+        seen = await replay(url, E2B, "print('again')")
+        assert of_type(seen, "stream")["text"] == "again\n"
+        await rest.done(f"DELETE /api/sessions/{session['id']}")
