@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -42,8 +43,22 @@ async def jupyter_server(gateway: W2z, folder: Path) -> AsyncIterator[JupyterSer
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", *given]
     environment = {**os.environ, "HOME": str(folder), "JUPYTER_GATEWAY_AUTH_TOKEN": TOKEN}
     async with running(*command, env=environment) as process:
-        found = await process.line(r"(http://127.0.0.1:\d+/)\?token")
+        found = await process.line(r"(http://127.0.0.1:(\d+)/)\?token")
+        await listening(int(found[2]))
         yield JupyterServer(process, found[1])
+
+
+async def listening(port: int) -> None:
+    """Wait for what a Jupyter server announces a moment before it is true."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
 
 
 async def interrupt(rest: Rest, client: Client, path: str) -> None:
