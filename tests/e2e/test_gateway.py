@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.client import Client, execute_request, open_client, request, stdout
-from tests.support.processes import TOKEN, Process, W2z, running
+from tests.support.processes import TOKEN, Process, W2z, listening, running
 from tests.support.rest import Rest, open_rest
 
 ITS_TOKEN = "the-token-of-the-jupyter-server"
@@ -46,19 +45,6 @@ async def jupyter_server(gateway: W2z, folder: Path) -> AsyncIterator[JupyterSer
         found = await process.line(r"(http://127.0.0.1:(\d+)/)\?token")
         await listening(int(found[2]))
         yield JupyterServer(process, found[1])
-
-
-async def listening(port: int) -> None:
-    """Wait for what a Jupyter server announces a moment before it is true."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
 
 
 async def interrupt(rest: Rest, client: Client, path: str) -> None:

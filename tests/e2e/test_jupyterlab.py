@@ -17,7 +17,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.support.browser import chromium, screenshot
 from tests.support.cable import cable
 from tests.support.client import open_client
-from tests.support.processes import TOKEN, Process, running, supervised_ipykernel, w2z
+from tests.support.processes import TOKEN, Process, listening, running, supervised_ipykernel, w2z
 
 PLOT = """\
 import matplotlib.pyplot as plt
@@ -114,7 +114,8 @@ async def lab(url: str, folder: Path, *cells: str) -> AsyncIterator[Notebook]:
         running(*command, env=environment, cwd=documents) as server,
         chromium(folder) as page,
     ):
-        found = await server.line(r"(http://127.0.0.1:\d+)/lab\?")
+        found = await server.line(r"(http://127.0.0.1:(\d+))/lab\?")
+        await listening(int(found[2]))
         await page.goto(f"{found[1]}/lab/tree/a.ipynb?token=of-jupyterlab")
         shown = Notebook(page, server)
         await shown.idle()

@@ -88,6 +88,19 @@ async def running(*command: str, **options: Any) -> AsyncIterator[Process]:
             await following
 
 
+async def listening(port: int) -> None:
+    """Wait for what a Jupyter server announces a moment before it is true."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+
+
 @asynccontextmanager
 async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterator[Path]:
     """A real ipykernel; gives its connection file."""
