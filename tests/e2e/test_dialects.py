@@ -147,7 +147,9 @@ async def test_e2b_makes_a_session_interrupts_and_restarts(tmp_path: Path) -> No
         path, url = f"/api/kernels/{kernel_id}", channels(served, kernel_id)
 
         async with connect(url) as websocket, asyncio.TaskGroup() as tasks:
-            endless = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)"
+            endless = (
+                "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
+            )
             running = tasks.create_task(replay(url, E2B, endless))
             while json.loads(await websocket.recv())["msg_type"] != "stream":
                 pass

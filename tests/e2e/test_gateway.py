@@ -15,7 +15,7 @@ from tests.support.processes import TOKEN, Process, W2z, listening, running
 from tests.support.rest import Rest, open_rest
 
 ITS_TOKEN = "the-token-of-the-jupyter-server"
-ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)"
+ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 
 @dataclass

@@ -27,7 +27,7 @@ axes.plot([1, 4, 9, 16])
 
 SLEEP = """\
 import time
-print('begun', flush=True)
+print('begun', end='', flush=True)
 while True: time.sleep(0.05)
 """
 
@@ -41,7 +41,7 @@ ipywidgets.VBox([slider, label])
 
 CUT = """\
 import os, time
-print('before', flush=True)
+print('before\\n', end='', flush=True)
 while not os.path.exists({path!r}): time.sleep(0.01)
 print('after')
 'whole'

@@ -18,11 +18,11 @@ from tests.support.processes import TOKEN, running, supervised_ipykernel, w2z
 
 TESTS = Path(__file__).parents[1]
 
-ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)"
+ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 CUT = """\
 import os, time
-print('before', flush=True)
+print('before\\n', end='', flush=True)
 while not os.path.exists({path!r}): time.sleep(0.01)
 print('after')
 """

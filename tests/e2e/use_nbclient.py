@@ -18,7 +18,7 @@ CELLS = [
     "from IPython.display import display, HTML\ndisplay(HTML('<b>ü</b>'))",
     "1 / 0",
 ]
-ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)"
+ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 
 def client_of(*cells: str) -> NotebookClient:

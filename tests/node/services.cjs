@@ -81,7 +81,7 @@ async function input(kernel) {
 
 // Runs a cell without end, up to what `stop` does to it.
 async function endless(kernel, stop) {
-  const code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)";
+  const code = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)";
   return await execute(kernel, code, message => {
     if (message.header.msg_type === 'stream') {
       stop();
@@ -140,7 +140,7 @@ async function reconnect(kernel) {
   const file = path.join(folder, 'cut');
   const code = [
     'import os, time',
-    "print('before', flush=True)",
+    "print('before\\n', end='', flush=True)",
     `while not os.path.exists(${JSON.stringify(file)}): time.sleep(0.01)`,
     "print('after')"
   ].join('\n');
