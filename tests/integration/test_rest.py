@@ -106,10 +106,10 @@ async def answer(kernel: FakeKernel, kind: str, **content: Any) -> Any:
     return json.loads(message.content)
 
 
-async def replace(kernel: FakeKernel) -> None:
+async def replace(kernel: FakeKernel, session: str = "another kernel") -> None:
     """End when asked to, and come back as another kernel."""
     assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
-    kernel.session = "another kernel"
+    kernel.session = session
 
 
 # The server.
@@ -417,15 +417,15 @@ async def test_a_restart_without_a_goodbye_counts_all_the_same(
 
 
 async def test_what_ran_before_a_restart_does_not_run_after_it(
-    kernel: FakeKernel, served: Served, rest: Client
+    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     cell = header("execute_request")
     async with open_client(served.url("a"), "v1") as client, asyncio.TaskGroup() as tasks:
         await kernel.iopub("status", {"execution_state": "busy"}, cell)
         await client.until("status", cell)
         assert is_kernel(await rest.get(ONE), execution_state="busy", connections=1)
         restarting = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
-        kernel.session = "another kernel"
         await replace(kernel)
         assert is_kernel((await restarting).json, connections=1)
 
@@ -458,10 +458,42 @@ async def test_two_restarts_at_once_are_two_restarts(
     async with rest_of(served) as other, asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(r.ask(f"POST {ONE}/restart")) for r in (rest, other)]
         for session in ("second", "third"):
-            await answer(kernel, "shutdown", restart=True)
+            identity, message = await control(kernel, "shutdown_request")
             assert kernel.received.empty(), "one after the other"
+            await kernel.reply(identity, message, "shutdown_reply", {"restart": True})
             kernel.session = session
     assert [(await one).status for one in asked] == [200, 200]
+
+
+async def test_a_kernel_restarted_before_it_was_ready_does_not_count_as_another(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says of itself comes when it was told to end already."""
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+    waiting: list[tuple[bytes, Message]] = []
+
+    async def wait(identity: bytes, message: Message) -> None:
+        waiting.append((identity, message))
+
+    kernel.on_kernel_info = wait
+    async with (
+        serving(kernel.connection_file) as served,
+        rest_of(served) as rest,
+        rest_of(served) as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        identity, message = await control(kernel, "shutdown_request")
+        kernel.on_kernel_info = kernel.answer_info
+        for told in waiting:
+            await kernel.answer_info(*told)
+        await other.until("/readyz", "ready", True)
+        await kernel.reply(identity, message, "shutdown_reply", {"restart": True})
+        await other.until("/readyz", "ready", False)
+        assert not asked.done()
+        kernel.session = "another kernel"
+        assert (await asked).status == 200
+        assert served.bridge.ready
 
 
 # Delete.
@@ -486,22 +518,23 @@ async def test_delete_keeps_the_kernel_unless_told_otherwise(
     assert not served.stopped.is_set()
 
 
-async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
+async def test_delete_may_restart_the_kernel(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     async with (
         serving(kernel.connection_file, on_delete="restart") as served,
         rest_of(served) as rest,
     ):
         await rest.until("/readyz", "ready", True)
-        kernel.session = "second"
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(delete(rest))
-            assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
+            await replace(kernel, "second")
         assert (await rest.get(ONE))["execution_state"] == "idle"
         created = await rest.ask("POST /api/sessions", {"path": "x", "type": "notebook"})
-        kernel.session = "third"
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(delete(rest, f"/api/sessions/{created.json['id']}"))
-            assert await answer(kernel, "shutdown", restart=True) == {"restart": True}
+            await replace(kernel, "third")
         assert len(await rest.get("/api/sessions")) == 1
         assert not served.stopped.is_set()
 

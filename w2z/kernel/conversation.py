@@ -118,6 +118,8 @@ class Conversation:
                 continue
             if head.get("msg_type") == "kernel_info_reply":
                 self._on_kernel_info(head.get("session"), content)
+            elif head.get("msg_type") == "shutdown_reply":
+                self._on_shutdown(head.get("session"))
             answer = self._asked.get(str(parent.get("msg_id")))
             if answer is not None and not answer.done():
                 answer.set_result(content)
@@ -130,6 +132,12 @@ class Conversation:
         self.kernel_info = content
         self.readiness.on_reply(time.monotonic())
         self._changed()
+
+    def _on_shutdown(self, kernel_session: object) -> None:
+        # One that was told to end before it was ready may have become ready since.
+        if self._passed_on is None and self._kernel_session in (None, kernel_session):
+            self._kernel_session = kernel_session
+            self.expect_another_kernel()
 
     def _send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
         msg_id = uuid.uuid4().hex
