@@ -115,7 +115,9 @@ async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterato
 async def supervised_ipykernel(folder: Path) -> AsyncIterator[Path]:
     """An ipykernel that is started again, on the same ports, whenever it ends."""
     path, kept = folder / "connection.json", folder / "kept.json"
-    write_connection_file(str(kept), ip="127.0.0.1", key=secrets.token_hex().encode())
+    # An address of its own: nobody takes the ports while no kernel is there.
+    ip = "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
+    write_connection_file(str(kept), ip=ip, key=secrets.token_hex().encode())
     # A kernel removes its connection file when it ends.
     loop = 'while :; do cp "$1" "$2"; "$3" -m ipykernel_launcher -f "$2"; done'
     command = ["sh", "-c", loop, "sh", str(kept), str(path), sys.executable]
