@@ -22,6 +22,12 @@ LONG = 60.0
 """Seconds for one that does."""
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask kernels that are restarted at once."""
+    monkeypatch.setattr("w2z.kernel.lifecycle.LEFT_ALONE", 0)
+
+
 @pytest.fixture
 async def talk(served: Served) -> Conversation:
     """The conversation of a kernel that is ready."""

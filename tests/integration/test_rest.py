@@ -50,6 +50,13 @@ async def rest_of(served: Served) -> AsyncIterator[Client]:
         yield Client(http, AUTH)
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask kernels that are restarted at once and often."""
+    monkeypatch.setattr("w2z.kernel.lifecycle.LEFT_ALONE", 0)
+    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+
+
 @pytest.fixture
 async def rest(served: Served) -> AsyncIterator[Client]:
     async with rest_of(served) as found:
@@ -382,10 +389,8 @@ async def test_restart_is_200_once_another_kernel_answers(
     kernel: FakeKernel,
     served: Served,
     rest: Client,
-    monkeypatch: pytest.MonkeyPatch,
     body: Any,
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     async with open_client(served.url("a"), "v1") as client, rest_of(served) as other:
         async with asyncio.TaskGroup() as tasks:
             asked = tasks.create_task(rest.ask(f"POST {ONE}/restart", body))
@@ -417,9 +422,8 @@ async def test_a_restart_without_a_goodbye_counts_all_the_same(
 
 
 async def test_what_ran_before_a_restart_does_not_run_after_it(
-    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     cell = header("execute_request")
     async with open_client(served.url("a"), "v1") as client, asyncio.TaskGroup() as tasks:
         await kernel.iopub("status", {"execution_state": "busy"}, cell)
@@ -433,7 +437,6 @@ async def test_what_ran_before_a_restart_does_not_run_after_it(
 async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
     kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     monkeypatch.setattr("w2z.bridge.END_TIMEOUT", 0.01)
     monkeypatch.setattr("w2z.bridge.RESTART_TIMEOUT", 0.1)
     async with open_client(served.url("a"), "v1", max_queue=None) as client:
@@ -452,9 +455,8 @@ async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
 
 
 async def test_two_restarts_at_once_are_two_restarts(
-    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     async with rest_of(served) as other, asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(r.ask(f"POST {ONE}/restart")) for r in (rest, other)]
         for session in ("second", "third"):
@@ -466,10 +468,9 @@ async def test_two_restarts_at_once_are_two_restarts(
 
 
 async def test_a_kernel_restarted_before_it_was_ready_does_not_count_as_another(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel,
 ) -> None:
     """What it says of itself comes when it was told to end already."""
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
     waiting: list[tuple[bytes, Message]] = []
 
     async def wait(identity: bytes, message: Message) -> None:
@@ -518,10 +519,7 @@ async def test_delete_keeps_the_kernel_unless_told_otherwise(
     assert not served.stopped.is_set()
 
 
-async def test_delete_may_restart_the_kernel(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
     async with (
         serving(kernel.connection_file, on_delete="restart") as served,
         rest_of(served) as rest,

@@ -118,7 +118,7 @@ class Conversation:
                 continue
             if head.get("msg_type") == "kernel_info_reply":
                 self._on_kernel_info(head.get("session"), content)
-            elif head.get("msg_type") == "shutdown_reply":
+            elif head.get("msg_type") == "shutdown_reply" and content.get("restart"):
                 self._on_shutdown(head.get("session"))
             answer = self._asked.get(str(parent.get("msg_id")))
             if answer is not None and not answer.done():

@@ -17,6 +17,11 @@ ASK_AGAIN = 0.1
 GRACE = 5.0
 """A kernel that answers and never says a word on iopub (some do not) is ready after this."""
 
+LEFT_ALONE = 1.0
+"""A kernel that was told to end is not asked this long, so that it can: ipykernel hangs for ever
+when a request comes between the end of its output and that of its control thread.
+"""
+
 FIRST_REPEAT = 1.0
 LAST_REPEAT = 60.0
 """Unanswered requests are repeated ever more slowly: they queue up in a busy kernel's shell."""
@@ -37,7 +42,7 @@ class Readiness:
         self._restarted = restarted
         self._iopub_seen = False
         self._answered_at: float | None = None
-        self._ask_at = now
+        self._ask_at = now + LEFT_ALONE if restarted else now
         self._repeat = FIRST_REPEAT
 
     def on_iopub(self) -> None:

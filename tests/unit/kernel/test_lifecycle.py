@@ -132,8 +132,15 @@ def restarted() -> Readiness:
     return Readiness(0.0, restarted=True)
 
 
-def test_the_next_kernel_is_asked_like_the_first():
-    assert restarted().poll(0.0) == BOTH
+def test_the_kernel_before_is_left_alone_then_the_next_is_asked_like_the_first():
+    kernel = restarted()
+    assert kernel.poll(0.0) == []
+    assert kernel.poll(0.9) == []
+    assert kernel.poll(1.0) == BOTH
+    assert kernel.poll(1.9) == []
+    assert kernel.poll(2.0) == BOTH
+    assert kernel.poll(3.9) == []
+    assert kernel.poll(4.0) == BOTH
 
 
 def test_the_last_words_of_the_kernel_before_do_not_count():
