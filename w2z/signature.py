@@ -12,7 +12,7 @@ class Signer:
     """Signs and verifies with one key.
 
     The HMAC of RFC 2104, its two keyed hash states prepared once and copied for each message:
-    half the cost of :func:`hmac.new` on the path every message takes. Raises :class:`ValueError`
+    cheaper than :func:`hmac.new` on the path every message takes. Raises :class:`ValueError`
     for a scheme that is not ``hmac-`` and a fixed-length hash of :mod:`hashlib`.
     """
 

@@ -31,7 +31,7 @@ LINGER_MS = 500
 SOCKETS_PER_SESSION = 3
 
 HOT_PAUSE = 0.001
-"""Seconds between looks at iopub while output flows: half the CPU of a wake-up for every message.
+"""Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
 """
 

@@ -31,8 +31,8 @@ class DrainedSocket:
 
     ``receive`` is called with the multiparts of each batch, ``writable`` when a socket that
     refused a message takes messages again. ``surely`` is the number of frames every multipart has:
-    that many are received without asking whether they belong together, which saves a third of
-    the cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
+    that many are received without asking whether they belong together, which is most
+    of the cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
     ``hot_pause`` is how many seconds to wait between looks while messages keep coming; 0 looks
     whenever one comes.
     """

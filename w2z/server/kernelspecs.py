@@ -86,7 +86,7 @@ def described_spec(name: str, told: dict[str, Any]) -> Spec:
 async def installed_spec(name: str) -> Spec | None:
     """The spec of that name that jupyter_client finds, if it is there and finds one.
 
-    In a process of its own, once: jupyter_client would keep a third of w2z's memory for it.
+    In a process of its own, once, so that w2z does not keep jupyter_client in memory for it.
     """
     command = [sys.executable, "-m", "jupyter_client.kernelspecapp", "list", "--json"]
     try:
