@@ -18,28 +18,21 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from w2z.connection_file import ConnectionInfo
-from w2z.errors import ClientError, KernelMessageError, KernelSilent
+from w2z.errors import ClientError, KernelMessageError
 from w2z.hub.hub import Hub, Session
 from w2z.hub.state import KernelState
 from w2z.kernel.channels import Channels
 from w2z.kernel.conversation import Conversation
+from w2z.kernel.keeper import Listener
 from w2z.message import Channel, Message
 from w2z.settings import Settings
 from w2z.wire import zmq as zmq_wire
-from w2z.wire.header import header
+from w2z.wire.header import header, stderr_stream
+from w2z.wire.jsontext import dump, parse_object
 from w2z.wire.payload import Codec, to_frames
 from w2z.wire.subprotocol import V1
 
 log = logging.getLogger("w2z")
-
-INTERRUPT_TIMEOUT = 5.0
-"""Seconds a kernel has to answer an interrupt_request; it does so at once or never."""
-
-END_TIMEOUT = 5.0
-"""Seconds a kernel has to answer a shutdown_request."""
-
-RESTART_TIMEOUT = 60.0
-"""Seconds another kernel has to be there: slow ones take half of it to start."""
 
 SWEEP = 5.0
 """Seconds at most between looks for sessions whose resume window is over."""
@@ -81,19 +74,13 @@ class Bridge:
         self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"))
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
-        self._restarting = asyncio.Lock()
+        self._is_held = False
+        self.listener: Listener | None = None
         self._last_drop_log = float("-inf")
 
     async def __aenter__(self) -> Self:
-        self._channels = Channels(
-            self._info,
-            max_sessions=self._settings.max_connections,
-            signed=self._signer.signs,
-            receive=self._from_kernel,
-            writable=self._writable,
-            echo=self._from_heartbeat,
-        )
-        self._stack.callback(self._channels.close)
+        self._channels = self._open_channels()
+        self._stack.callback(self._close_channels)
         self.conversation = Conversation(
             self._channels, self._signer, self.kernel_id, self._open_gate
         )
@@ -176,40 +163,77 @@ class Bridge:
         # The name under which ipykernel installs itself.
         return "python3" if name == "ipython" else name
 
-    async def interrupt(self) -> None:
-        """Interrupt what the kernel is running, by message.
+    @property
+    def is_busy(self) -> bool:
+        """Whether the kernel is running something."""
+        return self.state.execution_state == "busy"
 
-        Raises :class:`~w2z.errors.KernelSilent` when it does not say that it was interrupted.
+    def connect(self, info: ConnectionInfo) -> None:
+        """Leave the sockets there were, with all that was under way to the kernel, and serve the
+        one at ``info``; every session gets sockets there.
         """
-        reply = await self.conversation.ask("interrupt_request", {}, INTERRUPT_TIMEOUT)
-        if reply.get("status", "ok") != "ok":
-            raise KernelSilent(f"the kernel refused to be interrupted: {reply.get('evalue', '')}")
+        self._channels.close(0)
+        self._info = info
+        self._signer = info.signer()
+        self._channels = self._open_channels()
+        for session_id in self._hub:
+            self._channels.open_session(session_id)
+        self._is_held = False
+        self.conversation.begin(self._channels, self._signer)
 
-    async def restart(self) -> None:
-        """Ask the kernel to end, and wait until another has taken its place.
+    def hold(self) -> None:
+        """Keep clients' requests back until :meth:`connect`: they are for the next kernel."""
+        self._is_held = True
+        self._gate_is_open = False
+        self.conversation.be_quiet()
 
-        Clients stay connected and are not read from meanwhile. Raises
-        :class:`~w2z.errors.KernelSilent` when the kernel does not end, or nobody starts another.
+    def mark(self, state: str) -> None:
+        """Let the kernel model say this execution state; clients hear the kernel's own."""
+        self.state.begin_anew(state)
+
+    def announce(self, state: str, reason: str | None = None) -> None:
+        """Tell every client an execution state that the kernel cannot tell itself.
+
+        In the shape of jupyter_server's: a status without a parent, after which frontends give up
+        what they waited for. ``reason`` is a field more, and a line on stderr.
         """
-        async with self._restarting:
-            self.conversation.expect_another_kernel()
-            self.state.begin_anew("restarting")
-            try:
-                await self.conversation.ask("shutdown_request", {"restart": True}, END_TIMEOUT)
-            except KernelSilent:
-                log.warning("the kernel did not answer shutdown_request; waiting for another")
-            if not await self.conversation.wait_ready(RESTART_TIMEOUT):
-                self.conversation.accept_same_kernel()
-                raise KernelSilent(
-                    f"no other kernel was there {RESTART_TIMEOUT:g} seconds after the kernel was"
-                    " asked to end; w2z did not start it and cannot start another"
-                )
-            self.state.begin_anew("idle")
+        self.mark(state)
+        messages = []
+        content = {"execution_state": state}
+        if reason is not None:
+            content["reason"] = reason
+            messages.append(stderr_stream(self._header("stream"), b"{}", f"w2z: {reason}\n"))
+        status = (self._header("status"), b"{}", b"{}", dump(content))
+        self._to_clients(None, [*messages, Message(Channel.IOPUB, *status)])
 
-    async def end_kernel(self) -> None:
-        """Ask the kernel to end; one that says nothing is left alone."""
-        with contextlib.suppress(KernelSilent):
-            await self.conversation.ask("shutdown_request", {"restart": False}, END_TIMEOUT)
+    async def last_words(self) -> None:
+        """Carry what a kernel that has ended still said."""
+        await self._channels.last_words()
+
+    def printed(self, name: str, text: str) -> None:
+        """Carry what the kernel's process printed outside of any cell."""
+        if not self.is_busy:
+            content = dump({"name": name, "text": text})
+            stream = Message(Channel.IOPUB, self._header("stream"), b"{}", b"{}", content)
+            self._to_clients(None, [stream])
+
+    def _open_channels(self) -> Channels:
+        return Channels(
+            self._info,
+            max_sessions=self._settings.max_connections,
+            signed=self._signer.signs,
+            receive=self._from_kernel,
+            writable=self._writable,
+            echo=self._from_heartbeat,
+            lost=self._on_lost,
+        )
+
+    def _close_channels(self) -> None:
+        self._channels.close()
+
+    def _on_lost(self) -> None:
+        if self.listener is not None:
+            self.listener.on_lost()
 
     # The path of a message.
 
@@ -227,7 +251,19 @@ class Bridge:
         if not self._gate_is_open:
             return False
         parts = zmq_wire.to_parts(message, self._signer)
-        return self._channels.send(session_id, message.channel, parts)
+        is_sent = self._channels.send(session_id, message.channel, parts)
+        if is_sent and b'"shutdown_request"' in message.header:
+            self._on_shutdown_request(message)
+        return is_sent
+
+    def _on_shutdown_request(self, message: Message) -> None:
+        try:
+            is_one = parse_object(message.header, "header").get("msg_type") == "shutdown_request"
+            restart = bool(parse_object(message.content, "content").get("restart"))
+        except ValueError:
+            return  # the kernel will not understand it either
+        if is_one and self.listener is not None:
+            self.listener.on_shutdown_request(restart=restart)
 
     def _from_kernel(
         self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
@@ -283,6 +319,10 @@ class Bridge:
         return b"".join(frames)
 
     def _from_heartbeat(self, session_id: str, payload: bytes) -> None:
+        if session_id == self.conversation.session_id:
+            if self.listener is not None:
+                self.listener.on_echo()
+            return
         try:
             message = V1.decode(payload, text=False)
         except ClientError as error:
@@ -299,7 +339,7 @@ class Bridge:
     def _open_gate(self) -> None:
         """Take up clients' requests as soon as their output would be seen."""
         was_open = self._gate_is_open
-        self._gate_is_open = self.conversation.readiness.accepts_requests
+        self._gate_is_open = not self._is_held and self.conversation.readiness.accepts_requests
         if self._gate_is_open and not was_open:
             for client in list(self._hub.clients()):
                 client.resume()

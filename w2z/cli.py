@@ -25,9 +25,16 @@ from w2z.settings import Settings
 ENVIRONMENT_ONLY = frozenset({"token"})
 """Settings without an option: arguments show in process lists."""
 
+ARGUMENTS = frozenset({"command"})
+"""Settings that are no options."""
+
 EPILOG = """
-Exit codes: 2 wrong usage, 3 no usable connection file, 6 cannot listen, 7 no usable token file,
-128+N ended by signal N.
+With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
+
+Exit codes: 0 ended by a client, by its age or by idling, 2 wrong usage, 3 no usable connection
+file, 4 the kernel that was started never got ready, 5 the kernel could not be started, 6 cannot
+listen, 7 no usable token file, 128+N ended by signal N. When a kernel that w2z started ends for
+good, w2z ends with its exit code.
 """
 
 
@@ -43,18 +50,19 @@ class DefaultGroup(click.Group):
 
 
 def settings_options() -> list[click.Parameter]:
-    """An option for each setting, its help the setting's description."""
-    return [
+    """An option for each setting, its help the setting's description, and the command."""
+    options = [
         _option(name, setting)
         for name, setting in Settings.model_fields.items()
-        if name not in ENVIRONMENT_ONLY
+        if name not in ENVIRONMENT_ONLY | ARGUMENTS
     ]
+    return [*options, click.Argument(["command"], nargs=-1, type=click.UNPROCESSED)]
 
 
 def _option(name: str, setting: FieldInfo) -> click.Option:
     flag = setting.annotation is bool
     multiple = setting.annotation == tuple[str, ...]
-    choices = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
+    choices = _choices(setting.annotation)
     # Defaults worth showing are texts and numbers.
     shown = setting.default if isinstance(setting.default, str | int | float) else None
     shown = None if flag or setting.is_required() else shown
@@ -76,8 +84,16 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     )
 
 
+def _choices(annotation: object) -> list[str]:
+    """The texts of a Literal, which may be one of several types."""
+    found = []
+    for part in get_args(annotation):
+        found += [part] if isinstance(part, str) else _choices(part)
+    return found
+
+
 def _metavar(setting: FieldInfo) -> str:
-    if setting.annotation in (int, float):
+    if {setting.annotation, *get_args(setting.annotation)} & {int, float}:
         return "NUMBER"
     return "FILE" if "Path" in str(setting.annotation) else "TEXT"
 
@@ -111,7 +127,7 @@ def cli() -> None:
 
 
 def _serve(**options: Any) -> None:
-    """Serve the kernel of a connection file as one authenticated websocket."""
+    """Serve a kernel as one authenticated websocket."""
     from w2z.server.serve import serve  # noqa: PLC0415 (other commands need no server)
 
     settings = settings_from(options, os.environ.get("W2Z_TOKEN"))

@@ -6,12 +6,13 @@ one is told in one line that names the field; the key itself is never shown.
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from w2z.errors import ConnectionFileError
@@ -19,6 +20,8 @@ from w2z.message import Channel
 from w2z.signature import Signer
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+_CURVE_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 
 _KERNEL_FILE = re.compile(r"kernel-([A-Za-z0-9_.-]+)\.json")
 
@@ -42,6 +45,8 @@ class ConnectionInfo(BaseModel):
     key: str = Field("", repr=False)
     signature_scheme: str = "hmac-sha256"
     kernel_name: str = ""
+    curve_publickey: str | None = Field(None, repr=False)
+    curve_secretkey: str | None = Field(None, repr=False)
 
     @field_validator("signature_scheme")
     @classmethod
@@ -53,6 +58,19 @@ class ConnectionInfo(BaseModel):
         except ValueError as error:
             raise PydanticCustomError("signature_scheme", "{why}", {"why": str(error)}) from None
         return scheme
+
+    @field_validator("curve_publickey", "curve_secretkey")
+    @classmethod
+    def _is_z85(cls, key: str | None) -> str | None:
+        if key is not None and not _CURVE_KEY.fullmatch(key):
+            raise PydanticCustomError("curve", "has to be a CurveZMQ key, 40 characters of Z85")
+        return key
+
+    @model_validator(mode="after")
+    def _curve_keys_are_a_pair(self) -> Self:
+        if (self.curve_publickey is None) != (self.curve_secretkey is None):
+            raise PydanticCustomError("curve", "one CurveZMQ key without the other")
+        return self
 
     def endpoint(self, channel: Channel) -> str:
         """The ZMQ endpoint of ``channel``."""
@@ -106,6 +124,33 @@ def read(path: Path) -> ConnectionInfo:
     except OSError as error:
         raise ConnectionFileError(f"connection file {path}: {error.strerror}") from None
     return parse(text, path)
+
+
+def write(path: Path, info: ConnectionInfo) -> None:
+    """Write a connection file that only its owner can read, whole or not at all.
+
+    Raises :class:`~w2z.errors.ConnectionFileError`.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        with open(unfinished, "x", opener=_for_owner_only) as file:
+            file.write(info.model_dump_json(exclude_none=True, indent=1))
+        unfinished.replace(path)
+    except OSError as error:
+        raise ConnectionFileError(
+            f"connection file {path}: cannot be written: {error.strerror}"
+        ) from None
+
+
+def _for_owner_only(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def names_kernel(path: Path) -> bool:
+    """Whether the file's name has the kernel's id in it, as Jupyter's ``kernel-ID.json``."""
+    return _KERNEL_FILE.fullmatch(path.name) is not None
 
 
 def kernel_id(info: ConnectionInfo, path: Path) -> str:

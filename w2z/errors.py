@@ -7,6 +7,7 @@ what value, and what to do about it.
 - :class:`ClientError`: one websocket is closed with :attr:`close_code` (RFC 6455 section 7.4, the
   4000-4999 range is w2z's own); nobody else notices.
 - :class:`HttpError`: one request is answered with :attr:`status`.
+- :class:`KernelError`: the kernel does not do what was asked; the request gets :attr:`status`.
 - :class:`KernelMessageError`: a message *from* the kernel is counted, logged and dropped.
 
 Text that reaches a peer is built from that peer's own input only: never from the token, the
@@ -52,6 +53,25 @@ class TokenFileError(StartupError):
     exit_code = 7
 
 
+class KernelEnded(StartupError):
+    """The kernel could not be started, or ended for good before it was ready.
+
+    ``exit_code`` is the kernel's own where it has one that tells something.
+    """
+
+    exit_code = 5
+
+    def __init__(self, message: str, exit_code: int = 5) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class KernelNeverReady(StartupError):
+    """The kernel that was started runs, but did not answer in the time it was given."""
+
+    exit_code = 4
+
+
 class ClientError(W2zError):
     """A websocket client sent what cannot be carried; its connection is closed."""
 
@@ -89,8 +109,26 @@ class HttpError(W2zError):
         self.headers = dict(headers or {})
 
 
-class KernelSilent(W2zError):
-    """The kernel did not answer what w2z itself asked it, within the time it was given."""
+class KernelError(W2zError):
+    """The kernel cannot be made to do what was asked; a request for it gets :attr:`status`."""
+
+    status = 500
+
+
+class KernelSilent(KernelError):
+    """The kernel did not answer what w2z itself asked it, within the time it was given (504)."""
+
+    status = 504
+
+
+class KernelNotInterrupted(KernelError):
+    """There is no way to interrupt this kernel from here (501)."""
+
+    status = 501
+
+
+class KernelNotStarted(KernelError):
+    """The kernel did not come up again (500)."""
 
 
 class KernelMessageError(W2zError):

@@ -27,8 +27,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    connection_file: Path = Field(
-        description="The kernel's connection file. It may not be there yet: see --wait.",
+    connection_file: Path | None = Field(
+        None,
+        description="The kernel's connection file. It may not be there yet: see --wait. Where w2z "
+        "starts the kernel it writes this file, by default one in a private directory.",
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="Command line that starts the kernel; {connection_file} in it is replaced.",
+    )
+    kernel: str | None = Field(
+        None,
+        min_length=1,
+        description="Start the kernel of the installed kernelspec with this name.",
     )
     wait: float = Field(
         60,
@@ -39,7 +50,55 @@ class Settings(BaseModel):
         None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
         description="The kernel's id in URLs. Default: from a file name kernel-ID.json, "
-        "else derived from the connection file's key.",
+        "else derived from the connection file's key, or for a kernel that w2z starts from the "
+        "host's name.",
+    )
+    transport: Literal["tcp", "ipc"] = Field(
+        "tcp",
+        description="How w2z talks to a kernel that it starts: over TCP on the loopback "
+        "interface, which every kernel can, or over Unix sockets that only its user can open.",
+    )
+    interrupt_mode: Literal["signal", "message"] | None = Field(
+        None,
+        description="How to interrupt the kernel. Default: as its kernelspec spells out, else as "
+        "the kernel is known to take it, else by message.",
+    )
+    restart_limit: int = Field(
+        5,
+        ge=0,
+        description="Crashes within a minute after which a kernel that w2z starts is started "
+        "again; one more ends w2z with the kernel's exit code.",
+    )
+    ready_timeout: float = Field(
+        120,
+        gt=0,
+        description="Seconds a kernel that w2z starts has to answer before it is ended.",
+    )
+    shutdown_timeout: float = Field(
+        3,
+        ge=0,
+        description="Seconds the kernel has to end when it is asked to; SIGTERM follows.",
+    )
+    terminate_timeout: float = Field(
+        1.5,
+        ge=0,
+        description="Seconds the kernel has to end after SIGTERM; SIGKILL follows.",
+    )
+    idle_timeout: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds without a client and with nothing running after which w2z ends. "
+        "Default: never.",
+    )
+    max_lifetime: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which w2z ends in any case. Default: never.",
+    )
+    forward_output: bool = Field(
+        False,
+        description="Send what the process of a kernel that w2z starts prints while no cell is "
+        "running to clients, too.",
     )
     host: str = Field(
         "0.0.0.0",  # noqa: S104 (a container's port is published by whoever runs it)
@@ -142,6 +201,25 @@ class Settings(BaseModel):
         "info",
         description="Least severity to log to standard error.",
     )
+
+    @property
+    def starts_kernel(self) -> bool:
+        """Whether w2z starts the kernel, and does not attach to one."""
+        return bool(self.command) or self.kernel is not None
+
+    @model_validator(mode="after")
+    def _one_kernel(self) -> Self:
+        if self.command and self.kernel is not None:
+            raise PydanticCustomError(
+                "kernel", "--kernel and a command contradict each other: give one of them"
+            )
+        if self.connection_file is None and not self.starts_kernel:
+            raise PydanticCustomError(
+                "kernel",
+                "which kernel? Give --connection-file FILE of one that runs, or --kernel NAME or"
+                " -- COMMAND to start one",
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source_of_tokens(self) -> Self:

@@ -11,9 +11,11 @@ from typing import Any
 
 from w2z import connection_file
 from w2z.bridge import Bridge
+from w2z.kernel.attached import Attached
 from w2z.server.app import App
 from w2z.server.auth import Gate
 from w2z.server.listener import Listener
+from w2z.server.serve import attached
 from w2z.server.token import token_source
 from w2z.settings import Settings
 
@@ -25,6 +27,7 @@ class Served:
     """Where w2z listens, and the bridge behind it."""
 
     bridge: Bridge
+    keeper: Attached
     host: str
     port: int
     stopped: asyncio.Event
@@ -45,6 +48,12 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
     stopped = asyncio.Event()
     async with (
         Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
-        Listener(App(chosen, bridge, gate, stopped.set)) as listener,
+        asyncio.TaskGroup() as tasks,
     ):
-        yield Served(bridge, *listener.address, stopped)
+        keeper = attached(chosen, bridge, path, info)
+        watching = tasks.create_task(keeper.run())
+        try:
+            async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
+                yield Served(bridge, keeper, *listener.address, stopped)
+        finally:
+            watching.cancel()

@@ -16,10 +16,23 @@ def settings(**given_: Any) -> Settings:
     return Settings.model_validate({"connection_file": "kernel.json", **given_})
 
 
-def test_the_connection_file_is_all_that_has_to_be_given():
-    with pytest.raises(ValidationError, match="connection_file"):
+def test_a_kernel_is_all_that_has_to_be_given():
+    with pytest.raises(ValidationError, match="which kernel"):
         Settings.model_validate({})
     assert settings().connection_file == Path("kernel.json")
+    assert not settings().starts_kernel
+    assert Settings(kernel="python3").starts_kernel
+    assert Settings(command=("kernel", "{connection_file}")).starts_kernel
+
+
+def test_a_kernel_is_started_one_way():
+    with pytest.raises(ValidationError, match="--kernel and a command contradict each other"):
+        Settings(kernel="python3", command=("kernel",))
+
+
+def test_the_time_to_end_a_kernel_leaves_room_within_docker_s_ten_seconds():
+    got = settings()
+    assert got.shutdown_timeout + got.terminate_timeout <= 5
 
 
 def test_the_defaults_are_those_that_scripts_and_images_depend_on():

@@ -114,6 +114,9 @@ class Hub(Generic[ClientT]):
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._sessions
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._sessions))
+
     def __len__(self) -> int:
         return len(self._sessions)
 

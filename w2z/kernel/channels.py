@@ -7,6 +7,8 @@ kernel's ``input_request`` finds its asker), so the socket a reply arrives on *i
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,9 @@ LINGER_MS = 500
 
 SOCKETS_PER_SESSION = 3
 
+LAST_WORDS = 0.5
+"""Seconds within which the end of a kernel's connections is noticed."""
+
 HOT_PAUSE = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
@@ -45,12 +50,13 @@ class _Dealers:
 
 
 class Channels:
-    """All sockets of one kernel.
+    """All sockets of one kernel; another one gets others.
 
     ``signed`` tells that messages carry signatures, which allows to receive them faster.
     ``receive`` gets ``(session_id or None for all, channel, multiparts)``; ``writable`` gets the
     session_id whose socket takes messages again; ``echo`` a session_id and what the kernel's
-    heartbeat returned to it.
+    heartbeat returned to it; ``lost`` is called when the connection to the kernel's iopub ends:
+    the kernel itself has, or the network between failed.
     """
 
     def __init__(
@@ -62,14 +68,16 @@ class Channels:
         receive: Callable[[str | None, Channel, list[list[bytes]]], None],
         writable: Callable[[str], None],
         echo: Callable[[str, bytes], None],
+        lost: Callable[[], None],
     ) -> None:
         self._info = info
         self._surely = LEAST_PARTS if signed else 1
         self._receive = receive
         self._writable = writable
+        self._lost = lost
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         # Sockets that were closed count until they have lingered, hence the double.
-        self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 2))
+        self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
         self._iopub = self._open_iopub()
         self._heartbeat = Heartbeat(self._socket(zmq.DEALER), info.endpoint(Channel.HB), echo)
@@ -84,12 +92,12 @@ class Channels:
         for channel in (Channel.STDIN, Channel.SHELL):
             dealers.sockets[channel] = self._open_dealer(session_id, dealers.identity, channel)
 
-    def close_session(self, session_id: str) -> None:
+    def close_session(self, session_id: str, linger_ms: int = LINGER_MS) -> None:
         """Close the session's sockets; messages under way to it are gone."""
         dealers = self._dealers.pop(session_id, None)
         if dealers is not None:
             for socket in dealers.sockets.values():
-                socket.close(LINGER_MS)
+                socket.close(linger_ms)
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
         """Send for a session; ``False`` when its socket is full: ``writable`` will be called."""
@@ -104,10 +112,26 @@ class Channels:
         """Let the kernel's heartbeat socket echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    def close(self) -> None:
-        """Close everything; takes up to :data:`LINGER_MS`."""
+    async def last_words(self) -> None:
+        """Receive what a kernel that has ended still said, to its last byte or for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._is_lost.wait()
+        # The end of iopub was told after all that came there. Replies come over connections of
+        # their own, which end at the same time.
+        await asyncio.sleep(HOT_PAUSE)
+        for dealers in self._dealers.values():
+            for socket in dealers.sockets.values():
+                socket.look()
+        self._iopub.look()
+
+    def close(self, linger_ms: int = LINGER_MS) -> None:
+        """Close everything; what was sent last has ``linger_ms`` to leave, and blocks so long."""
         for session_id in list(self._dealers):
-            self.close_session(session_id)
+            self.close_session(session_id, linger_ms)
+        # First, because libzmq would wait for a reader of its events.
+        self._sub.disable_monitor()
+        self._monitor.close(0)
         self._iopub.close(0)
         self._heartbeat.close()
         self._context.term()
@@ -116,12 +140,20 @@ class Channels:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.RCVHWM, 0)
         socket.setsockopt(zmq.IPV6, self._info.is_ipv6)
+        if self._info.curve_publickey and self._info.curve_secretkey:
+            # The file has one pair, the server's, and clients of the kernel use it as theirs too.
+            socket.setsockopt_string(zmq.CURVE_SERVERKEY, self._info.curve_publickey)
+            socket.setsockopt_string(zmq.CURVE_PUBLICKEY, self._info.curve_publickey)
+            socket.setsockopt_string(zmq.CURVE_SECRETKEY, self._info.curve_secretkey)
         return socket
 
     def _open_iopub(self) -> DrainedSocket:
-        socket = self._socket(zmq.SUB)
+        socket = self._sub = self._socket(zmq.SUB)
         # Subscribed before connecting: no message can come between the two.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
+        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._is_lost = asyncio.Event()
+        self._monitor = DrainedSocket(monitor, self._on_disconnected)
         socket.connect(self._info.endpoint(Channel.IOPUB))
         return DrainedSocket(
             socket,
@@ -141,6 +173,10 @@ class Channels:
             partial(self._writable, session_id),
             surely=self._surely,
         )
+
+    def _on_disconnected(self, events: list[list[bytes]]) -> None:
+        self._is_lost.set()
+        self._lost()
 
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]

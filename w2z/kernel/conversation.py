@@ -49,7 +49,9 @@ class Conversation:
         self._changed = changed
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._kernel_session: object = None
+        self._session_before: object = None
         self._passed_on: object = None
+        self._is_quiet = False
         self._is_ready = asyncio.Event()
         self._is_another = asyncio.Event()
 
@@ -57,15 +59,16 @@ class Conversation:
         """Ask until the kernel is ready, and again for each kernel that takes its place."""
         self._channels.open_session(self.session_id)
         while True:
-            self._is_another.clear()
             while not self.readiness.is_ready:
-                for channel in self.readiness.poll(time.monotonic()):
-                    self._send(channel, "kernel_info_request", {})
+                if not self._is_quiet:
+                    for channel in self.readiness.poll(time.monotonic()):
+                        self._send(channel, "kernel_info_request", {})
                 self._changed()
                 await asyncio.sleep(TICK)
             if self.readiness.is_silent:
                 log.warning("the kernel answers but is silent on iopub; serving it all the same")
             log.info("the kernel is ready")
+            self._is_another.clear()
             self._is_ready.set()
             await self._is_another.wait()
 
@@ -94,10 +97,44 @@ class Conversation:
         finally:
             del self._asked[msg_id]
 
+    def be_quiet(self) -> None:
+        """Ask nothing until :meth:`begin`: the kernel is ending, or has ended."""
+        self._is_quiet = True
+
+    @property
+    def is_same_kernel(self) -> bool:
+        """Whether the kernel is the process it was before :meth:`begin`, as far as one can tell."""
+        # Some kernels put the asker's session into their headers instead of one of their own.
+        return self._kernel_session == self._session_before not in (None, self._name)
+
+    def begin(self, channels: Channels, signer: Signer) -> None:
+        """Talk to the kernel at other sockets from now on; what was asked is not answered."""
+        self._channels = channels
+        self._signer = signer
+        channels.open_session(self.session_id)
+        self.accept_same_kernel()
+        self._session_before = self._kernel_session
+        self._is_quiet = False
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(KernelSilent("the kernel ended instead of answering"))
+        self._restart_asking(Readiness(time.monotonic()))
+
+    def beat(self) -> None:
+        """Let the kernel's heartbeat answer w2z."""
+        self._channels.send_heartbeat(self.session_id, b"w2z")
+
+    def tell(self, msg_type: str, content: dict[str, Any]) -> None:
+        """Send a request on control without waiting for its answer."""
+        self._send(Channel.CONTROL, msg_type, content)
+
     def expect_another_kernel(self) -> None:
         """Begin anew: only a kernel process other than the one known so far counts as ready."""
         self._passed_on = self._kernel_session
-        self.readiness = Readiness(time.monotonic(), restarted=True)
+        self._restart_asking(Readiness(time.monotonic(), restarted=True))
+
+    def _restart_asking(self, readiness: Readiness) -> None:
+        self.readiness = readiness
         self._is_ready.clear()
         self._is_another.set()
         self._changed()

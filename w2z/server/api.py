@@ -11,7 +11,8 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from w2z.bridge import Bridge
-from w2z.errors import HttpError, KernelSilent
+from w2z.errors import HttpError, KernelError
+from w2z.kernel.keeper import Keeper
 from w2z.server.kernelspecs import Specs
 from w2z.server.models import ChangedSession, Kernel, NewKernel, NewSession, parse_body
 from w2z.server.request import Request, Response, json_response, model_response
@@ -25,11 +26,14 @@ JUPYTER_SERVER_VERSION = "2.21.1"
 
 
 class Api:
-    """The handlers, for one bridge; ``stop`` ends w2z."""
+    """The handlers, for one bridge and the keeper of its kernel; ``stop`` ends w2z."""
 
-    def __init__(self, settings: Settings, bridge: Bridge, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, bridge: Bridge, keeper: Keeper, stop: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._bridge = bridge
+        self._keeper = keeper
         self._stop = stop
         self._sessions = Sessions(bridge.kernel_id, self.model)
         self._specs = Specs(settings, bridge)
@@ -150,12 +154,12 @@ class Api:
         return Response(204)
 
     async def interrupt_kernel(self, request: Request, kernel_id: str) -> Response:
-        """Interrupt; 204 only when the kernel says that it was."""
+        """Interrupt; 204 only when the kernel was, as far as can be known."""
         self._check(kernel_id)
         try:
-            await self._bridge.interrupt()
-        except KernelSilent as error:
-            raise HttpError(504, str(error)) from None
+            await self._keeper.interrupt()
+        except KernelError as error:
+            raise HttpError(error.status, str(error)) from None
         return Response(204)
 
     async def restart_kernel(self, request: Request, kernel_id: str) -> Response:
@@ -206,13 +210,13 @@ class Api:
 
     async def _restart(self) -> None:
         try:
-            await self._bridge.restart()
-        except KernelSilent as error:
-            raise HttpError(504, str(error)) from None
+            await self._keeper.restart()
+        except KernelError as error:
+            raise HttpError(error.status, str(error)) from None
 
     async def _on_delete(self) -> None:
         if self._settings.on_delete == "restart":
             await self._restart()
         elif self._settings.on_delete == "stop":
-            await self._bridge.end_kernel()
+            await self._keeper.end()
             self._stop()

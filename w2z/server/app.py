@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from w2z.bridge import Bridge
 from w2z.errors import HttpError
+from w2z.kernel.keeper import Keeper
 from w2z.server.api import Api
 from w2z.server.auth import Gate
 from w2z.server.handshake import Accepted, accept
@@ -18,10 +19,17 @@ log = logging.getLogger("w2z")
 
 
 class App:
-    """One bridge behind one gate; ``stop`` ends w2z when a client may and does ask for it."""
+    """One bridge and its keeper behind one gate; ``stop`` ends w2z when a client may and does ask
+    for it.
+    """
 
     def __init__(
-        self, settings: Settings, bridge: Bridge, gate: Gate, stop: Callable[[], None]
+        self,
+        settings: Settings,
+        bridge: Bridge,
+        keeper: Keeper,
+        gate: Gate,
+        stop: Callable[[], None],
     ) -> None:
         self.settings = settings
         self.bridge = bridge
@@ -29,7 +37,7 @@ class App:
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
-            *Api(settings, bridge, stop).routes(),
+            *Api(settings, bridge, keeper, stop).routes(),
         ]
         self._router = Router(routes, settings.base_url)
 

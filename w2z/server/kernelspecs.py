@@ -7,15 +7,13 @@ the versions of the kernel and of w2z.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
+from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from w2z import __version__
 from w2z.bridge import Bridge
+from w2z.kernel.command import installed_specs, spelt_out_mode
 from w2z.server.models import KernelSpec, KernelSpecs, Spec
 from w2z.settings import Settings
 
@@ -23,9 +21,6 @@ log = logging.getLogger("w2z")
 
 READY_TIMEOUT = 10.0
 """Seconds a request waits for the kernel to say what it is."""
-
-LOOKUP_TIMEOUT = 20.0
-"""Seconds to look for the installed spec; importing jupyter_client takes one on a busy machine."""
 
 
 class Specs:
@@ -84,29 +79,19 @@ def described_spec(name: str, told: dict[str, Any]) -> Spec:
 
 
 async def installed_spec(name: str) -> Spec | None:
-    """The spec of that name that jupyter_client finds, if it is there and finds one.
-
-    In a process of its own, once, so that w2z does not keep jupyter_client in memory for it.
-    """
-    command = [sys.executable, "-m", "jupyter_client.kernelspecapp", "list", "--json"]
+    """The spec of that name that jupyter_client finds, if it is there and finds one."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError as error:
-        log.warning("cannot look for installed kernelspecs: %s", error)
+        installed = await asyncio.to_thread(installed_specs)
+        return Spec.model_validate(installed[name]["spec"])
+    except (ValueError, KeyError, TypeError) as error:
+        log.debug("no installed kernelspec is called %r: %r", name, error)
         return None
+
+
+async def installed_mode(name: str) -> str | None:
+    """The interrupt_mode that the installed spec of that name spells out, if it does."""
     try:
-        async with asyncio.timeout(LOOKUP_TIMEOUT):
-            output, _ = await process.communicate()
-        found = json.loads(output)["kernelspecs"][name]["spec"]
-        return Spec.model_validate(found)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    except (ValueError, KeyError, TypeError, ValidationError):
-        log.debug("no installed kernelspec is called %r", name)
-    return None
+        installed = await asyncio.to_thread(installed_specs)
+        return spelt_out_mode(Path(installed[name]["resource_dir"]))
+    except (ValueError, KeyError, TypeError):
+        return None

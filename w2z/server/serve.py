@@ -1,24 +1,38 @@
-"""``w2z serve``: wait for the connection file, connect, listen, and end cleanly on a signal."""
+"""``w2z serve``: find or start the kernel, connect, listen, and end cleanly."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 import resource
-import signal
+import socket
 import time
+import uuid
+from codecs import getincrementaldecoder
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 from w2z import connection_file
 from w2z.bridge import Bridge
 from w2z.connection_file import ConnectionInfo, Unfinished
+from w2z.errors import SettingsError
+from w2z.kernel.attached import Attached
 from w2z.kernel.channels import SOCKETS_PER_SESSION
+from w2z.kernel.children import Children, adopt_orphans
+from w2z.kernel.command import Command, from_spec, installed_specs
+from w2z.kernel.endpoints import Endpoints
+from w2z.kernel.keeper import Keeper
+from w2z.kernel.launched import Launched, Limits
+from w2z.kernel.policy import Idleness
 from w2z.server.app import App
 from w2z.server.auth import Gate
 from w2z.server.http import REFUSALS
+from w2z.server.kernelspecs import installed_mode
 from w2z.server.listener import Listener
+from w2z.server.stop import Stop
 from w2z.server.token import token_source
 from w2z.settings import Settings
 
@@ -33,40 +47,15 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 FILES_BESIDE = 128 + REFUSALS
 """Everything else that is open: libraries, the loop, connections being refused."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+IDLE_LOOK = 1.0
+"""Seconds between looks whether anybody needs the kernel."""
 
-
-class Stop:
-    """Waits for the first SIGTERM or SIGINT, or a client's wish; :attr:`exit_code` says which."""
-
-    def __init__(self) -> None:
-        self.exit_code = 0
-        self._happened = asyncio.Event()
-        for number in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
-
-    async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it happens, or so long; returns whether it happened."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._happened.wait()
-        return self._happened.is_set()
-
-    def _on_signal(self, number: int) -> None:
-        if not self._happened.is_set():
-            log.info("%s: shutting down", signal.Signals(number).name)
-            self.exit_code = 128 + number
-        self._happened.set()
-
-    def on_request(self) -> None:
-        """A client asked for the end."""
-        if not self._happened.is_set():
-            log.info("stopped by a client: shutting down")
-        self._happened.set()
+GONE = 0.5
+"""Seconds in which every process below w2z is killed at its end."""
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
-    """Serve until a signal or a client ends it; returns the exit code.
+    """Serve until a signal, a client or the kernel ends it; returns the exit code.
 
     ``announce`` gets the one line that says where w2z listens; ``terminal`` tells whether a
     person reads it, and so whether a generated token may be in it. Raises
@@ -75,20 +64,138 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     stop = Stop()
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
-    info = await wait_for_file(settings.connection_file, settings.wait, stop)
-    if info is not None:
-        kernel_id = settings.kernel_id
-        if kernel_id is None:
-            kernel_id = connection_file.kernel_id(info, settings.connection_file)
-        gate = Gate(token, settings.allow_origin, settings.strict_origin)
-        async with (
-            Bridge(settings, info, kernel_id) as bridge,
-            Listener(App(settings, bridge, gate, stop.on_request)) as listener,
-        ):
-            announce(greeting(settings, *listener.address, generated if terminal else None))
-            _warn(settings, generated is not None and not terminal)
-            await stop.wait()
+    with Children() as children:
+        async with contextlib.AsyncExitStack() as stack:
+            made = await kernel(settings, stop, children, stack)
+            if made is not None:
+                bridge, keeper = made
+                gate = Gate(token, settings.allow_origin, settings.strict_origin)
+                app = App(settings, bridge, keeper, gate, stop.on_request)
+                listener = await stack.enter_async_context(Listener(app))
+                shown = generated if terminal else None
+                announce(greeting(settings, *listener.address, shown))
+                _warn(settings, generated is not None and not terminal)
+                await run(settings, bridge, keeper, stop)
+        if settings.starts_kernel:
+            await children.kill_all(GONE)
     return stop.exit_code
+
+
+async def kernel(
+    settings: Settings, stop: Stop, children: Children, stack: contextlib.AsyncExitStack
+) -> tuple[Bridge, Keeper] | None:
+    """The kernel to serve, found or about to be started, and who keeps it.
+
+    What it needs is entered into ``stack``. ``None`` when stopped before.
+    """
+    if settings.starts_kernel:
+        command = await asyncio.to_thread(_command, settings)
+        adopt_orphans()
+        endpoints = stack.enter_context(
+            Endpoints(settings.connection_file, settings.transport, command.kernel_name)
+        )
+        path, info = endpoints.path, endpoints.info
+    else:
+        path = settings.connection_file or Path()
+        found = await wait_for_file(path, settings.wait, stop)
+        if found is None:
+            return None
+        info = found
+    bridge = await stack.enter_async_context(Bridge(settings, info, _kernel_id(settings, info)))
+    if not settings.starts_kernel:
+        return bridge, attached(settings, bridge, path, info)
+    limits = Limits(
+        settings.ready_timeout,
+        settings.shutdown_timeout,
+        settings.terminate_timeout,
+        settings.restart_limit,
+    )
+    listen = printer(bridge) if settings.forward_output else None
+    return bridge, Launched(
+        bridge,
+        children,
+        command,
+        endpoints,
+        limits,
+        interrupt_mode=settings.interrupt_mode,
+        listen=listen,
+    )
+
+
+def attached(settings: Settings, bridge: Bridge, path: Path, info: ConnectionInfo) -> Attached:
+    """The keeper of a kernel that somebody else started."""
+    return Attached(
+        bridge,
+        path,
+        info,
+        interrupt_mode=settings.interrupt_mode,
+        find_spec_mode=lambda: installed_mode(bridge.kernel_name),
+    )
+
+
+async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop) -> None:
+    """Look after the kernel until there is a reason to end, then end it as its users expect."""
+    stop.hurry, stop.forward = keeper.hurry, keeper.forward
+    async with asyncio.TaskGroup() as tasks:
+
+        async def live() -> None:
+            stop.because("the kernel ended", await keeper.run())
+
+        living = [tasks.create_task(live()), tasks.create_task(grow_old(settings, bridge, stop))]
+        await stop.wait()
+        await keeper.stop()
+        for task in living:
+            task.cancel()
+
+
+async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
+    """End w2z when nobody has needed the kernel for long, or at a certain age."""
+    born = time.monotonic()
+    idleness = Idleness(settings.idle_timeout or math.inf, born)
+    while True:
+        await asyncio.sleep(IDLE_LOOK)
+        now = time.monotonic()
+        if idleness.poll(bridge.connections, bridge.is_busy, now):
+            stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
+        if settings.max_lifetime is not None and now - born >= settings.max_lifetime:
+            stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")
+
+
+def printer(bridge: Bridge) -> Callable[[str, bytes], None]:
+    """What a kernel's process prints, to clients; called in a thread, which waits for it."""
+    loop = asyncio.get_running_loop()
+    decoders = {name: getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
+
+    async def carry(name: str, text: str) -> None:
+        bridge.printed(name, text)
+
+    def listen(name: str, data: bytes) -> None:
+        text = decoders[name].decode(data)
+        with contextlib.suppress(RuntimeError, CancelledError):  # w2z is ending
+            asyncio.run_coroutine_threadsafe(carry(name, text), loop).result()
+
+    return listen
+
+
+def _command(settings: Settings) -> Command:
+    if settings.kernel is None:
+        return Command(settings.command)
+    try:
+        return from_spec(settings.kernel, installed_specs())
+    except ValueError as error:
+        raise SettingsError(f"--kernel: {error}") from None
+
+
+def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:
+    """The same again after a restart of w2z: see :func:`w2z.connection_file.kernel_id`."""
+    if settings.kernel_id is not None:
+        return settings.kernel_id
+    path = settings.connection_file
+    if path is None or (settings.starts_kernel and not connection_file.names_kernel(path)):
+        # The key is a new one each time.
+        told = f"{socket.gethostname()}/{path or info.kernel_name or settings.command}"
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{told}"))
+    return connection_file.kernel_id(info, path)
 
 
 async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInfo | None:

@@ -1,0 +1,167 @@
+"""Child processes as PID 1 has to treat them: started, waited for, and adopted ones reaped.
+
+One ``waitpid(-1)`` serves them all, so that orphans a kernel leaves behind, which a container's
+PID 1 inherits, never stay as zombies (wait(2), prctl(2) PR_SET_CHILD_SUBREAPER). asyncio's own
+subprocesses must not be used beside it: their exit status would be reaped here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+log = logging.getLogger("w2z")
+
+PR_SET_CHILD_SUBREAPER = 36
+"""From linux/prctl.h."""
+
+LAST_LOOK = 0.02
+"""Seconds between looks whether what was killed is gone."""
+
+
+class Child:
+    """A process that was started here; it leads a session and a process group of its own."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self.pid = popen.pid
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it prints."""
+        return _there(self._popen.stdout)
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """What it complains of."""
+        return _there(self._popen.stderr)
+
+    async def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit code, negative for the signal that killed it; ``None`` if it still runs."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(self.ended)
+        return None
+
+    def signal_group(self, number: int) -> bool:
+        """Signal its process group; ``False`` when nobody is left in it."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            log.warning("may not signal process group %d of the kernel", self.pid)
+        return True
+
+    def signal(self, number: int) -> None:
+        """Signal the process alone; one that has ended is not signalled."""
+        if not self.ended.done():
+            os.kill(self.pid, number)
+
+    def on_end(self, status: int) -> None:
+        """It was reaped."""
+        code = os.waitstatus_to_exitcode(status)
+        # Popen would wait for it again, and find it gone.
+        self._popen.returncode = code
+        if not self.ended.done():
+            self.ended.set_result(code)
+
+
+class Children:
+    """The children of this process; a context manager. One at a time, in the main thread."""
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._known: dict[int, Child] = {}
+        # Not the loop's add_signal_handler: uvloop keeps SIGCHLD to itself.
+        self._before = signal.signal(signal.SIGCHLD, self._on_signal)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGCHLD, self._before)
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
+        """Start a process without stdin; raises :class:`OSError`."""
+        popen = subprocess.Popen(  # noqa: S603 (running what it is told to is w2z's purpose)
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        child = Child(popen)
+        self._known[popen.pid] = child
+        # It may have ended before anybody knew its number.
+        self._reap()
+        return child
+
+    async def kill_all(self, seconds: float) -> None:
+        """Kill every process below this one, adopted ones included, until none is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while left := list(_below(os.getpid())):
+                    for pid in left:
+                        with contextlib.suppress(ProcessLookupError, PermissionError):
+                            os.kill(pid, signal.SIGKILL)
+                    await asyncio.sleep(LAST_LOOK)
+                    self._reap()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._reap)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._known.pop(pid, None)
+            if child is None:
+                log.debug("reaped process %d, which somebody else started", pid)
+            else:
+                child.on_end(status)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, as PID 1 is by itself."""
+    if os.getpid() == 1:
+        return
+    import ctypes  # noqa: PLC0415 (only who starts a kernel needs it)
+
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        log.warning("cannot adopt orphans: %s", os.strerror(ctypes.get_errno()))
+
+
+def _below(pid: int) -> Iterator[int]:
+    """The processes whose parent is ``pid`` and that are not zombies."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            stat = (folder / "stat").read_text(errors="replace")
+        except OSError:
+            continue  # it ended meanwhile
+        # The name in parentheses may hold anything, parentheses included (proc_pid_stat(5)).
+        state, parent = stat[stat.rindex(")") + 2 :].split(" ", 2)[:2]
+        if int(parent) == pid and state != "Z":
+            yield int(folder.name)
+
+
+def _there(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the process was started without a pipe")
+    return stream

@@ -1,0 +1,66 @@
+"""Which process listens at a kernel's shell endpoint, as far as /proc shows it (proc(5)).
+
+The process of another container is not visible, nor are the open files of another user's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from w2z.connection_file import ConnectionInfo
+from w2z.message import Channel
+
+_LISTEN = "0A"
+"""TCP_LISTEN in /proc/net/tcp."""
+
+
+def shell_owner(info: ConnectionInfo) -> int | None:
+    """The process id, or ``None`` where it cannot be seen."""
+    inodes = set(_unix_inodes(info) if info.transport == "ipc" else _tcp_inodes(info))
+    if not inodes:
+        return None
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+            continue
+        try:
+            if any(str(file.readlink()) in wanted for file in (folder / "fd").iterdir()):
+                return int(folder.name)
+        except OSError:
+            continue  # it ended, or is not ours to look into
+    return None
+
+
+def _tcp_inodes(info: ConnectionInfo) -> Iterator[str]:
+    for table, address in (("/proc/net/tcp", _little_endian(info.host)), ("/proc/net/tcp6", None)):
+        for fields in _rows(table):
+            ip, _, port = fields[1].rpartition(":")
+            is_there = address is None or ip in (address, "00000000")
+            if fields[3] == _LISTEN and int(port, 16) == info.shell_port and is_there:
+                yield fields[9]
+
+
+def _little_endian(host: str) -> str | None:
+    """An IPv4 address as the table has it on every machine w2z is likely to run on."""
+    try:
+        return socket.inet_aton(host)[::-1].hex().upper()
+    except OSError:
+        return None
+
+
+def _unix_inodes(info: ConnectionInfo) -> Iterator[str]:
+    path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
+    for fields in _rows("/proc/net/unix"):
+        if fields[7:] == [path]:
+            yield fields[6]
+
+
+def _rows(table: str) -> list[list[str]]:
+    try:
+        lines = Path(table).read_text().splitlines()[1:]
+    except OSError:
+        return []
+    return [line.split() for line in lines]

@@ -1,0 +1,64 @@
+"""Why w2z ends, and with which exit code: a signal, a client's wish, or the kernel's own end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+
+log = logging.getLogger("w2z")
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end w2z: PID 1 gets no default action, so each has to be handled."""
+
+FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that mean nothing to w2z and may mean something to the kernel."""
+
+
+class Stop:
+    """Waits for the first reason to end; :attr:`exit_code` says which it was.
+
+    ``hurry`` is called at every ending signal after the first, ``forward`` at forwarded ones; both
+    may be set later.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self.hurry: Callable[[], None] | None = None
+        self.forward: Callable[[int], None] | None = None
+        self._happened = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, self._on_signal, number)
+        for number in FORWARDED:
+            loop.add_signal_handler(number, self._on_forwarded, number)
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it happens, or so long; returns whether it happened."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._happened.wait()
+        return self._happened.is_set()
+
+    def because(self, reason: str, exit_code: int = 0) -> None:
+        """There is a reason; only the first one counts."""
+        if not self._happened.is_set():
+            log.info("%s: shutting down", reason)
+            self.exit_code = exit_code
+        self._happened.set()
+
+    def on_request(self) -> None:
+        """A client asked for the end."""
+        self.because("stopped by a client")
+
+    def _on_signal(self, number: int) -> None:
+        if self._happened.is_set() and self.hurry is not None:
+            log.info("%s again: in a hurry", signal.Signals(number).name)
+            self.hurry()
+        self.because(signal.Signals(number).name, 128 + number)
+
+    def _on_forwarded(self, number: int) -> None:
+        if self.forward is not None:
+            self.forward(number)
