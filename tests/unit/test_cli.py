@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from w2z import __version__, errors
 from w2z.cli import (
+    ARGUMENTS,
     ENVIRONMENT_ONLY,
     EPILOG,
     cli,

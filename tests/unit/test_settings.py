@@ -21,13 +21,13 @@ def test_a_kernel_is_all_that_has_to_be_given():
         Settings.model_validate({})
     assert settings().connection_file == Path("kernel.json")
     assert not settings().starts_kernel
-    assert Settings(kernel="python3").starts_kernel
-    assert Settings(command=("kernel", "{connection_file}")).starts_kernel
+    assert Settings.model_validate({"kernel": "python3"}).starts_kernel
+    assert Settings.model_validate({"command": ("kernel", "{connection_file}")}).starts_kernel
 
 
 def test_a_kernel_is_started_one_way():
     with pytest.raises(ValidationError, match="--kernel and a command contradict each other"):
-        Settings(kernel="python3", command=("kernel",))
+        Settings.model_validate({"kernel": "python3", "command": ("kernel",)})
 
 
 def test_the_time_to_end_a_kernel_leaves_room_within_docker_s_ten_seconds():

@@ -49,6 +49,7 @@ class Endpoints:
             self.info = ConnectionInfo.model_validate(
                 {**told, **ports, "key": secrets.token_hex(32)}
             )
+            self.write()
             undo.pop_all()
 
     def __enter__(self) -> Self:

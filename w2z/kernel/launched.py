@@ -32,8 +32,11 @@ LEFTOVERS = 0.5
 LAST_OUTPUT = 0.5
 """Seconds in which what an ended kernel printed is passed on."""
 
+STOPS_WITHIN = 0.5
+"""Seconds an interrupted kernel has to stop what it runs before it is told to end."""
+
 LOOK = 0.02
-"""Seconds between looks at a kernel that starts, or at leftovers."""
+"""Seconds between looks at a kernel that starts or stops, or at leftovers."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ class Launched(Keeper):
         self.host.hold()
         if conversation.readiness.is_ready:
             if not self._is_told:
-                self._stop_running()
+                await self._stop_running(child)
                 restart = self._wanted is Wanted.RESTART
                 conversation.tell("shutdown_request", {"restart": restart})
             if await child.wait(self._limits.shutdown) is not None:
@@ -229,8 +232,8 @@ class Launched(Keeper):
             log.warning("the kernel still does not end: SIGKILL")
             child.signal_group(signal.SIGKILL)
 
-    def _stop_running(self) -> None:
-        """Interrupt a busy kernel, so that it gets to hear that it shall end."""
+    async def _stop_running(self, child: Child) -> None:
+        """Interrupt a busy kernel: its client gets a reply, and the kernel hears that it shall end."""
         conversation = self.host.conversation
         implementation = (conversation.kernel_info or {}).get("implementation")
         spec_mode = self._command.interrupt_mode
@@ -241,6 +244,9 @@ class Launched(Keeper):
             self.send_interrupt_signal()
         else:
             conversation.tell("interrupt_request", {})
+        deadline = time.monotonic() + STOPS_WITHIN
+        while self.host.is_busy and not child.ended.done() and time.monotonic() < deadline:
+            await child.wait(LOOK)
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
