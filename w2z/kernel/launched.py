@@ -233,7 +233,7 @@ class Launched(Keeper):
             child.signal_group(signal.SIGKILL)
 
     async def _stop_running(self, child: Child) -> None:
-        """Interrupt a busy kernel: its client gets a reply, and the kernel hears that it shall end."""
+        """Interrupt a busy kernel: its client gets a reply, and it can hear that it shall end."""
         conversation = self.host.conversation
         implementation = (conversation.kernel_info or {}).get("implementation")
         spec_mode = self._command.interrupt_mode
@@ -245,7 +245,9 @@ class Launched(Keeper):
         else:
             conversation.tell("interrupt_request", {})
         deadline = time.monotonic() + STOPS_WITHIN
-        while self.host.is_busy and not child.ended.done() and time.monotonic() < deadline:
+        while not child.ended.done() and time.monotonic() < deadline:
+            if not self.host.is_busy:
+                return
             await child.wait(LOOK)
 
     async def _tidy(self, child: Child, output: Output) -> None:
