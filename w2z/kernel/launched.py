@@ -244,11 +244,13 @@ class Launched(Keeper):
             self.send_interrupt_signal()
         else:
             conversation.tell("interrupt_request", {})
-        deadline = time.monotonic() + STOPS_WITHIN
-        while not child.ended.done() and time.monotonic() < deadline:
-            if not self.host.is_busy:
+        await self._wait_idle(child, STOPS_WITHIN)
+
+    async def _wait_idle(self, child: Child, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.host.is_busy and time.monotonic() < deadline:
+            if await child.wait(LOOK) is not None:
                 return
-            await child.wait(LOOK)
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
