@@ -14,8 +14,8 @@ from w2z.bridge import Bridge
 from w2z.kernel.attached import Attached
 from w2z.server.app import App
 from w2z.server.auth import Gate
+from w2z.server.keepers import attached
 from w2z.server.listener import Listener
-from w2z.server.serve import attached
 from w2z.server.token import token_source
 from w2z.settings import Settings
 

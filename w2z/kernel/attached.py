@@ -95,6 +95,8 @@ class Attached(Keeper):
                         f"no other kernel was there {keeper.RESTART_TIMEOUT:g} seconds after the"
                         " kernel was asked to end; w2z did not start it and cannot start another"
                     )
+                # Before anybody wonders why there is another one.
+                self._liveness.on_ready()
             finally:
                 self._is_wanted_back = False
 

@@ -20,6 +20,7 @@ from typing import IO, Self
 
 log = logging.getLogger("w2z")
 
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h."""
 
@@ -136,14 +137,19 @@ class Children:
                 child.on_end(status)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, as PID 1 is by itself."""
-    if os.getpid() == 1:
-        return
+def prepare_process() -> None:
+    """Make this process fit to be a kernel's parent.
+
+    It becomes the parent of descendants whose own parent ends, as PID 1 is by itself; and its
+    environment, which may hold the token, cannot be read by processes of the same user any more,
+    root's excepted.
+    """
     import ctypes  # noqa: PLC0415 (only who starts a kernel needs it)
 
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        log.warning("cannot adopt orphans: %s", os.strerror(ctypes.get_errno()))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
+        if prctl(option, value, 0, 0, 0):
+            log.warning("prctl(%d) failed: %s", option, os.strerror(ctypes.get_errno()))
 
 
 def _below(pid: int) -> Iterator[int]:

@@ -22,7 +22,7 @@ from w2z.kernel.endpoints import Endpoints
 from w2z.kernel.interrupt import Way, plan
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.output import Listener, Output
-from w2z.kernel.policy import RestartPolicy
+from w2z.kernel.policy import RestartPolicy, describe, exit_code
 
 log = logging.getLogger("w2z")
 
@@ -169,7 +169,9 @@ class Launched(Keeper):
         first one does not get ready.
         """
         try:
-            while True:
+            while self._wanted not in (Wanted.END, Wanted.STOP):
+                if self._child is not None:
+                    self.host.connect(self._endpoints.info)
                 child, output = self._start()
                 await self._follow(child)
                 code = await child.ended
@@ -178,9 +180,7 @@ class Launched(Keeper):
                 if pause is None:
                     return exit_code(code)
                 await self._pause(pause)
-                if self._wanted in (Wanted.END, Wanted.STOP):
-                    return 0
-                self.host.connect(self._endpoints.info)
+            return 0
         finally:
             self._signal_group(signal.SIGKILL)
             self._next_is_decided.set()
@@ -306,19 +306,3 @@ class Launched(Keeper):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._news.wait()
-
-
-def describe(code: int) -> str:
-    """How a process ended, for people; ``code`` is negative for a signal."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-        hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
-        return f"was killed by signal {-code} ({name}){hint}"
-    return f"was killed by signal {-code}"
-
-
-def exit_code(code: int) -> int:
-    """What a shell says for it: 128 and the signal's number."""
-    return 128 - code if code < 0 else code

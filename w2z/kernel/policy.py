@@ -1,12 +1,14 @@
-"""When to start a crashed kernel again, when to call one dead, when nobody needs it any more.
+"""What a kernel's end means, when to start another, when to call one dead or not needed any more.
 
 Decisions only; the caller passes the time, in seconds of any clock that does not jump.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from enum import Enum
+from signal import Signals
 
 RESTART_WINDOW = 60.0
 """Seconds within which crashes count together: a kernel that lived longer was worth it."""
@@ -135,3 +137,19 @@ class Idleness:
         if connections or is_busy:
             self._since = now
         return now - self._since >= self._timeout
+
+
+def describe(code: int) -> str:
+    """How a process ended, for people; ``code`` is negative for a signal."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with contextlib.suppress(ValueError):
+        name = Signals(-code).name
+        hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+        return f"was killed by signal {-code} ({name}){hint}"
+    return f"was killed by signal {-code}"
+
+
+def exit_code(code: int) -> int:
+    """What a shell says for it: 128 and the signal's number."""
+    return 128 - code if code < 0 else code
