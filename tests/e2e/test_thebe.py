@@ -194,6 +194,19 @@ async def test_a_restart_empties_the_kernel(origin: str, tmp_path: Path) -> None
         await expect(page.locator("#output .jp-OutputPrompt")).to_have_text(["[2]:"])
 
 
+async def test_a_restart_ends_a_running_cell(origin: str, tmp_path: Path) -> None:
+    async with (
+        supervised_ipykernel(tmp_path) as kernel,
+        w2z(kernel, "--allow-origin", origin) as served,
+        chromium(tmp_path) as page,
+    ):
+        await open_page(page, origin, served.url)
+        outputs = await begin(page, ENDLESS)
+        await expect(outputs).to_have_text(["begun"])
+        await press(page, "Restart", "restarted")
+        await expect(await run(page, "6 * 7")).to_have_text(["42"])
+
+
 async def test_what_was_missed_while_the_connection_was_cut_arrives(
     origin: str, tmp_path: Path
 ) -> None:

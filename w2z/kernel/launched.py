@@ -89,7 +89,9 @@ class Launched(Keeper):
         self._was_ready = False
         self._is_late = False
         self._news = asyncio.Event()
-        self._next_is_decided = asyncio.Event()
+        self._number = 0
+        self._decided = 0
+        self._decision = asyncio.Event()
         self._is_over = asyncio.Event()
 
     # What others want.
@@ -100,11 +102,12 @@ class Launched(Keeper):
         """
         async with self.restarting:
             self.host.mark("restarting")
-            self._next_is_decided.clear()
+            this = self._number
             self._want(Wanted.RESTART)
-            await self._next_is_decided.wait()
-            is_ending = self._wanted in (Wanted.END, Wanted.STOP)
-            if is_ending or not self.host.conversation.readiness.is_ready:
+            while self._decided <= this and not self._is_over.is_set():
+                self._decision.clear()
+                await self._decision.wait()
+            if self._is_over.is_set() or not self.host.conversation.readiness.is_ready:
                 raise KernelNotStarted("the kernel was ended, and the next one did not get ready")
 
     async def end(self) -> None:
@@ -183,8 +186,8 @@ class Launched(Keeper):
             return 0
         finally:
             self._signal_group(signal.SIGKILL)
-            self._next_is_decided.set()
             self._is_over.set()
+            self._decision.set()
 
     def _start(self) -> tuple[Child, Output]:
         self._endpoints.write()
@@ -200,6 +203,8 @@ class Launched(Keeper):
         log.info("started the kernel: process %d", child.pid)
         child.ended.add_done_callback(lambda _: self._news.set())
         self._child = child
+        self._number += 1
+        self._news.clear()
         return child, Output(child.stdout, child.stderr, self._listen)
 
     async def _follow(self, child: Child) -> None:
@@ -209,12 +214,17 @@ class Launched(Keeper):
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
             if await conversation.wait_ready(LOOK):
                 self._was_ready = True
-                self._next_is_decided.set()
+                self._decide()
                 await self._news.wait()
                 self._news.clear()
             self._is_late = not conversation.readiness.is_ready and time.monotonic() > deadline
         if not child.ended.done():
             await self._end_process(child)
+
+    def _decide(self) -> None:
+        """The kernel that was started last is ready, or over before it was."""
+        self._decided = self._number
+        self._decision.set()
 
     async def _end_process(self, child: Child) -> None:
         conversation = self.host.conversation
@@ -271,7 +281,7 @@ class Launched(Keeper):
             return None
         if self._wanted is Wanted.RESTART:
             return 0.0
-        self._next_is_decided.set()
+        self._decide()
         if not self._was_ready:
             raise self._failure(code, last_words)
         reason = f"the kernel {describe(code)}"
