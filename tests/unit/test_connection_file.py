@@ -6,6 +6,8 @@ ConnectionFileError in one line that does not show the key.
 
 import hmac
 import json
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,15 @@ from jupyter_client.connect import write_connection_file
 from pydantic import BaseModel
 
 from tests.unit.examples import mutations, nested
-from w2z.connection_file import ConnectionInfo, Unfinished, kernel_id, parse, read
+from w2z.connection_file import (
+    ConnectionInfo,
+    Unfinished,
+    kernel_id,
+    names_kernel,
+    parse,
+    read,
+    write,
+)
 from w2z.errors import ConnectionFileError
 from w2z.message import Channel
 
@@ -95,6 +105,52 @@ def test_the_signer_is_that_of_the_key_and_the_scheme():
 
 def test_an_empty_key_and_scheme_mean_unsigned():
     assert not info(key="", signature_scheme="").signer().signs
+
+
+# CURVE
+
+PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
+"""The pair of keys in the specification of ZeroMQ's CURVE client."""
+
+
+def test_curve_keys_are_those_jupyter_writes(tmp_path):
+    path = tmp_path / "kernel.json"
+    public, secret = PUBLIC.encode(), SECRET.encode()
+    write_connection_file(str(path), curve_publickey=public, curve_secretkey=secret)
+    got = read(path)
+    assert (got.curve_publickey, got.curve_secretkey) == (PUBLIC, SECRET)
+
+
+@pytest.mark.parametrize("missing", [..., None])
+def test_without_curve_keys_there_are_none(missing):
+    got = info(curve_publickey=missing, curve_secretkey=missing)
+    assert (got.curve_publickey, got.curve_secretkey) == (None, None)
+
+
+def test_curve_keys_are_not_shown():
+    shown = repr(info(curve_publickey=PUBLIC, curve_secretkey=SECRET))
+    assert PUBLIC not in shown
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "short", PUBLIC[:-1], PUBLIC + "x", PUBLIC[:-1] + " ", PUBLIC[:-1] + "\n", "ü" * 40],
+)
+@pytest.mark.parametrize("name", ["curve_publickey", "curve_secretkey"])
+def test_a_curve_key_that_is_none_is_told_and_not_shown(name, wrong):
+    keys = {"curve_publickey": PUBLIC, "curve_secretkey": SECRET, name: wrong}
+    told = str(refused(text(**keys)))
+    assert f"{name}: has to be a CurveZMQ key" in told
+    assert not wrong or wrong not in told
+
+
+@pytest.mark.parametrize("name", ["curve_publickey", "curve_secretkey"])
+def test_half_a_pair_of_curve_keys_is_told(name):
+    told = str(refused(text(**{name: PUBLIC})))
+    assert "one CurveZMQ key without the other" in told
+    assert PUBLIC not in told
 
 
 # Endpoints
@@ -184,6 +240,98 @@ def test_what_is_no_file_is_not(tmp_path):
     assert not isinstance(error.value, Unfinished)
 
 
+# Writing
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"transport": "ipc", "ip": "/run/k"},
+        {"key": ""},
+        {"curve_publickey": PUBLIC, "curve_secretkey": SECRET},
+    ],
+)
+def test_what_is_written_is_read_again(tmp_path, changes):
+    path = tmp_path / "c.json"
+    write(path, info(**changes))
+    assert read(path) == info(**changes)
+    # Kernels take a field that is null for a key.
+    assert None not in json.loads(path.read_text()).values()
+
+
+def test_only_the_owner_can_read_what_is_written_whatever_the_umask(tmp_path):
+    path = tmp_path / "c.json"
+    before = os.umask(0)
+    try:
+        write(path, info())
+    finally:
+        os.umask(before)
+    assert mode_of(path) == 0o600
+
+
+def test_a_file_that_everybody_could_read_is_replaced_by_one_that_only_the_owner_can(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text("old")
+    path.chmod(0o666)
+    write(path, info())
+    assert mode_of(path) == 0o600
+    assert read(path) == info()
+
+
+def test_who_has_the_file_open_keeps_a_whole_one(tmp_path):
+    path = tmp_path / "c.json"
+    write(path, info())
+    with path.open() as reader:
+        write(path, info(key="another"))
+        assert parse(reader.read().encode(), path) == info()
+    assert read(path) == info(key="another")
+
+
+def test_a_missing_folder_is_made_for_the_owner_only(tmp_path):
+    path = tmp_path / "new" / "c.json"
+    write(path, info())
+    assert mode_of(path.parent) == 0o700
+
+
+def test_nothing_but_the_file_is_left(tmp_path):
+    path = tmp_path / "c.json"
+    # What a process of the same id left when it was killed.
+    (tmp_path / f".c.json.{os.getpid()}").write_text("half")
+    write(path, info())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_elsewhere_is_replaced_and_not_followed(tmp_path):
+    path, elsewhere = tmp_path / "c.json", tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    path.symlink_to(elsewhere)
+    (tmp_path / f".c.json.{os.getpid()}").symlink_to(elsewhere)
+    write(path, info())
+    assert elsewhere.read_text() == "kept"
+    assert not path.is_symlink()
+    assert read(path) == info()
+
+
+def test_a_file_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    for path, why in [
+        (tmp_path / "file" / "c.json", "File exists|Not a directory"),
+        (taken, "Is a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ]:
+        with pytest.raises(ConnectionFileError, match=f"cannot be written: ({why})") as error:
+            write(path, info())
+        assert str(error.value).startswith(f"connection file {path}: ")
+        assert RIGHT["key"] not in str(error.value)
+
+
 # Ids
 
 
@@ -203,6 +351,7 @@ def test_what_is_no_file_is_not(tmp_path):
 def test_an_id_is_that_of_the_file_name_or_derived_from_the_key(name, told):
     derived = kernel_id(info(), Path("/run/kernel.json"))
     assert kernel_id(info(), Path("/run") / name) == (told or derived)
+    assert names_kernel(Path("/run") / name) is (told is not None)
 
 
 def test_a_derived_id_stays_as_long_as_the_key_and_does_not_tell_it():
@@ -233,7 +382,10 @@ ANYTHING: st.SearchStrategy[Any] = (
 )
 
 
-@given(st.sampled_from(sorted(RIGHT)), ANYTHING)
+NAMES = [*sorted(RIGHT), "curve_publickey", "curve_secretkey"]
+
+
+@given(st.sampled_from(NAMES), ANYTHING)
 def test_any_value_of_a_field_is_usable_or_told(name, value):
     with suppress(ConnectionFileError):
         got: BaseModel = info(**{name: value})
