@@ -430,6 +430,7 @@ async def test_what_ran_before_a_restart_does_not_run_after_it(
         await client.until("status", cell)
         assert is_kernel(await rest.get(ONE), execution_state="busy", connections=1)
         restarting = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        await control(kernel, "interrupt_request")
         await replace(kernel)
         assert is_kernel((await restarting).json, connections=1)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from w2z import connection_file
 from w2z.connection_file import ConnectionInfo, Unfinished
-from w2z.errors import ConnectionFileError, KernelError, KernelNotInterrupted, KernelSilent
+from w2z.errors import ConnectionFileError, KernelNotInterrupted, KernelSilent
 from w2z.kernel import keeper
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.owner import shell_owner
@@ -83,7 +83,7 @@ class Attached(Keeper):
         """Ask the kernel to end, and wait until another has taken its place."""
         conversation = self.host.conversation
         async with self.restarting:
-            await self._stop_running()
+            await self.stop_running()
             conversation.expect_another_kernel()
             self.host.mark("restarting")
             self._is_wanted_back = True
@@ -103,7 +103,7 @@ class Attached(Keeper):
 
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
-        await self._stop_running()
+        await self.stop_running()
         with contextlib.suppress(KernelSilent):
             await self.host.conversation.ask("shutdown_request", {"restart": False}, END_TIMEOUT)
 
@@ -140,12 +140,6 @@ class Attached(Keeper):
                 f"the kernel's process may not be signalled: {error.strerror}; run w2z and the"
                 " kernel as the same user"
             ) from None
-
-    async def _stop_running(self) -> None:
-        """Interrupt a busy kernel: ipykernel hears that it shall end, but goes on with its cell."""
-        if self.host.is_busy:
-            with contextlib.suppress(KernelError):
-                await self.interrupt()
 
     def _look_at_file(self) -> None:
         """Move on to another kernel when the file tells of one; half a file tells nothing yet."""

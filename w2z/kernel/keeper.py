@@ -16,7 +16,7 @@ from typing import Protocol
 from w2z.connection_file import ConnectionInfo
 from w2z.errors import KernelError, KernelNotInterrupted, KernelSilent
 from w2z.kernel.conversation import Conversation
-from w2z.kernel.interrupt import Way, plan
+from w2z.kernel.interrupt import Plan, Way, plan
 
 INTERRUPT_TIMEOUT = 5.0
 """Seconds a kernel has to answer an interrupt_request; it does so at once or never."""
@@ -24,8 +24,11 @@ INTERRUPT_TIMEOUT = 5.0
 STOPS_WITHIN = 2.0
 """Seconds in which a kernel nobody knows has to prove that it was interrupted."""
 
-LOOK = 0.05
-"""Seconds between looks whether it was."""
+ENDS_WITHIN = 0.5
+"""Seconds an interrupted kernel has before it is told to end."""
+
+LOOK = 0.02
+"""Seconds between looks whether a kernel is idle."""
 
 RESTART_TIMEOUT = 60.0
 """Seconds another kernel has to be there: slow ones take half of it to start."""
@@ -148,6 +151,30 @@ class Keeper(ABC):
         if not chosen.is_certain:
             await self._believe_it()
 
+    async def stop_running(self) -> None:
+        """Interrupt a busy kernel that is about to be told to end, and give it a moment.
+
+        So its client gets a reply; and some kernels, ipykernel among them, do not end before what
+        they run does.
+        """
+        if not self.host.is_busy:
+            return
+        for way in (await self._plan()).ways[:1]:
+            if way is Way.MESSAGE:
+                self.host.conversation.tell("interrupt_request", {})
+            else:
+                with contextlib.suppress(KernelNotInterrupted):
+                    self.send_interrupt_signal()
+        await self._is_idle_within(ENDS_WITHIN)
+
+    @property
+    def _implementation(self) -> object:
+        return (self.host.conversation.kernel_info or {}).get("implementation")
+
+    async def _plan(self) -> Plan:
+        spec_mode = await self.spec_mode()
+        return plan(self.interrupt_mode, spec_mode, self._implementation, owned=self.owned)
+
     async def _try(self, ways: Sequence[Way]) -> None:
         """Go the first of the ways that can be gone."""
         for way in ways[:-1]:
@@ -165,11 +192,16 @@ class Keeper(ABC):
             raise KernelSilent(f"the kernel refused to be interrupted: {reply.get('evalue', '')}")
 
     async def _believe_it(self) -> None:
-        deadline = time.monotonic() + STOPS_WITHIN
+        if not await self._is_idle_within(STOPS_WITHIN):
+            raise KernelSilent(
+                "the kernel said that it was interrupted, and is still running; if it takes"
+                " SIGINT, start w2z with --interrupt-mode signal"
+            )
+
+    async def _is_idle_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         while self.host.is_busy:
             if time.monotonic() > deadline:
-                raise KernelSilent(
-                    "the kernel said that it was interrupted, and is still running; if it takes"
-                    " SIGINT, start w2z with --interrupt-mode signal"
-                )
+                return False
             await asyncio.sleep(LOOK)
+        return True

@@ -19,7 +19,6 @@ from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
 from w2z.kernel.children import Child, Children
 from w2z.kernel.command import Command
 from w2z.kernel.endpoints import Endpoints
-from w2z.kernel.interrupt import Way, plan
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.output import Listener, Output
 from w2z.kernel.policy import RestartPolicy, describe, exit_code
@@ -32,11 +31,8 @@ LEFTOVERS = 0.5
 LAST_OUTPUT = 0.5
 """Seconds in which what an ended kernel printed is passed on."""
 
-STOPS_WITHIN = 0.5
-"""Seconds an interrupted kernel has to stop what it runs before it is told to end."""
-
 LOOK = 0.02
-"""Seconds between looks at a kernel that starts or stops, or at leftovers."""
+"""Seconds between looks at a kernel that starts, or at leftovers."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +227,7 @@ class Launched(Keeper):
         self.host.hold()
         if conversation.readiness.is_ready:
             if not self._is_told:
-                await self._stop_running(child)
+                await self.stop_running()
                 restart = self._wanted is Wanted.RESTART
                 conversation.tell("shutdown_request", {"restart": restart})
             if await child.wait(self._limits.shutdown) is not None:
@@ -241,26 +237,6 @@ class Launched(Keeper):
         if await child.wait(self._limits.terminate) is None:
             log.warning("the kernel still does not end: SIGKILL")
             child.signal_group(signal.SIGKILL)
-
-    async def _stop_running(self, child: Child) -> None:
-        """Interrupt a busy kernel: its client gets a reply, and it can hear that it shall end."""
-        conversation = self.host.conversation
-        implementation = (conversation.kernel_info or {}).get("implementation")
-        spec_mode = self._command.interrupt_mode
-        ways = plan(self.interrupt_mode, spec_mode, implementation, owned=True).ways
-        if not self.host.is_busy or not ways:
-            return
-        if ways[0] is Way.SIGNAL:
-            self.send_interrupt_signal()
-        else:
-            conversation.tell("interrupt_request", {})
-        await self._wait_idle(child, STOPS_WITHIN)
-
-    async def _wait_idle(self, child: Child, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self.host.is_busy and time.monotonic() < deadline:
-            if await child.wait(LOOK) is not None:
-                return
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
