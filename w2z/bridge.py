@@ -101,8 +101,8 @@ class Bridge:
 
     @property
     def ready(self) -> bool:
-        """Whether the kernel answered and its output arrives."""
-        return self.conversation.readiness.is_ready
+        """Whether the kernel answered and its output arrives, and it is not on its way out."""
+        return self.conversation.readiness.is_ready and not self._is_held
 
     @property
     def connections(self) -> int:
