@@ -27,6 +27,9 @@ beats the defaults. `w2z` without a command means `w2z serve`.
 
 {help}
 
+`w2z serve [OPTIONS] [-- COMMAND...]`: with a command w2z starts the kernel; `{{connection_file}}`
+in it is replaced by the file's path.
+
 | option | environment | default | meaning |
 |---|---|---|---|
 {options}
@@ -61,9 +64,7 @@ def page() -> str:
 
 
 def _option(option: click.Option) -> str:
-    default = "" if option.default in (None, False, ()) else f"`{option.default}`"
-    if option.required:
-        default = "required"
+    default = f"`{option.default}`" if option.show_default else ""
     return f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
 
 
@@ -72,7 +73,12 @@ def _codes() -> list[tuple[str, str]]:
         (str(kind.exit_code), (kind.__doc__ or "").splitlines()[0])
         for kind in errors.StartupError.__subclasses__()
     ]
-    return [*sorted(found), ("128+N", "Ended by signal N, cleanly: 143 is SIGTERM, 130 SIGINT.")]
+    return [
+        ("0", "Ended by a client, by `--idle-timeout` or by `--max-lifetime`."),
+        *sorted(found),
+        ("128+N", "Ended by signal N, cleanly: 143 is SIGTERM, 130 SIGINT."),
+        ("any", "The kernel's own, when w2z started it and it ended for good."),
+    ]
 
 
 def broken_links() -> list[str]:
