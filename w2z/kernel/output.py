@@ -45,7 +45,8 @@ class Output:
     async def finish(self, seconds: float) -> None:
         """Pass on what is there, and stop: processes the kernel left may keep the streams open."""
         if not self._over.is_set():
-            os.write(self._waker, b"x")
+            with contextlib.suppress(BrokenPipeError):  # the thread has just ended by itself
+                os.write(self._waker, b"x")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._over.wait()

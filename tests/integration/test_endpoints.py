@@ -1,0 +1,131 @@
+"""Where a kernel that w2z starts listens: on real ports and real sockets."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from w2z import connection_file
+from w2z.errors import ConnectionFileError
+from w2z.kernel.attached import is_refused
+from w2z.kernel.endpoints import Endpoints
+from w2z.kernel.owner import shell_owner
+from w2z.message import Channel
+
+CHANNELS = list(Channel)
+
+
+@pytest.fixture(autouse=True)
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Directories are made below one that has to be empty in the end."""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def ports(endpoints: Endpoints) -> list[int]:
+    return [getattr(endpoints.info, f"{channel}_port") for channel in CHANNELS]
+
+
+def test_the_file_is_whole_and_its_owner_s_alone(private: Path) -> None:
+    with Endpoints(None, "tcp", "a-name") as endpoints:
+        assert endpoints.path.parent.parent == private
+        assert stat.S_IMODE(endpoints.path.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(endpoints.path.stat().st_mode) == 0o600
+        assert connection_file.read(endpoints.path) == endpoints.info
+        assert endpoints.info.kernel_name == "a-name"
+        assert len(endpoints.info.key) == 64
+
+
+def test_no_two_have_a_key_or_a_port_in_common() -> None:
+    with Endpoints(None, "tcp", "") as one, Endpoints(None, "tcp", "") as other:
+        assert one.info.key != other.info.key
+        assert len({*ports(one), *ports(other)}) == 10
+
+
+def test_a_file_of_a_given_name_is_removed_with_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "k.json"
+    with Endpoints(path, "tcp", "") as endpoints:
+        assert path.exists()
+        path.unlink()
+        endpoints.write()
+        assert connection_file.read(path) == endpoints.info
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["of somebody else", None])
+def test_a_file_that_is_not_ours_any_more_stays(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    with Endpoints(None, "tcp", "") as other, Endpoints(path, "tcp", ""):
+        path.write_text(other.path.read_text() if text is None else text)
+    assert path.exists()
+
+
+def test_where_nothing_can_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConnectionFileError, match=r"file/k\.json: cannot be written"):
+        Endpoints(tmp_path / "file" / "k.json", "tcp", "")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    with pytest.raises(ConnectionFileError, match="or a writable /tmp or TMPDIR"):
+        Endpoints(None, "tcp", "")
+
+
+def test_the_ports_are_held_for_who_may_share_them() -> None:
+    with Endpoints(None, "tcp", "") as endpoints:
+        for port in ports(endpoints):
+            with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+                stranger.bind(("127.0.0.1", port))
+            with socket.socket() as kernel:
+                kernel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                kernel.bind(("127.0.0.1", port))
+                kernel.listen()
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", ports(endpoints)[0]))
+
+
+async def test_ports_that_are_only_held_refuse_connections() -> None:
+    with Endpoints(None, "tcp", "") as endpoints:
+        assert await is_refused(endpoints.info)
+        assert shell_owner(endpoints.info) is None
+        with socket.socket() as kernel:
+            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kernel.bind(("127.0.0.1", endpoints.info.shell_port))
+            kernel.listen()
+            assert not await is_refused(endpoints.info)
+
+
+async def test_unix_sockets_are_in_the_private_directory(private: Path) -> None:
+    with Endpoints(None, "ipc", "") as endpoints:
+        paths = [endpoints.info.endpoint(channel) for channel in CHANNELS]
+        assert len(set(paths)) == 5
+        assert all(path.startswith(f"ipc://{private}/w2z-") for path in paths)
+        assert await is_refused(endpoints.info)
+        with socket.socket(socket.AF_UNIX) as kernel:
+            kernel.bind(paths[0].removeprefix("ipc://"))
+            assert await is_refused(endpoints.info)
+            kernel.listen()
+            assert not await is_refused(endpoints.info)
+
+
+def test_unix_sockets_of_a_named_file_are_private_too(tmp_path: Path, private: Path) -> None:
+    with Endpoints(tmp_path / "k.json", "ipc", "") as endpoints:
+        assert endpoints.info.endpoint(Channel.HB).startswith(f"ipc://{private}/w2z-")
+
+
+def test_a_path_too_long_for_a_unix_socket_is_told(
+    private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = private / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(ConnectionFileError, match="too long for a Unix socket: let TMPDIR"):
+        Endpoints(None, "ipc", "")
+    deep.rmdir()
