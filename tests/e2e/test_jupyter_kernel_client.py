@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.cable import cable
+from tests.support.client import open_client
 from tests.support.processes import TOKEN, W2z, running
+from tests.support.rest import open_rest
 
 
 async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
@@ -43,3 +46,62 @@ async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
     # It asked w2z to delete the kernel it had started, and w2z kept it.
     [stream] = seen["stop"]["outputs"]
     assert stream["text"] == "still here 1\n"
+
+
+def cut_client(url: str, file: Path, reconnect_interval: int) -> list[str]:
+    script = "tests.e2e.cut_jupyter_kernel_client"
+    arguments = [url, TOKEN, str(file), str(reconnect_interval)]
+    return [sys.executable, "-W", "error", "-m", script, *arguments]
+
+
+async def test_a_cut_leaves_its_client_useless_and_another_finds_the_kernel(
+    served: W2z, tmp_path: Path
+) -> None:
+    """As it is by default: it does not reconnect."""
+    file = tmp_path / "cut"
+    async with (
+        cable(served.url) as line,
+        open_rest(served.url, f"Authorization: token {TOKEN}") as rest,
+        running(*cut_client(line.url, file, reconnect_interval=0)) as process,
+    ):
+        await process.line("^begun$")
+        line.cut()
+        await rest.kernel(connections=0, execution_state="busy")
+        file.touch()
+        found = await process.line(r"^\{.*")
+    seen: dict[str, Any] = json.loads(found[0])
+
+    assert (seen["heard"], seen["cell"]) == (["begun\n"], "TimeoutError")
+    assert seen["next"] == "WebSocketConnectionClosedException"
+    assert seen["started again"] == "WebSocketConnectionClosedException"
+    # Another client is another session: the cell went on, but what it printed is not for it.
+    assert seen["another"] == ["kept\n"]
+    [result] = seen["executed"]["outputs"]
+    assert result["data"]["text/plain"] == "'kept'"
+
+
+async def test_with_a_reconnect_interval_it_gets_all_that_it_missed(
+    served: W2z, tmp_path: Path
+) -> None:
+    """It comes back as the same session: the output, the prompt and the reply are its own."""
+    file = tmp_path / "cut"
+    async with (
+        cable(served.url) as line,
+        open_rest(served.url, f"Authorization: token {TOKEN}") as rest,
+        open_client(served.websocket("other"), "v1") as other,
+        running(*cut_client(line.url, file, reconnect_interval=1)) as process,
+    ):
+        await process.line("^begun$")
+        with line.down():
+            await rest.kernel(connections=1)
+            file.touch()
+            while "away" not in (await other.until("stream")).content["text"]:
+                pass
+        found = await process.line(r"^\{.*")
+    seen: dict[str, Any] = json.loads(found[0])
+
+    assert seen["heard"] == ["begun\n", "while it was away\n"]
+    assert "who? " in process.output
+    assert seen["status"] == "ok"
+    [kept] = seen["kept"]["outputs"]
+    assert kept["text"] == "anna\n"

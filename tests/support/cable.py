@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
 
@@ -15,6 +15,7 @@ class Cable:
     def __init__(self, port: int) -> None:
         self._port = port
         self._ends: set[asyncio.StreamWriter] = set()
+        self._is_down = False
         self.url = ""
 
     def cut(self) -> None:
@@ -22,8 +23,21 @@ class Cable:
         for end in self._ends:
             end.transport.abort()
 
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Abort every connection there is, and every new one until the end of this."""
+        self._is_down = True
+        self.cut()
+        try:
+            yield
+        finally:
+            self._is_down = False
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either end closes it."""
+        if self._is_down:
+            writer.transport.abort()
+            return
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
         ends = {writer, there_writer}
         self._ends |= ends

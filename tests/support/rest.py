@@ -39,6 +39,14 @@ class Rest:
         answer = await self.ask(line, body)
         assert (answer.status, answer.body) == (204, b""), answer
 
+    async def kernel(self, **fields: Any) -> dict[str, Any]:
+        """The one kernel, once its model has these fields."""
+        while True:
+            [found] = await self.json("GET /api/kernels")
+            if fields.items() <= found.items():
+                model: dict[str, Any] = found
+                return model
+
 
 @asynccontextmanager
 async def open_rest(url: str, *lines: str) -> AsyncIterator[Rest]:
