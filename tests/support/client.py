@@ -157,9 +157,19 @@ class Client:
             if message.msg_type == msg_type:
                 return found
 
+    async def until_state(self, state: str) -> list[Received]:
+        """Every message up to the status that says so."""
+        found = [await self.recv()]
+        while found[-1].content.get("execution_state") != state:
+            found.append(await self.recv())
+        return found
+
     async def execute(self, code: str, **more: Any) -> list[Received]:
         """Run code; every message that belongs to it, the reply and idle included."""
-        parent = await self.send(execute_request(code, **more))
+        return await self.finished(await self.send(execute_request(code, **more)))
+
+    async def finished(self, parent: dict[str, Any]) -> list[Received]:
+        """Every message that belongs to an execute_request, its reply and idle included."""
         found: list[Received] = []
         while not (_is_idle(found) and any(m.msg_type == "execute_reply" for m in found)):
             message = await self.recv()

@@ -9,13 +9,15 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import write_connection_file
+
+from tests.support.rest import Rest, open_rest
 
 TOKEN = "a-token-for-tests"
 
@@ -44,13 +46,13 @@ class Process:
             self.lines.append("(end of output)")
             self._news.notify_all()
 
-    async def line(self, pattern: str) -> re.Match[str]:
-        """Wait for a line that matches; fail if the output ends without one."""
+    async def line(self, pattern: str, number: int = 1) -> re.Match[str]:
+        """Wait for the ``number``-th line that matches; fail if the output ends without it."""
         async with self._news:
             while True:
-                for line in self.lines:
-                    if found := re.search(pattern, line):
-                        return found
+                found = [match for line in self.lines if (match := re.search(pattern, line))]
+                if len(found) >= number:
+                    return found[number - 1]
                 assert self.lines[-1:] != ["(end of output)"], "\n".join(self.lines)
                 await self._news.wait()
 
@@ -137,6 +139,21 @@ class W2z:
         session = f"&session_id={session_id}" if session_id else ""
         return f"{self.url.replace('http', 'ws', 1)}{path}?token={TOKEN}{session}"
 
+    @property
+    def pid(self) -> int:
+        """The process that :func:`running` started."""
+        return self.process.process.pid
+
+    async def kernel(self, number: int = 1) -> int:
+        """The process of the kernel that w2z started as its ``number``-th."""
+        return int((await self.process.line(r"started the kernel: process (\d+)", number))[1])
+
+    @asynccontextmanager
+    async def rest(self) -> AsyncIterator[Rest]:
+        """A client of its REST API."""
+        async with open_rest(self.url, f"Authorization: token {TOKEN}") as rest:
+            yield rest
+
 
 @asynccontextmanager
 async def w2z(
@@ -153,3 +170,97 @@ async def w2z(
         yield W2z(process, found[0])
         assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
         assert not _COMPLAINTS.search(process.output), process.output
+
+
+IPYKERNEL = ("--", sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
+TINY = ("--", sys.executable, str(Path(__file__).with_name("tiny_kernel.py")), "{connection_file}")
+"""Options of w2z that start these kernels; the tiny one is tests/support/tiny_kernel.py."""
+
+_MARK = "STARTED_BY_TEST"
+
+
+@asynccontextmanager
+async def launched(
+    folder: Path,
+    *options: str,
+    ends: int | None = None,
+    below: Sequence[str] = (),
+    python: Sequence[str] = ("-m", "w2z"),
+) -> AsyncIterator[W2z]:
+    """``w2z`` that starts a kernel, with ``folder`` for what both leave in TMPDIR.
+
+    At the end it has to stop clean, and nothing of it may be left: no process of a kernel, no
+    file. With ``ends`` it has to end by itself, with that exit code; otherwise it is told to.
+    ``below`` is a command that runs it, ``python`` what Python is told to run.
+    """
+    mark = secrets.token_hex()
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
+    environment = {
+        **inherited,
+        "W2Z_TOKEN": TOKEN,
+        "TMPDIR": str(folder),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "DENO_DIR": str(folder / "deno"),
+        "LC_ALL": "C.UTF-8",
+        _MARK: mark,
+    }
+    command = [*below, sys.executable, "-X", "dev", *python, "--host", "127.0.0.1", "--port", "0"]
+    async with running(*command, *options, env=environment, cwd=folder) as process:
+        try:
+            found = await process.line(r"http://\S+")
+            yield W2z(process, found[0])
+            number = signal.SIGTERM if ends is None else None
+            expected = 128 + signal.SIGTERM if ends is None else ends
+            assert await process.end(number) == expected, process.output
+            assert processes_with(mark) == [], process.output
+            assert not _COMPLAINTS.search(process.output), process.output
+            assert left_behind(folder) == []
+        finally:
+            # Kernels lead process groups of their own: where w2z failed they are still there.
+            for pid in processes_with(mark):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def processes_with(mark: str) -> list[int]:
+    """The processes that inherited the mark in their environment."""
+    wanted = f"{_MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdecimal() and wanted in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """What w2z made in its TMPDIR."""
+    return list(folder.glob("w2z-*"))
+
+
+def is_there(pid: int) -> bool:
+    """Whether there is such a process, or what is left of one that nobody waited for."""
+    return Path(f"/proc/{pid}").exists()
+
+
+class Hurdle:
+    """A named pipe at which kernels stop before they start, until they are let pass."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "hurdle"
+        os.mkfifo(path)
+        # Open for both, so that opening waits for nobody.
+        self._pipe = os.open(path, os.O_RDWR)
+        self._script = ("sh", "-c", 'read -r _ < "$0"; exec "$@"', str(path))
+
+    def before(self, options: Sequence[str]) -> list[str]:
+        """``-- COMMAND`` with the hurdle in front of the command."""
+        return ["--", *self._script, *options[1:]]
+
+    def pass_one(self) -> None:
+        """Let one kernel pass, now or when it comes."""
+        os.write(self._pipe, b"\n")
+
+    def close(self) -> None:
+        """The pipe is needed no more."""
+        os.close(self._pipe)
