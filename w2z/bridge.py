@@ -19,13 +19,16 @@ from typing import Protocol, Self
 
 from w2z.connection_file import ConnectionInfo
 from w2z.errors import ClientError, KernelMessageError
-from w2z.hub.hub import Hub, Session
+from w2z.hub.hub import Hub
+from w2z.hub.journal import Journal
+from w2z.hub.session import Session
 from w2z.hub.state import KernelState
 from w2z.kernel.channels import Channels
 from w2z.kernel.conversation import Conversation
 from w2z.kernel.keeper import Listener
 from w2z.message import Channel, Message
 from w2z.settings import Settings
+from w2z.spill import SpillFiles
 from w2z.wire import zmq as zmq_wire
 from w2z.wire.header import header, stderr_stream
 from w2z.wire.jsontext import dump, parse_object
@@ -38,7 +41,10 @@ SWEEP = 5.0
 """Seconds at most between looks for sessions whose resume window is over."""
 
 BURST = 10.0
-"""Seconds in which dropped kernel messages are logged once."""
+"""Seconds in which trouble of one kind is logged once."""
+
+BUSY_FOR = 0.2
+"""Seconds a kernel has been busy before w2z answers in its place: most are idle again sooner."""
 
 
 class Client(Protocol):
@@ -71,15 +77,19 @@ class Bridge:
         self._settings = settings
         self._info = info
         self._signer = info.signer()
-        self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"))
+        self._spill = SpillFiles(settings.spill_size, settings.spill_dir)
+        journal = Journal(self._spill, settings.replay_size, self._on_spill_trouble)
+        self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"), journal)
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
         self._is_held = False
         self.listener: Listener | None = None
         self._last_drop_log = float("-inf")
+        self._last_spill_log = float("-inf")
 
     async def __aenter__(self) -> Self:
         self._channels = self._open_channels()
+        self._stack.callback(self._spill.close)
         self._stack.callback(self._close_channels)
         self.conversation = Conversation(
             self._channels, self._signer, self.kernel_id, self._open_gate
@@ -120,20 +130,24 @@ class Bridge:
         """
         return self._fits(session_id) or self._hub.oldest_detached() is not None
 
-    def attach(self, session_id: str, client: Client, *, resumable: bool) -> None:
+    def attach(self, session_id: str, client: Client, *, resumable: bool, replay: int = 0) -> None:
         """Connect a client to its session, which is made or taken up again.
 
-        A client that has the session already is closed with 4409. Ask :meth:`has_room` before.
+        A new session gets the last ``replay`` messages, and hears what the kernel is doing. A
+        client that has the session already is closed with 4409. Ask :meth:`has_room` before.
         """
+        is_new = session_id not in self._hub
         oldest = None if self._fits(session_id) else self._hub.oldest_detached()
         if oldest is not None:
             self._forget(oldest)
         self._channels.open_session(session_id)
         resumable = resumable and self._settings.resume_window > 0
-        replaced = self._hub.attach(session_id, client, resumable=resumable)
+        replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
         if replaced is not None:
             replaced.close(4409, "replaced by a newer connection with the same session_id")
         self.flow(session_id, client)
+        if is_new and self.state.last_status is not None:
+            client.write(self._encode(client.codec, [self.state.last_status]))
 
     def detach(self, session_id: str, client: Client) -> None:
         """The client is gone; its session waits for it if it may come back."""
@@ -150,6 +164,14 @@ class Bridge:
             messages = self._hub.read(session_id)
             if messages:
                 client.write(self._encode(client.codec, messages))
+
+    def position(self, session_id: str) -> int:
+        """What the session's client has been handed, for :meth:`acknowledge`."""
+        return self._hub.position(session_id)
+
+    def acknowledge(self, session_id: str, client: Client, position: int) -> None:
+        """All that the client was handed before ``position`` has arrived."""
+        self._hub.acknowledge(session_id, client, position)
 
     # The kernel as a whole.
 
@@ -173,6 +195,7 @@ class Bridge:
         one at ``info``; every session gets sockets there.
         """
         self._channels.close(0)
+        self._hub.kernel_is_gone()
         self._info = info
         self._signer = info.signer()
         self._channels = self._open_channels()
@@ -204,7 +227,8 @@ class Bridge:
             content["reason"] = reason
             messages.append(stderr_stream(self._header("stream"), b"{}", f"w2z: {reason}\n"))
         status = (self._header("status"), b"{}", b"{}", dump(content))
-        self._to_clients(None, [*messages, Message(Channel.IOPUB, *status)])
+        self.state.last_status = Message(Channel.IOPUB, *status)
+        self._to_clients(None, [*messages, self.state.last_status])
 
     async def last_words(self) -> None:
         """Carry what a kernel that has ended still said."""
@@ -243,18 +267,38 @@ class Bridge:
         ``False``: not now, the kernel takes no more of this session; hand it in again after
         :meth:`Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what may not be sent.
         """
-        self._hub.check_to_kernel(message)
         if message.channel is Channel.HB:
             payload = b"".join(V1.encode(message).chunks)
             self._channels.send_heartbeat(session_id, payload)
             return True
+        if not self._hub.check_to_kernel(session_id, message):
+            return True
         if not self._gate_is_open:
             return False
+        if self._is_answered_here(session_id, message):
+            return True
         parts = zmq_wire.to_parts(message, self._signer)
-        is_sent = self._channels.send(session_id, message.channel, parts)
-        if is_sent and b'"shutdown_request"' in message.header:
+        if not self._channels.send(session_id, message.channel, parts):
+            return False
+        self._hub.forwarded(session_id, message)
+        if b'"shutdown_request"' in message.header:
             self._on_shutdown_request(message)
-        return is_sent
+        return True
+
+    def _is_answered_here(self, session_id: str, message: Message) -> bool:
+        """Tell a client what the kernel is while the kernel itself is too busy to."""
+        content = self.conversation.kernel_info_content
+        if (
+            b'"kernel_info_request"' not in message.header
+            or message.channel is not Channel.SHELL
+            or content is None
+            or not self.state.is_busy_for(BUSY_FOR, datetime.now(UTC))
+        ):
+            return False
+        head = self._header("kernel_info_reply")
+        reply = Message(Channel.SHELL, head, message.header, b"{}", content)
+        self._to_clients(session_id, [reply])
+        return True
 
     def _on_shutdown_request(self, message: Message) -> None:
         try:
@@ -358,6 +402,16 @@ class Bridge:
     def _forget(self, session_id: str) -> None:
         self._hub.forget(session_id)
         self._channels.close_session(session_id)
+
+    def _on_spill_trouble(self, error: OSError) -> None:
+        now = time.monotonic()
+        if now - self._last_spill_log >= BURST:
+            self._last_spill_log = now
+            log.warning(
+                "cannot keep output in temporary files: %s; what memory has no room for is"
+                " dropped, and clients are told",
+                error.strerror,
+            )
 
     def _drop(self, channel: Channel, error: KernelMessageError) -> None:
         self.dropped += 1

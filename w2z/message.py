@@ -40,8 +40,8 @@ def size_of(messages: Iterable[Message]) -> int:
     """Bytes held by ``messages``, parts and buffers; the measure of every memory limit."""
     total = 0
     for message in messages:
-        total += len(message.header) + len(message.parent_header)
-        total += len(message.metadata) + len(message.content)
-        for buffer in message.buffers:
+        _, header, parent_header, metadata, content, buffers = message
+        total += len(header) + len(parent_header) + len(metadata) + len(content)
+        for buffer in buffers:
             total += len(buffer)
     return total

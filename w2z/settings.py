@@ -195,7 +195,23 @@ class Settings(BaseModel):
         64 * MIB,
         ge=1024,
         description="Bytes of messages kept in memory for clients that read slowly or are "
-        "coming back; beyond it the slowest one's output is dropped, and it is told.",
+        "coming back; more goes to temporary files.",
+    )
+    spill_size: int = Field(
+        1024 * MIB,
+        ge=0,
+        description="Bytes of temporary files for messages that memory has no room for; beyond "
+        "it the slowest client's output is dropped, and it is told. 0: no files.",
+    )
+    spill_dir: Path | None = Field(
+        None,
+        description="Directory of these files. Default: TMPDIR, or /tmp.",
+    )
+    replay_size: int = Field(
+        MIB,
+        ge=0,
+        description="Bytes of the latest messages kept in any case, for new clients that ask for "
+        "them with ?replay=N.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",

@@ -1,4 +1,4 @@
-"""What is dropped when the journal is full, and how the one it happens to is told.
+"""What is dropped when there is no room left, and how the one it happens to is told.
 
 Only output that a frontend can do without goes (:data:`DROPPABLE`); a status, a reply, an
 ``input_request``, a result, an error, a comm or debug message never does. The slowest session
@@ -9,22 +9,28 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from w2z.hub.journal import MESSAGE_COST
 from w2z.message import Channel, Message, size_of
 from w2z.wire.header import stderr_stream
 from w2z.wire.jsontext import parse_object
 
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
 
+ITEM_COST = 400
+"""Bytes that what remains of a message takes beside its content; a gap has none."""
 
-@dataclass(slots=True)
-class Gap:
+
+class Gap(NamedTuple):
     """Consecutive messages that were dropped, and the last one's parent."""
 
     messages: int
     size: int
     parent_header: bytes
+
+    def and_then(self, other: Gap) -> Gap:
+        """Both, the other right behind this one."""
+        return Gap(self.messages + other.messages, self.size + other.size, other.parent_header)
 
     def notice(self, stream_header: bytes) -> Message:
         """The message the client gets instead."""
@@ -37,41 +43,61 @@ class Gap:
 
 @dataclass(slots=True)
 class Remains:
-    """What a session still gets of the batches it was moved past, in order."""
+    """What a session may still get of the batches it was moved past: items in order, each with the
+    position of its batch, a gap with that of its first.
+    """
 
-    items: deque[Message | Gap] = field(default_factory=deque)
+    items: deque[tuple[int, Item]] = field(default_factory=deque)
     size: int = 0
 
-    def add(self, message: Message) -> None:
-        """Keep ``message``, or count it into the gap at this place if it may go."""
-        if not is_droppable(message):
-            self.items.append(message)
-            self.size += _cost(message)
-            return
-        if self.items and isinstance(self.items[-1], Gap):
-            gap = self.items[-1]
-        else:
-            gap = Gap(0, 0, message.parent_header)
-            self.items.append(gap)
-            self.size += _cost(gap)
-        gap.messages += 1
-        gap.size += size_of([message])
-        gap.parent_header = message.parent_header
+    def add(self, position: int, item: Item, sent: int) -> None:
+        """Keep what is left of the batch at ``position``; a message that may go becomes a gap.
 
-    def take(self, size: int) -> list[Message | Gap]:
-        """The oldest of it, about ``size`` bytes and at least one item if there is any."""
-        taken: list[Message | Gap] = []
-        while self.items and size > 0:
-            item = self.items.popleft()
-            cost = _cost(item)
-            self.size -= cost
-            size -= cost
-            taken.append(item)
-        return taken
+        Gaps are made one, but for those before ``sent``: what was handed to the client may turn
+        out to have arrived, batch by batch.
+        """
+        if not isinstance(item, Gap) and is_droppable(item):
+            item = Gap(1, size_of([item]), item.parent_header)
+        if self.items and isinstance(item, Gap):
+            last_position, last = self.items[-1]
+            if isinstance(last, Gap) and (last_position == position or last_position >= sent):
+                self.items[-1] = (last_position, last.and_then(item))
+                return
+        self.items.append((position, item))
+        self.size += _cost(item)
+
+    def forget_before(self, position: int) -> None:
+        """What was before ``position`` has arrived."""
+        while self.items and self.items[0][0] < position:
+            self.size -= _cost(self.items.popleft()[1])
+
+    def read(self, position: int, size: int) -> tuple[list[Item], int | None]:
+        """What there is from ``position`` on, about ``size`` bytes of it, whole batches only.
+
+        Returns it, neighbouring gaps made one, with the position of what comes next, or ``None``.
+        """
+        found: list[Item] = []
+        last = position
+        for place, item in self.items:
+            if place < position:
+                continue
+            if size <= 0 and place != last:
+                return found, place
+            if found and isinstance(item, Gap) and isinstance(found[-1], Gap):
+                found[-1] = found[-1].and_then(item)
+            else:
+                found.append(item)
+            size -= _cost(item)
+            last = place
+        return found, None
 
 
-def _cost(item: Message | Gap) -> int:
-    return MESSAGE_COST if isinstance(item, Gap) else size_of([item]) + MESSAGE_COST
+def _cost(item: Item) -> int:
+    return ITEM_COST if isinstance(item, Gap) else size_of([item]) + ITEM_COST
+
+
+Item = Message | Gap
+"""What a session reads: a message, or what stands in the place of some."""
 
 
 def is_droppable(message: Message) -> bool:

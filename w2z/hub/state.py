@@ -24,7 +24,9 @@ class KernelState:
     def __init__(self, now: datetime) -> None:
         self.execution_state = "starting"
         self.last_activity = now
-        self._busy: dict[object, None] = {}
+        self.last_status: Message | None = None
+        self._idle_until = now
+        self._busy: dict[object, Message] = {}
 
     def observe(self, messages: Sequence[Message], now: datetime) -> None:
         """Take note of iopub messages that just arrived."""
@@ -32,14 +34,19 @@ class KernelState:
         for message in messages:
             # A look for the bytes first: most messages are not statuses and stay unparsed.
             if b'"status"' in message.header:
-                self._observe_status(message)
+                self._observe_status(message, now)
+
+    def is_busy_for(self, seconds: float, now: datetime) -> bool:
+        """Whether the kernel has been busy for so long."""
+        return bool(self._busy) and (now - self._idle_until).total_seconds() >= seconds
 
     def begin_anew(self, state: str) -> None:
         """The kernel is another one now, or none: nothing of before is running."""
         self._busy.clear()
         self.execution_state = state
+        self.last_status = None
 
-    def _observe_status(self, message: Message) -> None:
+    def _observe_status(self, message: Message, now: datetime) -> None:
         try:
             if parse_object(message.header, "header").get("msg_type") != "status":
                 return
@@ -49,8 +56,10 @@ class KernelState:
             return
         if not (isinstance(state, str) and state in _STATES):
             return
+        if not self._busy:
+            self._idle_until = now
         if state == "busy":
-            self._busy[str(parent)] = None
+            self._busy[str(parent)] = message
             if len(self._busy) > MAX_BUSY:
                 del self._busy[next(iter(self._busy))]
         elif state == "idle":
@@ -58,3 +67,5 @@ class KernelState:
         else:
             self._busy.clear()
         self.execution_state = "busy" if self._busy else state
+        # What a newcomer is told: the oldest of what runs, or what was last.
+        self.last_status = next(iter(self._busy.values()), message)

@@ -41,6 +41,7 @@ class Conversation:
     ) -> None:
         self.readiness = Readiness(time.monotonic())
         self.kernel_info: dict[str, Any] | None = None
+        self.kernel_info_content: bytes | None = None
         # Random, so that no client has it, or can have it.
         self.session_id = f"w2z-{uuid.uuid4().hex}"
         self._channels = channels
@@ -154,19 +155,22 @@ class Conversation:
                 log.warning("the kernel's answer to w2z cannot be read: %s", error)
                 continue
             if head.get("msg_type") == "kernel_info_reply":
-                self._on_kernel_info(head.get("session"), content)
+                self._on_kernel_info(head.get("session"), content, message.content)
             elif head.get("msg_type") == "shutdown_reply" and content.get("restart"):
                 self._on_shutdown(head.get("session"))
             answer = self._asked.get(str(parent.get("msg_id")))
             if answer is not None and not answer.done():
                 answer.set_result(content)
 
-    def _on_kernel_info(self, kernel_session: object, content: dict[str, Any]) -> None:
+    def _on_kernel_info(
+        self, kernel_session: object, content: dict[str, Any], as_sent: bytes
+    ) -> None:
         if self._passed_on is not None and kernel_session == self._passed_on:
             return
         self._passed_on = None
         self._kernel_session = kernel_session
         self.kernel_info = content
+        self.kernel_info_content = as_sent
         self.readiness.on_reply(time.monotonic())
         self._changed()
 

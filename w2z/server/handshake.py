@@ -7,6 +7,7 @@ first of all. The opening handshake itself (RFC 6455 section 4.2) is websockets'
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
 from dataclasses import dataclass
 
@@ -31,6 +32,10 @@ MAX_SESSION_ID = 256
 """Characters of a session_id; clients send UUIDs."""
 
 
+MAX_DIGITS = 9
+"""Of a number of messages; Python takes long over converting very long ones."""
+
+
 @dataclass(frozen=True)
 class Accepted:
     """A websocket that may open: ``answer`` is the 101 response as bytes.
@@ -42,6 +47,7 @@ class Accepted:
     codec: Codec
     session_id: str
     resumable: bool
+    replay: int = 0
 
 
 def accept(request: Request, gate: Gate) -> Accepted:
@@ -73,8 +79,21 @@ def accept(request: Request, gate: Gate) -> Accepted:
     if choice.answer is not None:
         response.headers["Sec-WebSocket-Protocol"] = choice.answer
     return Accepted(
-        bytes(response.serialize()), choice.codec, named or uuid.uuid4().hex, bool(named)
+        bytes(response.serialize()),
+        choice.codec,
+        named or uuid.uuid4().hex,
+        bool(named),
+        _replay(request.query.get("replay", ["0"])[0]),
     )
+
+
+def _replay(text: str) -> int:
+    """How many messages a newcomer asks for."""
+    if text == "all":
+        return sys.maxsize
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        raise HttpError(400, "replay has to be a number of messages, or 'all'")
+    return int(text)
 
 
 _REFUSAL_HEADERS = frozenset({"Upgrade", "Allow"})

@@ -35,6 +35,17 @@ UNREAD_LIMIT = 2**20
 CLOSE_TIMEOUT = 5.0
 """Seconds a peer has to answer a close frame before the connection is cut."""
 
+ACK_DELAY = 0.005
+"""Seconds after a write until a ping asks whether it has arrived: what comes together is asked for
+together.
+"""
+
+ACK_PAUSE = 0.02
+"""Seconds between a pong and the next such ping while output flows."""
+
+MAX_DIGITS = 20
+"""Of a position in a pong; no journal gets that far."""
+
 _MAX_REASON = 123
 """Bytes of a close reason: a control frame holds 125, two are the code (RFC 6455 section 5.5)."""
 
@@ -53,6 +64,9 @@ class WebsocketClient(asyncio.Protocol):
         self._settings = settings
         self._session_id = accepted.session_id
         self._resumable = accepted.resumable
+        self._replay = accepted.replay
+        self._wants_pong = False
+        self._is_behind = False
         self._connections = connections
         self._protocol = Protocol(
             Side.SERVER, state=State.OPEN, max_size=settings.max_message_size, logger=PROTOCOL_LOG
@@ -75,7 +89,7 @@ class WebsocketClient(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._connections.add(self)
         self._set_timer(self._settings.ping_interval, self._ping)
-        self._bridge.attach(self._session_id, self, resumable=self._resumable)
+        self._bridge.attach(self._session_id, self, resumable=self._resumable, replay=self._replay)
 
     def data_received(self, data: bytes) -> None:
         self._was_heard = True
@@ -112,6 +126,10 @@ class WebsocketClient(asyncio.Protocol):
         """Send framed payloads (:class:`~w2z.bridge.Client`)."""
         if self._is_open:
             self._transport.write(frames)
+            self._is_behind = True
+            if self._resumable and not self._wants_pong:
+                self._wants_pong = True
+                self._set_timer(ACK_DELAY, self._ping)
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake (:class:`~w2z.bridge.Client`)."""
@@ -143,7 +161,7 @@ class WebsocketClient(asyncio.Protocol):
         while self._frames and self._refused is None and self._is_open:
             frame = self._frames.popleft()
             if frame.opcode is Opcode.PONG:
-                self._on_pong()
+                self._on_pong(bytes(frame.data))
             elif frame.opcode in _DATA:
                 self._take_data(frame)
 
@@ -171,17 +189,25 @@ class WebsocketClient(asyncio.Protocol):
             self._refused = message
             self._transport.pause_reading()
 
-    # Keepalive
+    # Keepalive, and what has arrived
 
     def _ping(self) -> None:
-        self._protocol.send_ping(b"w2z")
+        """Ask for a pong, which says that all before it has arrived: frames keep their order."""
+        self._wants_pong = True
+        self._is_behind = False
+        position = self._bridge.position(self._session_id)
+        self._protocol.send_ping(b"%d" % position)
         self._flush()
         self._was_heard = False
         self._waiting_bytes = self._transport.get_write_buffer_size()
         self._set_timer(self._settings.ping_timeout, self._check_pong)
 
-    def _on_pong(self) -> None:
-        self._set_timer(self._settings.ping_interval, self._ping)
+    def _on_pong(self, payload: bytes) -> None:
+        if payload.isdigit() and len(payload) <= MAX_DIGITS:
+            self._bridge.acknowledge(self._session_id, self, int(payload))
+        self._wants_pong = self._resumable and self._is_behind
+        pause = ACK_PAUSE if self._wants_pong else self._settings.ping_interval
+        self._set_timer(pause, self._ping)
 
     def _check_pong(self) -> None:
         waiting = self._transport.get_write_buffer_size()

@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.unit.examples import message, text_of
 from w2z.errors import NotAllowed
 from w2z.hub.hub import READ_SIZE, Hub
-from w2z.hub.journal import MESSAGE_COST
+from w2z.hub.journal import Journal
+from w2z.hub.overflow import ITEM_COST as MESSAGE_COST
 from w2z.hub.overflow import is_droppable
 from w2z.message import Channel, Message, size_of
 
@@ -59,7 +60,7 @@ class Stage:
     """A hub, with the bridge's part of the bargain: write what it decides, read what is owed."""
 
     def __init__(self, limit: int = PLENTY) -> None:
-        self.hub: Hub[Client] = Hub(limit, lambda: HEADER)
+        self.hub: Hub[Client] = Hub(limit, lambda: HEADER, Journal())
         self.lost: list[str] = []
 
     def enter(self, session_id: str, *, slow: bool = False, resumable: bool = True) -> Client:

@@ -1,0 +1,59 @@
+"""One ``session_id``: its client, its place in the journal, and what it is owed besides.
+
+Invariants: ``acked <= sent <= end`` of the journal. Everything before ``acked`` has arrived, or was
+said to be missing; everything before ``sent`` was handed to the present client, and a client that
+comes back starts at ``acked`` again. Before ``floor`` the journal is no longer asked: what the
+session may still get from there is in ``remains``. While the session is *flowing*, ``sent`` is the
+journal's end, and not kept up to date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from w2z.hub.overflow import Remains
+from w2z.hub.upstream import Forwarded
+from w2z.message import Message
+
+ClientT = TypeVar("ClientT")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to a session, for metrics."""
+
+    resumed: int = 0
+    resent: int = 0
+    gaps: int = 0
+    dropped_messages: int = 0
+    dropped_bytes: int = 0
+    repeats: int = 0
+
+
+@dataclass(slots=True)
+class Session(Generic[ClientT]):
+    """What is known of one session; the rules are :class:`~w2z.hub.hub.Hub`'s."""
+
+    session_id: str
+    resumable: bool
+    acked: int
+    sent: int
+    floor: int
+    client: ClientT | None = None
+    flowing: bool = False
+    skip: int = 0
+    """Messages to pass over at ``sent``: a newcomer may ask for the end of a batch."""
+    remains: Remains = field(default_factory=Remains)
+    input_request: tuple[int, Message] | None = None
+    """An unanswered one and its position."""
+    asks_again: bool = False
+    forwarded: Forwarded = field(default_factory=Forwarded)
+    counters: Counters = field(default_factory=Counters)
+    detached_at: float = 0.0
+
+    def needs(self, end: int) -> int:
+        """From where on the session needs the journal."""
+        if self.flowing and not self.resumable:
+            return end
+        return max(self.floor, self.acked)
