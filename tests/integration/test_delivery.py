@@ -239,7 +239,7 @@ async def test_what_a_client_could_not_keep_up_with_is_named(
 ) -> None:
     text = "x" * 100_000
     async with (
-        serving(kernel.connection_file, journal_size=2_000_000) as served,
+        serving(kernel.connection_file, journal_size=2_000_000, spill_size=0) as served,
         open_client(served.url("slow"), "v1", max_queue=1) as slow,
         open_client(served.url("fast"), "v1") as fast,
     ):
