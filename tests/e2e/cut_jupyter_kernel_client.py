@@ -80,9 +80,14 @@ def start_another(server_url: str, token: str) -> dict[str, Any]:
 
 
 def teller(heard: list[str]) -> Callable[[dict[str, Any]], None]:
+    known: set[str] = set()
+
     def hook(message: dict[str, Any]) -> None:
         if message["msg_type"] == "stream":
-            heard.append(message["content"]["text"])
+            # What was on its way when the connection was cut may come twice.
+            if message["header"]["msg_id"] not in known:
+                heard.append(message["content"]["text"])
+            known.add(message["header"]["msg_id"])
             say(message["content"]["text"])
 
     return hook

@@ -46,9 +46,13 @@ get_ipython().kernel.comm_manager.register_target("reverse", opened)
 async function execute(kernel, code, more = () => {}) {
   const future = kernel.requestExecute({ code });
   const outputs = [];
+  const known = new Set();
   future.onIOPub = message => {
-    const type = message.header.msg_type;
-    if (type !== 'status' && type !== 'execute_input') {
+    const { msg_type: type, msg_id: id } = message.header;
+    // What was on its way when the connection was cut may come twice.
+    const repeated = known.has(id);
+    known.add(id);
+    if (!repeated && type !== 'status' && type !== 'execute_input') {
       outputs.push({ type, ...message.content });
       more(message);
     }
