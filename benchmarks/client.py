@@ -3,7 +3,8 @@
 It speaks RFC 6455 over a plain socket. During a burst it only moves bytes from the kernel's socket
 buffer into memory and looks for the idle status in them; what they were, whether all came and in
 which order is found out afterwards, frame by frame (:meth:`Recording.streams`). It offers
-``v1.kernel.websocket.jupyter.org`` and nothing else, sets TCP_NODELAY, and names no session_id.
+``v1.kernel.websocket.jupyter.org`` and nothing else, sets TCP_NODELAY, names a session_id as
+JupyterLab does, and answers pings, in bursts, too.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ GIVE_UP = 30.0
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OFFSETS = struct.Struct("<7Q")
 _NUMBER = re.compile(rb"(\d+)(?:x|\\n|\")")
+# A ping with a number, in what the scripted kernels send nothing else looks like.
+_PING = re.compile(rb"\x89([\x01-\x14])(\d{1,20})")
+LONGEST_PING = 22
+"""Bytes of a ping frame with a number."""
+
 _BINARY = 2
 _CLOSE = 8
 
@@ -106,7 +112,8 @@ class Link:
     def _handshake(self, port: int, path: str, token: str) -> None:
         key = base64.b64encode(os.urandom(16))
         head = (
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: token {token}\r\n"
+            f"GET {path}?session_id={uuid.uuid4()} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: token {token}\r\n"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: {SUBPROTOCOL.decode()}\r\n"
             f"Sec-WebSocket-Key: {key.decode()}\r\n\r\n"
@@ -154,6 +161,13 @@ class Link:
                 raise ClientFailed("the connection was closed")
             received += data
         return time.perf_counter() - begin
+
+    def answer_pings(self, data: bytes | bytearray, begin: int, end: int) -> None:
+        """Answer what pings there are, one that began in the part before included."""
+        for ping in _PING.finditer(data, begin, end):
+            (size,), number = ping[1], ping[2]
+            if ping.end() <= end and size <= len(number):
+                self.socket.sendall(bytes((0x8A, 0x80 | size, 0, 0, 0, 0)) + number[:size])
 
     def close(self) -> None:
         """Send a close frame and go."""
@@ -205,6 +219,7 @@ class Recording:
             self.first = self.last
         begin = max(0, self.used - len(IDLE))
         self.used += size
+        link.answer_pings(self.buffer, max(0, self.used - size - LONGEST_PING), self.used)
         self.is_complete = self.buffer.find(IDLE, begin, self.used) >= 0
         return self.is_complete
 

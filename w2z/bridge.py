@@ -165,6 +165,11 @@ class Bridge:
             if messages:
                 client.write(self._encode(client.codec, messages))
 
+    @property
+    def hub(self) -> Hub[Client]:
+        """The sessions, for whoever wants to know how they fare."""
+        return self._hub
+
     def position(self, session_id: str) -> int:
         """What the session's client has been handed, for :meth:`acknowledge`."""
         return self._hub.position(session_id)

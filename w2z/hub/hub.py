@@ -20,7 +20,7 @@ from typing import Generic, NamedTuple
 from w2z.errors import NotAllowed
 from w2z.hub.journal import Journal
 from w2z.hub.overflow import Gap, Item
-from w2z.hub.session import ClientT, Session
+from w2z.hub.session import ClientT, Counters, Session
 from w2z.message import Channel, Message
 from w2z.wire.jsontext import parse_object
 
@@ -59,6 +59,7 @@ class Hub(Generic[ClientT]):
         self._journal = journal
         self._look_at = min(TRIM_EVERY, limit)
         self._sessions: dict[str, Session[ClientT]] = {}
+        self._gone = Counters()
 
     # Sessions and clients.
 
@@ -100,8 +101,10 @@ class Hub(Generic[ClientT]):
 
     def forget(self, session_id: str) -> None:
         """Drop a session and what was kept for it."""
-        self._sessions.pop(session_id, None)
-        self._trim()
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._gone.add(session.counters)
+            self._trim()
 
     def expired(self, before: float) -> list[str]:
         """Sessions whose client left before that moment; :meth:`forget` them."""
@@ -231,6 +234,14 @@ class Hub(Generic[ClientT]):
     def load(self) -> Load:
         """What is kept just now."""
         return Load(self._journal.memory + self._remains, self._journal.spilled)
+
+    @property
+    def totals(self) -> Counters:
+        """What happened to all sessions, those that are gone included."""
+        total = Counters()
+        for counters in (self._gone, *(s.counters for s in self._sessions.values())):
+            total.add(counters)
+        return total
 
     def queued(self, session: Session[ClientT]) -> int:
         """Bytes kept for the session, others perhaps sharing them."""

@@ -9,7 +9,7 @@ journal's end, and not kept up to date.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Generic, TypeVar
 
 from w2z.hub.overflow import Remains
@@ -24,11 +24,20 @@ class Counters:
     """What happened to a session, for metrics."""
 
     resumed: int = 0
+    """Connections that took it up again."""
     resent: int = 0
+    """Batches that were handed out again to them."""
     gaps: int = 0
     dropped_messages: int = 0
     dropped_bytes: int = 0
     repeats: int = 0
+    """Requests that were not forwarded a second time."""
+
+    def add(self, other: Counters) -> None:
+        """Count what happened to another session, too."""
+        for counter in fields(self):
+            mine, its = getattr(self, counter.name), getattr(other, counter.name)
+            setattr(self, counter.name, mine + its)
 
 
 @dataclass(slots=True)

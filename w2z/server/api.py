@@ -14,6 +14,7 @@ from w2z.bridge import Bridge
 from w2z.errors import HttpError, KernelError
 from w2z.kernel.keeper import Keeper
 from w2z.server.kernelspecs import Specs
+from w2z.server.metrics import CONTENT_TYPE, metrics
 from w2z.server.models import ChangedSession, Kernel, NewKernel, NewSession, parse_body
 from w2z.server.request import Request, Response, json_response, model_response
 from w2z.server.routes import Route
@@ -44,6 +45,7 @@ class Api:
             Route("GET", "/livez", self.live, needs_token=False),
             Route("GET", "/readyz", self.ready, needs_token=False),
             Route("GET", "/api", self.version, needs_token=False),
+            Route("GET", "/metrics", self.metrics),
             Route("GET", "/api/status", self.status),
             Route("GET", "/api/me", self.me),
             Route("GET", "/api/kernels", self.list_kernels),
@@ -84,6 +86,11 @@ class Api:
         """200 once the kernel answered and its output arrives, 503 before."""
         ready = self._bridge.ready
         return json_response({"ready": ready}, 200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Tell Prometheus how w2z fares."""
+        text = metrics(self._bridge).encode()
+        return Response(200, text, {"Content-Type": CONTENT_TYPE})
 
     async def version(self, request: Request) -> Response:
         """Tell clients that a Jupyter server answers here."""
