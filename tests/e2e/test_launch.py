@@ -189,6 +189,7 @@ async def test_ports_are_held_before_the_kernel_runs_meanwhile_and_while_it_is_d
         assert listening_ports(kernel) >= set(ports)
         assert taken(ports) == ports
 
+        await served.ready()
         os.kill(kernel, signal.SIGKILL)
         await client.until_state("restarting")
         assert not is_there(kernel)

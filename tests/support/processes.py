@@ -144,6 +144,10 @@ class W2z:
         """The process that :func:`running` started."""
         return self.process.process.pid
 
+    async def ready(self, number: int = 1) -> None:
+        """Wait until w2z has seen a kernel get ready so often."""
+        await self.process.line("the kernel is ready", number)
+
     async def kernel(self, number: int = 1) -> int:
         """The process of the kernel that w2z started as its ``number``-th."""
         return int((await self.process.line(r"started the kernel: process (\d+)", number))[1])
