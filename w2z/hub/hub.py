@@ -75,7 +75,7 @@ class Hub(Generic[ClientT]):
         if session is None:
             start, skip = self._before_end(replay)
             session = Session(session_id, resumable, acked=start, sent=start, floor=start)
-            session.skip = skip
+            session.skip = (start, skip)
             self._sessions[session_id] = session
         else:
             session.counters.resumed += 1
@@ -177,8 +177,10 @@ class Hub(Generic[ClientT]):
             items, place = session.remains.read(session.sent, READ_SIZE)
             session.sent = session.floor if place is None else place
         while not items and session.sent < self._journal.end:
-            items, session.sent = self._journal.read(session.sent, session_id)
-            items, session.skip = items[session.skip :], 0
+            position = session.sent
+            items, session.sent = self._journal.read(position, session_id)
+            if items and not isinstance(items[0], Gap):
+                items = items[session.skipped_at(position) :]
         if not items:
             session.flowing = True
             items = self._asked_again(session)
@@ -322,7 +324,7 @@ class Hub(Generic[ClientT]):
             if isinstance(batch, Gap):
                 slowest.remains.add(position, batch, sent)
             elif position >= start and batch.is_for(slowest.session_id):
-                for message in batch.messages:
+                for message in batch.messages[slowest.skipped_at(position) :]:
                     slowest.remains.add(position, message, sent)
         self._trim(keep_tail=False)
 

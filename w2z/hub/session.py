@@ -51,8 +51,8 @@ class Session(Generic[ClientT]):
     floor: int
     client: ClientT | None = None
     flowing: bool = False
-    skip: int = 0
-    """Messages to pass over at ``sent``: a newcomer may ask for the end of a batch."""
+    skip: tuple[int, int] = (0, 0)
+    """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
     remains: Remains = field(default_factory=Remains)
     input_request: tuple[int, Message] | None = None
     """An unanswered one and its position."""
@@ -66,3 +66,7 @@ class Session(Generic[ClientT]):
         if self.flowing and not self.resumable:
             return end
         return max(self.floor, self.acked)
+
+    def skipped_at(self, position: int) -> int:
+        """How many messages at ``position`` the session does not read."""
+        return self.skip[1] if position == self.skip[0] else 0
