@@ -295,8 +295,8 @@ class Hub(Generic[ClientT]):
 
         What nobody needs goes first, then the oldest moves to the store. When that takes no more,
         the slowest session is moved past the oldest batches, without what may be dropped. When
-        no batch is left, what cannot be dropped is itself too much: the session with most of it
-        goes.
+        no batch is left in memory, what cannot be dropped is itself too much: the session with
+        most of it goes.
         """
         if self._journal.memory <= self._look_at:
             return []
@@ -307,7 +307,7 @@ class Hub(Generic[ClientT]):
         while self._journal.memory + self._remains > self._limit:
             if self._journal.memory and self._journal.spill():
                 continue
-            if self._journal.start < self._journal.end:
+            if self._journal.memory:
                 end = self._journal.end
                 self._move_on(min(self._sessions.values(), key=lambda s: s.needs(end)))
             else:
