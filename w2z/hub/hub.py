@@ -349,6 +349,7 @@ class Hub(Generic[ClientT]):
                 session.input_request = None
             elif message.channel is Channel.STDIN and _is_input_request(message):
                 session.input_request = (self._journal.end, message)
+                session.asks_again = False
 
     def _asked_again(self, session: Session[ClientT]) -> list[Item]:
         asked, again = session.input_request, session.asks_again
