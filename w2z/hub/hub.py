@@ -281,7 +281,8 @@ class Hub(Generic[ClientT]):
         held = session.needs(self._journal.end)
         session.acked = position
         session.remains.forget_before(position)
-        if held <= self._journal.start and self._journal.memory > self._journal.tail + TRIM_EVERY:
+        too_much = self._journal.memory > self._journal.tail + TRIM_EVERY
+        if self._journal.spilled or (too_much and held <= self._journal.start):
             self._trim()
 
     def _trim(self, *, keep_tail: bool = True) -> None:
