@@ -15,6 +15,7 @@ memory, what it cannot give back is a gap.
 
 from __future__ import annotations
 
+import errno
 import marshal
 from bisect import bisect_right
 from collections import deque
@@ -154,6 +155,9 @@ class Journal:
             token = self._store.write(_to_bytes(moved))
         except OSError as error:
             self._trouble(error)
+            return False
+        except ValueError:
+            self._trouble(OSError(errno.EFBIG, "a part of a message is larger than 2 GiB"))
             return False
         start = self._kept_start
         count = sum(len(batch.messages) for batch in moved)
