@@ -1,4 +1,4 @@
-"""A network that can fail: TCP connections through here can be cut."""
+"""A network that can fail: TCP connections through here can be cut, or lose what one end sends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class Cable:
     def __init__(self, port: int) -> None:
         self._port = port
         self._ends: set[asyncio.StreamWriter] = set()
+        self._servers: set[asyncio.StreamWriter] = set()
+        self._deaf: set[asyncio.StreamWriter] = set()
         self._is_down = False
         self.url = ""
 
@@ -22,6 +24,10 @@ class Cable:
         """Abort every connection there is; new ones are made as before."""
         for end in self._ends:
             end.transport.abort()
+
+    def lose_answers(self) -> None:
+        """Lose what the server sends from now on, on every connection there is; new ones work."""
+        self._deaf = {end for end in self._ends if end not in self._servers}
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -41,20 +47,23 @@ class Cable:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
         ends = {writer, there_writer}
         self._ends |= ends
+        self._servers.add(there_writer)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_copy(reader, there_writer))
-                tasks.create_task(_copy(there_reader, writer))
+                tasks.create_task(self._copy(reader, there_writer))
+                tasks.create_task(self._copy(there_reader, writer))
         finally:
             self._ends -= ends
+            self._servers -= ends
+            self._deaf -= ends
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if writer not in self._deaf:
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()
 
 
 @asynccontextmanager
