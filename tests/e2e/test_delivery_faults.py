@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.cable import Cable, cable
 from tests.support.client import Client, Received, execute_request, open_client
-from tests.support.processes import W2z
+from tests.support.processes import TOKEN, W2z, running
+
+NODE = Path(__file__).parents[1] / "node"
 
 NUMBERS = """
 for n in range({count}):
@@ -103,3 +107,21 @@ async def test_two_hundred_cuts_lose_nothing(served: W2z) -> None:
     mine = follower.children(parent)
     assert numbers(mine) == list(range(20_000))
     assert follower.repeats > 0, "nothing was under way at any of the cuts"
+
+
+async def test_fifty_cuts_of_jupyterlabs_own_client_lose_nothing(served: W2z) -> None:
+    command = ["node", str(NODE / "cuts.cjs"), served.url, TOKEN, "50", "20000", "1"]
+    async with running(*command) as process:
+        code = await process.end()
+        await process.line("end of output")
+        assert code == 0, process.output
+        [line] = [json.loads(line) for line in process.lines if line.startswith("{")]
+    assert line.pop("repeats") > 0, "nothing was under way at any of the cuts"
+    assert line == {
+        "status": "ok",
+        "numbers": 20_000,
+        "inOrder": True,
+        "cuts": 50,
+        "idle": 1,
+        "sockets": 51,
+    }
