@@ -166,9 +166,9 @@ class Attached(Keeper):
         if not conversation.readiness.is_ready or not self._liveness.on_ready():
             return
         if not conversation.is_same_kernel and not self._is_wanted_back:
-            state = "busy" if self.host.is_busy else "idle"
+            # What the one before was running when it went has no end of its own.
             self.host.announce("restarting", "another kernel has taken its place")
-            self.host.announce(state)
+            self.host.announce("idle")
 
     async def _follow_suspicion(self) -> None:
         """Do what the kernel's silence asks for."""
