@@ -62,7 +62,9 @@ class FakeKernel:
         if place is not None:
             transport, key, ip = place.transport, place.key, place.ip
             self._ports = place.ports
-        self.transport, self.key, self.ip = transport, key, ip
+        self.transport: str = transport
+        self.key: str = key
+        self.ip: str = ip
         self.signer = Signer(key.encode(), "hmac-sha256")
         self.received: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue()
         self.on_kernel_info: Callable[[bytes, Message], Awaitable[None]] = self.answer_info
