@@ -21,6 +21,7 @@ from tests.support.serving import TOKEN, Served, serving
 from w2z.connection_file import ConnectionInfo
 from w2z.kernel import attached
 from w2z.kernel.policy import Liveness, Suspicion
+from w2z.kernel.probe import is_refused
 from w2z.message import Channel, Message
 
 AUTH = f"Authorization: token {TOKEN}"
@@ -36,7 +37,7 @@ class Looks:
         self.count = 0
         self.echoes = 0
         self.refusals: list[bool] = []
-        poll, on_echo, is_refused = Liveness.poll, Liveness.on_echo, attached.is_refused
+        poll, on_echo = Liveness.poll, Liveness.on_echo
 
         def count(liveness: Liveness, now: float) -> Suspicion:
             self.count += 1
@@ -52,7 +53,7 @@ class Looks:
 
         monkeypatch.setattr(Liveness, "poll", count)
         monkeypatch.setattr(Liveness, "on_echo", count_echo)
-        monkeypatch.setattr(attached, "is_refused", note)
+        monkeypatch.setattr("w2z.kernel.attached.is_refused", note)
 
     async def more(self, number: int) -> None:
         """Wait for so many turns."""
@@ -436,6 +437,23 @@ async def test_each_kernel_can_die(served: Served, client: Client, kernels: Kern
         assert announced(await until_announced(client, "dead")) == ["dead"]
         await kernels.start(session)
         assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+
+
+async def test_the_last_words_of_a_kernel_reach_its_clients(
+    client: Client, kernels: Kernels
+) -> None:
+    kernel = kernels.now
+    kernel.linger = 60_000
+    sent = await client.send(request("odd_request"))
+    identity, message = await kernel.received.get()
+    for n in range(2000):
+        await kernel.iopub("stream", {"name": "stdout", "text": f"{n}\n"}, sent)
+    await kernel.reply(identity, message, "odd_reply", {"last": True})
+    await kernels.hang_up()
+    found = await until_announced(client, "dead")
+    mine = [m for m in found if m.parent_header.get("msg_id") == sent["msg_id"]]
+    assert stdout(mine) == "".join(f"{n}\n" for n in range(2000))
+    assert [m.content for m in mine if m.msg_type == "odd_reply"] == [{"last": True}]
 
 
 # Interrupt.

@@ -22,6 +22,7 @@ from w2z.kernel.endpoints import Endpoints
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.output import Listener, Output
 from w2z.kernel.policy import RestartPolicy, describe, exit_code
+from w2z.kernel.probe import is_refused
 
 log = logging.getLogger("w2z")
 
@@ -170,10 +171,12 @@ class Launched(Keeper):
         try:
             while self._wanted not in (Wanted.END, Wanted.STOP):
                 if self._child is not None:
-                    self.host.connect(self._endpoints.info)
+                    await self._move_on()
                 child, output = self._start()
                 await self._follow(child)
                 code = await child.ended
+                # A kernel that ran something was in use, whether or not it had answered w2z.
+                self._was_ready |= self.host.conversation.readiness.accepts_requests
                 await self._tidy(child, output)
                 pause = self._after(code, output.last_words)
                 if pause is None:
@@ -184,6 +187,14 @@ class Launched(Keeper):
             self._signal_group(signal.SIGKILL)
             self._is_over.set()
             self._decision.set()
+
+    async def _move_on(self) -> None:
+        """Connect to where the next kernel will be: elsewhere, if a process that the last one
+        forked still listens there.
+        """
+        if not await is_refused(self._endpoints.info):
+            self._endpoints.renew()
+        self.host.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:
         self._endpoints.write()
