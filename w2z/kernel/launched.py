@@ -163,7 +163,8 @@ class Launched(Keeper):
     # The one task.
 
     async def run(self) -> int:
-        """Run kernels until one ends for good; returns the last one's exit code for w2z.
+        """Run kernels until one ends for good; returns the last one's exit code for w2z, or 0 if a
+        client asked for its end.
 
         Raises :class:`~w2z.errors.KernelEnded` or :class:`~w2z.errors.KernelNeverReady` when the
         first one does not get ready.
@@ -180,13 +181,16 @@ class Launched(Keeper):
                 await self._tidy(child, output)
                 pause = self._after(code, output.last_words)
                 if pause is None:
-                    return exit_code(code)
+                    return self._exit_code(code)
                 await self._pause(pause)
             return 0
         finally:
             self._signal_group(signal.SIGKILL)
             self._is_over.set()
             self._decision.set()
+
+    def _exit_code(self, code: int) -> int:
+        return 0 if self._wanted is Wanted.END else exit_code(code)
 
     async def _move_on(self) -> None:
         """Connect to where the next kernel will be: elsewhere, if a process that the last one
