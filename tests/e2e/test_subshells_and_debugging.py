@@ -22,7 +22,10 @@ async def ask(client: Client, msg_type: str, content: Any = None) -> Received:
 
 async def test_a_cell_runs_in_a_subshell_while_another_runs_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "let-go"
-    wait = f"import os\nprint('begun')\nwhile not os.path.exists({str(file)!r}): pass"
+    wait = (
+        "import os, time\nprint('begun')\n"
+        f"while not os.path.exists({str(file)!r}): time.sleep(0.01)"
+    )
     async with (
         launched(tmp_path, "--kernel", "python3") as served,
         open_client(served.websocket("a"), "v1") as client,
