@@ -216,8 +216,10 @@ class Bridge:
         self.conversation.be_quiet()
 
     def mark(self, state: str) -> None:
-        """Let the kernel model say this execution state; clients hear the kernel's own."""
-        self.state.begin_anew(state)
+        """Let the kernel model say this until requests are taken again; clients hear the kernel's
+        own states.
+        """
+        self.state.mark(state)
 
     def announce(self, state: str, reason: str | None = None) -> None:
         """Tell every client an execution state that the kernel cannot tell itself.
@@ -225,7 +227,7 @@ class Bridge:
         In the shape of jupyter_server's: a status without a parent, after which frontends give up
         what they waited for. ``reason`` is a field more, and a line on stderr.
         """
-        self.mark(state)
+        self.state.begin_anew(state)
         messages = []
         content = {"execution_state": state}
         if reason is not None:
@@ -390,6 +392,7 @@ class Bridge:
         was_open = self._gate_is_open
         self._gate_is_open = not self._is_held and self.conversation.readiness.accepts_requests
         if self._gate_is_open and not was_open:
+            self.state.unmark()
             for client in list(self._hub.clients()):
                 client.resume()
 

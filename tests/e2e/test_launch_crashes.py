@@ -14,17 +14,13 @@ from tests.support.processes import (
     IPYKERNEL,
     TINY,
     TOKEN,
+    WITHOUT_UVLOOP,
     Hurdle,
     W2z,
     is_there,
     launched,
 )
 from tests.support.raw_http import raw_http
-
-WITHOUT_UVLOOP = (
-    "-c",
-    "import sys; sys.modules['uvloop'] = None; from w2z.cli import main; main()",
-)
 
 both_loops = pytest.mark.parametrize(
     "python", [("-m", "w2z"), WITHOUT_UVLOOP], ids=["uvloop", "asyncio"]

@@ -11,9 +11,9 @@ import pytest
 
 from w2z import connection_file
 from w2z.errors import ConnectionFileError
-from w2z.kernel.attached import is_refused
 from w2z.kernel.endpoints import Endpoints
 from w2z.kernel.owner import shell_owner
+from w2z.kernel.probe import is_refused
 from w2z.message import Channel
 
 CHANNELS = list(Channel)
@@ -89,6 +89,22 @@ def test_the_ports_are_held_for_who_may_share_them() -> None:
                 kernel.listen()
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", ports(endpoints)[0]))
+
+
+def test_other_ports_can_be_taken_and_the_key_stays() -> None:
+    with Endpoints(None, "tcp", "") as endpoints:
+        before, key = ports(endpoints), endpoints.info.key
+        endpoints.renew()
+        assert not set(before) & set(ports(endpoints))
+        assert endpoints.info.key == key
+        endpoints.write()
+        assert connection_file.read(endpoints.path) == endpoints.info
+        with socket.socket() as stranger:
+            stranger.bind(("127.0.0.1", before[0]))
+    with Endpoints(None, "ipc", "") as endpoints:
+        info = endpoints.info
+        endpoints.renew()
+        assert endpoints.info == info
 
 
 async def test_ports_that_are_only_held_refuse_connections() -> None:

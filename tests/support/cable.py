@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 class Cable:
     """Carries connections from ``url`` to a port of this machine."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
         self._ends: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self._deaf: set[asyncio.StreamWriter] = set()
@@ -44,7 +44,7 @@ class Cable:
         if self._is_down:
             writer.transport.abort()
             return
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        there_reader, there_writer = await asyncio.open_connection(self._host, self._port)
         ends = {writer, there_writer}
         self._ends |= ends
         self._servers.add(there_writer)
@@ -70,11 +70,12 @@ class Cable:
 async def cable(url: str) -> AsyncIterator[Cable]:
     """A cable to the server at ``url``."""
     there = urlsplit(url)
+    assert there.hostname is not None
     assert there.port is not None
-    made = Cable(there.port)
-    async with await asyncio.start_server(made.carry, "127.0.0.1", 0) as server:
+    made = Cable(there.hostname, there.port)
+    async with await asyncio.start_server(made.carry, there.hostname, 0) as server:
         port = server.sockets[0].getsockname()[1]
-        made.url = there._replace(netloc=f"127.0.0.1:{port}").geturl()
+        made.url = there._replace(netloc=f"{there.hostname}:{port}").geturl()
         try:
             yield made
         finally:

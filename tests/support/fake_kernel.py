@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,22 +37,51 @@ def as_json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-class FakeKernel:
-    """Answers kernel_info by itself; everything else is the test's to do."""
+def own_address() -> str:
+    """An address of this machine that nobody else uses: its ports stay free meanwhile."""
+    return "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
 
-    def __init__(self, folder: Path, transport: str = "tcp", key: str = KEY) -> None:
+
+class FakeKernel:
+    """Answers kernel_info by itself; everything else is the test's to do.
+
+    Its ``session`` is in the headers of what it replies; ``None`` stands for the asker's. With
+    ``place`` it takes the place of another one, which has ended: its key and its endpoints.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        transport: str = "tcp",
+        key: str = KEY,
+        *,
+        ip: str = "127.0.0.1",
+        place: FakeKernel | None = None,
+    ) -> None:
+        self._ports: dict[str, int] = {}
+        if place is not None:
+            transport, key, ip = place.transport, place.key, place.ip
+            self._ports = place.ports
+        self.transport: str = transport
+        self.key: str = key
+        self.ip: str = ip
         self.signer = Signer(key.encode(), "hmac-sha256")
         self.received: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue()
         self.on_kernel_info: Callable[[bytes, Message], Awaitable[None]] = self.answer_info
         self.info: dict[str, Any] = {"status": "ok"}
-        self.session = "kernel"
+        self.session: str | None = "kernel"
+        self.linger = 0
         self._context = zmq.asyncio.Context()
+        kinds = {
+            Channel.SHELL: zmq.ROUTER,
+            Channel.CONTROL: zmq.ROUTER,
+            Channel.STDIN: zmq.ROUTER,
+            Channel.IOPUB: zmq.XPUB,
+            Channel.HB: zmq.REP,
+        }
         self._sockets = {
-            Channel.SHELL: self._bind(zmq.ROUTER, transport, folder),
-            Channel.CONTROL: self._bind(zmq.ROUTER, transport, folder),
-            Channel.STDIN: self._bind(zmq.ROUTER, transport, folder),
-            Channel.IOPUB: self._bind(zmq.XPUB, transport, folder),
-            Channel.HB: self._bind(zmq.REP, transport, folder),
+            channel: self._bind(kind, folder, self._ports.get(f"{channel}_port"))
+            for channel, kind in kinds.items()
         }
         self.subscribed = asyncio.Event()
         self.reads_shell = asyncio.Event()
@@ -61,16 +91,21 @@ class FakeKernel:
         self.connection_file = folder / "connection.json"
         fields: dict[str, Any] = {
             "transport": transport,
-            "ip": "127.0.0.1" if transport == "tcp" else str(folder / "socket"),
+            "ip": ip if transport == "tcp" else str(folder / "socket"),
             "key": key,
             "signature_scheme": "hmac-sha256",
             "kernel_name": "fake",
+            **self.ports,
         }
-        for channel, (_, port) in self._sockets.items():
-            fields[f"{channel}_port"] = port
-        self.connection_file.write_text(json.dumps(fields))
+        if place is None:
+            self.connection_file.write_text(json.dumps(fields))
 
-    def _bind(self, kind: int, transport: str, folder: Path) -> tuple[zmq.asyncio.Socket, int]:
+    @property
+    def ports(self) -> dict[str, int]:
+        """The fields of the connection file that have them."""
+        return {f"{channel}_port": port for channel, (_, port) in self._sockets.items()}
+
+    def _bind(self, kind: int, folder: Path, port: int | None) -> tuple[zmq.asyncio.Socket, int]:
         socket = self._context.socket(kind)
         socket.linger = 0
         socket.sndhwm = 0
@@ -78,9 +113,12 @@ class FakeKernel:
         if kind == zmq.XPUB:
             # Every subscriber is seen, not only the first.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        if transport == "tcp":
-            return socket, socket.bind_to_random_port("tcp://127.0.0.1")
-        port = len(list(folder.glob("socket-*"))) + 1
+        if self.transport == "tcp":
+            if port is None:
+                return socket, socket.bind_to_random_port(f"tcp://{self.ip}")
+            socket.bind(f"tcp://{self.ip}:{port}")
+            return socket, port
+        port = port or len(list(folder.glob("socket-*"))) + 1
         socket.bind(f"ipc://{folder / 'socket'}-{port}")
         return socket, port
 
@@ -106,11 +144,12 @@ class FakeKernel:
         await self.socket(Channel.IOPUB).send_multipart([b"topic", *parts])
 
     async def reply(self, identity: bytes, request: Message, msg_type: str, content: Any) -> None:
+        session = self.session or json.loads(request.header)["session"]
         await self.send(
             identity,
             Message(
                 request.channel,
-                as_json(header(msg_type, session=self.session)),
+                as_json(header(msg_type, session=session)),
                 request.header,
                 b"{}",
                 as_json(content),
@@ -152,15 +191,16 @@ class FakeKernel:
 
     def close(self) -> None:
         for socket, _ in self._sockets.values():
-            socket.close(0)
+            socket.close(self.linger)
         self._context.term()
 
 
 @asynccontextmanager
 async def fake_kernel(
-    folder: Path, transport: str = "tcp", key: str = KEY
+    folder: Path, transport: str = "tcp", key: str = KEY, **more: Any
 ) -> AsyncIterator[FakeKernel]:
-    kernel = FakeKernel(folder, transport, key)
+    """A kernel until the end of the block, where it hangs up."""
+    kernel = FakeKernel(folder, transport, key, **more)
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [

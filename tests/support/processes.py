@@ -180,6 +180,12 @@ IPYKERNEL = ("--", sys.executable, "-m", "ipykernel_launcher", "-f", "{connectio
 TINY = ("--", sys.executable, str(Path(__file__).with_name("tiny_kernel.py")), "{connection_file}")
 """Options of w2z that start these kernels; the tiny one is tests/support/tiny_kernel.py."""
 
+WITHOUT_UVLOOP = (
+    "-c",
+    "import sys; sys.modules['uvloop'] = None; from w2z.cli import main; main()",
+)
+"""Arguments of Python: w2z as it is where uvloop is not installed."""
+
 _MARK = "STARTED_BY_TEST"
 
 

@@ -25,6 +25,7 @@ class KernelState:
         self.execution_state = "starting"
         self.last_activity = now
         self.last_status: Message | None = None
+        self._is_marked = False
         self._idle_until = now
         self._busy: dict[object, Message] = {}
 
@@ -33,7 +34,7 @@ class KernelState:
         self.last_activity = now
         for message in messages:
             # A look for the bytes first: most messages are not statuses and stay unparsed.
-            if b'"status"' in message.header:
+            if b'"status"' in message.header and not self._is_marked:
                 self._observe_status(message, now)
 
     def is_busy_for(self, seconds: float, now: datetime) -> bool:
@@ -42,9 +43,20 @@ class KernelState:
 
     def begin_anew(self, state: str) -> None:
         """The kernel is another one now, or none: nothing of before is running."""
+        self._is_marked = False
         self._busy.clear()
         self.execution_state = state
         self.last_status = None
+
+    def mark(self, state: str) -> None:
+        """Say this, whatever the kernel says of itself, until :meth:`unmark`."""
+        self.begin_anew(state)
+        self._is_marked = True
+
+    def unmark(self) -> None:
+        """The kernel speaks for itself again; it has nothing to do yet."""
+        if self._is_marked:
+            self.begin_anew("idle")
 
     def _observe_status(self, message: Message, now: datetime) -> None:
         try:

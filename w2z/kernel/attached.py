@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from w2z.kernel import keeper
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.owner import shell_owner
 from w2z.kernel.policy import Liveness, Suspicion
-from w2z.message import Channel
+from w2z.kernel.probe import is_refused
 
 log = logging.getLogger("w2z")
 
@@ -32,9 +31,6 @@ END_TIMEOUT = 5.0
 
 LOOK = 0.25
 """Seconds between looks at the connection file and at the kernel."""
-
-PROBE_TIMEOUT = 1.0
-"""Seconds to connect to a port of the kernel; one that takes longer has not refused."""
 
 
 class Attached(Keeper):
@@ -59,21 +55,32 @@ class Attached(Keeper):
         self._stamp: tuple[int, int, int] | None = None
         self._liveness = Liveness(time.monotonic())
         self._is_wanted_back = False
+        self._hung_up = asyncio.Event()
 
     async def run(self) -> int:
         """Watch; never returns."""
         while True:
-            await asyncio.sleep(LOOK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._hung_up.wait()
+            if self._hung_up.is_set():
+                await self._leave()
             self._look_at_file()
             self._look_at_kernel()
             await self._follow_suspicion()
 
     def on_lost(self) -> None:
-        """The kernel hung up: from now on talk to whoever is there next."""
-        self._liveness.on_lost(time.monotonic())
-        if self._liveness.is_gone:
-            log.info("the kernel hung up")
-            self.host.connect(self._info)
+        """The kernel hung up: requests wait for whoever is there next."""
+        if self._liveness.on_lost(time.monotonic()):
+            self.host.hold()
+            self._hung_up.set()
+
+    async def _leave(self) -> None:
+        """Carry what the kernel said last, then talk to whoever is there next."""
+        log.info("the kernel hung up")
+        await self.host.last_words()
+        self._hung_up.clear()
+        self.host.connect(self._info)
 
     def on_echo(self) -> None:
         """The kernel's heartbeat answered w2z."""
@@ -166,9 +173,9 @@ class Attached(Keeper):
         if not conversation.readiness.is_ready or not self._liveness.on_ready():
             return
         if not conversation.is_same_kernel and not self._is_wanted_back:
-            state = "busy" if self.host.is_busy else "idle"
+            # What the one before was running when it went has no end of its own.
             self.host.announce("restarting", "another kernel has taken its place")
-            self.host.announce(state)
+            self.host.announce("idle")
 
     async def _follow_suspicion(self) -> None:
         """Do what the kernel's silence asks for."""
@@ -183,26 +190,6 @@ class Attached(Keeper):
             elif self._liveness.on_refused(time.monotonic()):
                 log.warning("the kernel is dead: nobody listens on its ports")
                 self.host.announce("dead", "the kernel ended")
-
-
-async def is_refused(info: ConnectionInfo) -> bool:
-    """Whether nobody listens at the kernel's shell endpoint; no answer at all is no refusal."""
-    if info.transport == "ipc":
-        family = socket.AF_UNIX
-        address: object = info.endpoint(Channel.SHELL).removeprefix("ipc://")
-    else:
-        family = socket.AF_INET6 if info.is_ipv6 else socket.AF_INET
-        address = (info.host.strip("[]"), info.shell_port)
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
-                await asyncio.get_running_loop().sock_connect(probe, address)  # type: ignore[arg-type]
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
-        except (OSError, TimeoutError):
-            return False
-    return False
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -120,10 +120,12 @@ class Channels:
         # The end of iopub was told after all that came there. Replies come over connections of
         # their own, which end at the same time.
         await asyncio.sleep(HOT_PAUSE)
-        for dealers in self._dealers.values():
+        while self._iopub.look():
+            pass
+        for dealers in list(self._dealers.values()):
             for socket in dealers.sockets.values():
-                socket.look()
-        self._iopub.look()
+                while socket.look():
+                    pass
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
         """Close everything; what was sent last has ``linger_ms`` to leave, and blocks so long."""

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -42,12 +43,9 @@ class Endpoints:
             undo.callback(self.close)
             self.path = path or self._private() / "kernel.json"
             ip, numbers = self._sockets() if transport == "ipc" else self._ports()
-            ports = {
-                f"{channel}_port": port for channel, port in zip(Channel, numbers, strict=True)
-            }
             told = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
             self.info = ConnectionInfo.model_validate(
-                {**told, **ports, "key": secrets.token_hex(32)}
+                {**told, **_port_fields(numbers), "key": secrets.token_hex(32)}
             )
             self.write()
             undo.pop_all()
@@ -61,6 +59,15 @@ class Endpoints:
     def write(self) -> None:
         """Write the connection file; kernels remove it when they end, so before each start."""
         connection_file.write(self.path, self.info)
+
+    def renew(self) -> None:
+        """Take other TCP ports; sockets in a directory are replaced by whoever binds them."""
+        if self.info.transport == "tcp":
+            before, self._held = self._held, []
+            _, numbers = self._ports()
+            for held in before:
+                held.close()
+            self.info = self.info.model_copy(update=_port_fields(numbers))
 
     def close(self) -> None:
         """Remove what was made here; a connection file of somebody else's stays."""
@@ -102,3 +109,7 @@ class Endpoints:
             held.bind((LOOPBACK, 0))
             ports.append(held.getsockname()[1])
         return LOOPBACK, ports
+
+
+def _port_fields(numbers: Sequence[int]) -> dict[str, int]:
+    return {f"{channel}_port": number for channel, number in zip(Channel, numbers, strict=True)}

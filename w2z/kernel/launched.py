@@ -22,6 +22,7 @@ from w2z.kernel.endpoints import Endpoints
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.output import Listener, Output
 from w2z.kernel.policy import RestartPolicy, describe, exit_code
+from w2z.kernel.probe import is_refused
 
 log = logging.getLogger("w2z")
 
@@ -162,7 +163,8 @@ class Launched(Keeper):
     # The one task.
 
     async def run(self) -> int:
-        """Run kernels until one ends for good; returns the last one's exit code for w2z.
+        """Run kernels until one ends for good; returns the last one's exit code for w2z, or 0 if a
+        client asked for its end.
 
         Raises :class:`~w2z.errors.KernelEnded` or :class:`~w2z.errors.KernelNeverReady` when the
         first one does not get ready.
@@ -170,20 +172,33 @@ class Launched(Keeper):
         try:
             while self._wanted not in (Wanted.END, Wanted.STOP):
                 if self._child is not None:
-                    self.host.connect(self._endpoints.info)
+                    await self._move_on()
                 child, output = self._start()
                 await self._follow(child)
                 code = await child.ended
+                # A kernel that ran something was in use, whether or not it had answered w2z.
+                self._was_ready |= self.host.conversation.readiness.accepts_requests
                 await self._tidy(child, output)
                 pause = self._after(code, output.last_words)
                 if pause is None:
-                    return exit_code(code)
+                    return self._exit_code(code)
                 await self._pause(pause)
             return 0
         finally:
             self._signal_group(signal.SIGKILL)
             self._is_over.set()
             self._decision.set()
+
+    def _exit_code(self, code: int) -> int:
+        return 0 if self._wanted is Wanted.END else exit_code(code)
+
+    async def _move_on(self) -> None:
+        """Connect to where the next kernel will be: elsewhere, if a process that the last one
+        forked still listens there.
+        """
+        if not await is_refused(self._endpoints.info):
+            self._endpoints.renew()
+        self.host.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:
         self._endpoints.write()

@@ -88,11 +88,15 @@ class Liveness:
         self._is_dead = False
         return came_back
 
-    def on_lost(self, now: float) -> None:
-        """The kernel hung up. One that never was ready has not begun."""
-        if self._gone_since is None and self._was_ready:
-            self._gone_since = now
+    def on_lost(self, now: float) -> bool:
+        """The kernel hung up; returns whether that is news. One that never was ready has not begun,
+        and one that is gone cannot go.
+        """
         self._unanswered = 0
+        if self._gone_since is not None or not self._was_ready:
+            return False
+        self._gone_since = now
+        return True
 
     def on_refused(self, now: float) -> bool:
         """The kernel refuses connections; returns whether it has to be called dead now."""

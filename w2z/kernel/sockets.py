@@ -78,8 +78,11 @@ class DrainedSocket:
         self._cancel()
         self._socket.close(linger_ms)
 
-    def look(self) -> None:
-        """Receive what is there, at most one batch now; the rest follows by itself."""
+    def look(self) -> bool:
+        """Receive what is there, at most one batch now; the rest follows by itself.
+
+        Returns whether there may be a rest.
+        """
         self._cancel()
         batch, emptied = self._drain()
         # Before anything below can raise: the edge is spent, this is the only wake-up.
@@ -97,6 +100,7 @@ class DrainedSocket:
                 self._writable()
         if batch:
             self._receive(batch)
+        return not emptied
 
     def _set_hot(self, is_hot: bool) -> None:
         """While hot the FD is left alone and a timer looks; the drain before emptied the socket,

@@ -131,3 +131,31 @@ def test_requests_that_never_end_are_forgotten_oldest_first():
     assert after(*busy, *idle[2:]) == "busy"
     # One less, and the first is remembered still.
     assert after(*busy[:-1], *idle[1:-1]) == "busy"
+
+
+def test_a_marked_state_is_said_whatever_the_kernel_says():
+    state = KernelState(START)
+    state.observe([about("cell", "busy")], START)
+    state.mark("restarting")
+    state.observe([about("end", "busy"), about("end", "idle")], LATER)
+    assert state.execution_state == "restarting"
+    assert state.last_activity == LATER
+
+
+def test_what_comes_after_the_mark_is_the_kernels_own_word_again():
+    state = KernelState(START)
+    state.observe([about("cell", "busy")], START)
+    state.mark("restarting")
+    state.unmark()
+    assert state.execution_state == "idle"
+    state.observe([about("another", "busy")], LATER)
+    state.unmark()
+    assert state.execution_state == "busy"
+
+
+def test_a_mark_ends_with_what_it_marked():
+    state = KernelState(START)
+    state.mark("restarting")
+    state.begin_anew("dead")
+    state.unmark()
+    assert state.execution_state == "dead"

@@ -1,0 +1,585 @@
+"""Watching a kernel that somebody else starts: it hangs up, another comes, the network fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cable import cable
+from tests.support.client import Client, Received, open_client, request, stdout
+from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_address
+from tests.support.rest import Rest, open_rest
+from tests.support.serving import TOKEN, Served, serving
+from w2z.connection_file import ConnectionInfo
+from w2z.kernel import attached
+from w2z.kernel.policy import Liveness, Suspicion
+from w2z.kernel.probe import is_refused
+from w2z.message import Channel, Message
+
+AUTH = f"Authorization: token {TOKEN}"
+ONE = "/api/kernels/the-kernel"
+
+DEAD_AFTER = 0.05
+
+
+class Looks:
+    """What w2z's turns of looking at the kernel came to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.echoes = 0
+        self.refusals: list[bool] = []
+        poll, on_echo = Liveness.poll, Liveness.on_echo
+
+        def count(liveness: Liveness, now: float) -> Suspicion:
+            self.count += 1
+            return poll(liveness, now)
+
+        def count_echo(liveness: Liveness) -> None:
+            self.echoes += 1
+            on_echo(liveness)
+
+        async def note(info: ConnectionInfo) -> bool:
+            self.refusals.append(await is_refused(info))
+            return self.refusals[-1]
+
+        monkeypatch.setattr(Liveness, "poll", count)
+        monkeypatch.setattr(Liveness, "on_echo", count_echo)
+        monkeypatch.setattr("w2z.kernel.attached.is_refused", note)
+
+    async def more(self, number: int) -> None:
+        """Wait for so many turns."""
+        wanted = self.count + number
+        while self.count < wanted:
+            await asyncio.sleep(0)
+
+    async def echoed(self) -> None:
+        """Wait for the kernel's heartbeat."""
+        while not self.echoes:
+            await asyncio.sleep(0)
+
+    async def probed(self, number: int) -> list[bool]:
+        """Wait for so many tries of the kernel's port; which were refused."""
+        wanted = len(self.refusals) + number
+        while len(self.refusals) < wanted:
+            await asyncio.sleep(0)
+        return self.refusals[-number:]
+
+
+@pytest.fixture(autouse=True)
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """Everything happens soon, in the proportions of the real times."""
+    for name, seconds in {
+        "attached.LOOK": 0.002,
+        "conversation.TICK": 0.002,
+        "lifecycle.FIRST_REPEAT": 0.01,
+        "lifecycle.LEFT_ALONE": 0,
+        "policy.BEAT_EVERY": 0.02,
+        "policy.DEAD_AFTER": DEAD_AFTER,
+        "policy.PROBE_EVERY": 0.01,
+    }.items():
+        monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
+    return Looks(monkeypatch)
+
+
+class Kernels:
+    """One kernel at a time, each in the place of the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._there = AsyncExitStack()
+        self.now: FakeKernel
+
+    async def start(self, session: str | None = "first") -> FakeKernel:
+        place = getattr(self, "now", None)
+        coming = fake_kernel(self._folder, ip=own_address(), place=place)
+        self.now = await self._there.enter_async_context(coming)
+        self.now.session = session
+        return self.now
+
+    async def hang_up(self) -> None:
+        await self._there.aclose()
+
+    async def replace(self, session: str | None) -> FakeKernel:
+        await self.hang_up()
+        return await self.start(session)
+
+
+@pytest.fixture
+async def kernels(tmp_path: Path, nothing_is_left: None) -> AsyncIterator[Kernels]:
+    made = Kernels(tmp_path)
+    await made.start()
+    yield made
+    await made.hang_up()
+
+
+@pytest.fixture
+async def served(kernels: Kernels) -> AsyncIterator[Served]:
+    async with serving(kernels.now.connection_file) as found:
+        await ready(found)
+        yield found
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[Client]:
+    async with open_client(served.url("a"), "v1") as found:
+        yield found
+
+
+@pytest.fixture
+async def rest(served: Served) -> AsyncIterator[Rest]:
+    async with rest_of(served) as found:
+        yield found
+
+
+@asynccontextmanager
+async def rest_of(served: Served) -> AsyncIterator[Rest]:
+    async with open_rest(f"http://{served.host}:{served.port}", AUTH) as found:
+        yield found
+
+
+async def ready(served: Served) -> None:
+    while not served.bridge.ready:
+        await asyncio.sleep(0)
+
+
+async def lost(served: Served) -> None:
+    while served.bridge.ready:
+        await asyncio.sleep(0)
+
+
+async def ask(client: Client, kernel: FakeKernel) -> list[Received]:
+    """Ask the kernel something; what the client gets up to the answer."""
+    sent = await client.send(request("odd_request"))
+    identity, message = await kernel.received.get()
+    assert json.loads(message.header) == sent
+    await kernel.reply(identity, message, "odd_reply", {})
+    return await client.collect("odd_reply")
+
+
+def is_announced(message: Received, state: str | None = None) -> bool:
+    """Whether it is w2z's own word about the kernel."""
+    told = message.content.get("execution_state")
+    is_own = message.msg_type == "status" and message.header["username"] == "w2z"
+    return is_own and state in (None, told)
+
+
+def announced(messages: list[Received]) -> list[str]:
+    return [message.content["execution_state"] for message in messages if is_announced(message)]
+
+
+async def until_announced(client: Client, state: str) -> list[Received]:
+    """Messages up to w2z's word that the kernel is in that state."""
+    found = [await client.recv()]
+    while not is_announced(found[-1], state):
+        found.append(await client.recv())
+    return found
+
+
+# Another kernel in its place.
+
+
+@pytest.mark.parametrize("session", ["second", None])
+async def test_another_kernel_in_its_place_is_announced(
+    served: Served, client: Client, kernels: Kernels, session: str | None
+) -> None:
+    if session is None:
+        # As IRkernel's: every kernel's headers have the asker's session.
+        await kernels.replace(None)
+        await until_announced(client, "idle")
+    second = await kernels.replace(session)
+    assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+    assert served.bridge.ready
+    assert announced(await ask(client, second)) == []
+
+
+async def test_an_announcement_is_shaped_like_a_jupyter_servers(
+    client: Client, kernels: Kernels
+) -> None:
+    await kernels.replace("second")
+    found = await until_announced(client, "restarting")
+    status = found[-1]
+    said = [message for message in found if message.msg_type == "stream"]
+    assert stdout(said) == "w2z: another kernel has taken its place\n"
+    assert said[0].content["name"] == "stderr"
+    assert status.content == {
+        "execution_state": "restarting",
+        "reason": "another kernel has taken its place",
+    }
+    for message in (*said, status):
+        assert message.channel == "iopub"
+        assert (message.parent_header, message.metadata, message.buffers) == ({}, {}, [])
+        assert set(message.header) == {
+            "msg_id",
+            "msg_type",
+            "username",
+            "session",
+            "date",
+            "version",
+        }
+        assert all(isinstance(value, str) and value for value in message.header.values())
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", message.header["date"])
+    idle = (await until_announced(client, "idle"))[-1]
+    assert idle.content == {"execution_state": "idle"}
+    assert idle.header["msg_id"] != status.header["msg_id"]
+
+
+async def test_requests_sent_while_no_kernel_is_there_go_to_the_next(
+    served: Served, client: Client, kernels: Kernels
+) -> None:
+    first = kernels.now
+    await kernels.hang_up()
+    await lost(served)
+    sent = [await client.send(request("odd_request", {"n": n})) for n in range(100)]
+    second = await kernels.start("second")
+    got = [json.loads((await second.received.get())[1].header) for _ in sent]
+    assert got == sent
+    assert first.received.empty()
+
+
+async def test_what_was_under_way_to_a_dead_kernel_does_not_reach_the_next(
+    client: Client, kernels: Kernels
+) -> None:
+    kernels.now.reads_shell.clear()
+    for n in range(20):
+        content = {"n": n, "padding": "x" * 1_000_000}
+        await client.send(request("odd_request", content))
+    # More than the network holds; w2z has taken it all.
+    await (await client.websocket.ping())
+    second = await kernels.replace("second")
+    await until_announced(client, "restarting")
+    await ask(client, second)
+    assert second.received.empty()
+
+
+async def test_a_cell_that_died_with_its_kernel_does_not_run_in_the_next(
+    served: Served, client: Client, kernels: Kernels, rest: Rest
+) -> None:
+    cell = header("execute_request")
+    await kernels.now.iopub("status", {"execution_state": "busy"}, cell)
+    await client.until("status", cell)
+    assert (await rest.json(f"GET {ONE}"))["execution_state"] == "busy"
+    await kernels.replace("second")
+    await until_announced(client, "restarting")
+    told = await client.until("status")
+    assert told.content == {"execution_state": "idle"}
+    await ready(served)
+    assert (await rest.json(f"GET {ONE}"))["execution_state"] == "idle"
+
+
+async def test_a_restart_that_a_client_asked_for_is_told_to_it_and_not_as_a_mishap(
+    served: Served, client: Client, kernels: Kernels, rest: Rest, looks: Looks
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        identity, message = await kernels.now.received.get()
+        assert json.loads(message.content) == {"restart": True}
+        kernels.now.linger = 60_000
+        await kernels.now.reply(identity, message, "shutdown_reply", {"restart": True})
+        second = await kernels.replace("second")
+    assert (await asked).status == 200
+    assert (await asked).json["execution_state"] == "idle"
+    await looks.more(3)
+    found = await ask(client, second)
+    assert [text for text in announced(found) if text != "idle"] == []
+    assert stdout(found) == ""
+
+
+# Another connection file.
+
+
+async def test_on_to_the_kernel_of_a_connection_file_that_was_written_anew(
+    served: Served, client: Client, kernels: Kernels, tmp_path: Path
+) -> None:
+    first, path = kernels.now, kernels.now.connection_file
+    (tmp_path / "other").mkdir()
+    async with fake_kernel(tmp_path / "other", key="another key") as second:
+        second.session = "second"
+        text = second.connection_file.read_text()
+        path.write_text(text)
+        assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+        await ask(client, second)
+        # The one before is still there, and not asked any more.
+        assert first.received.empty()
+        await first.iopub("stream", {"name": "stdout", "text": "from the first"})
+        assert "stream" not in [message.msg_type for message in await ask(client, second)]
+        await lost_by_hand(served, kernels)
+
+
+async def lost_by_hand(served: Served, kernels: Kernels) -> None:
+    """The end of a kernel that is not served any more changes nothing."""
+    await kernels.hang_up()
+    assert served.bridge.ready
+
+
+async def test_half_a_file_changes_nothing_until_it_is_whole(
+    served: Served, client: Client, kernels: Kernels, tmp_path: Path, looks: Looks
+) -> None:
+    first, path = kernels.now, kernels.now.connection_file
+    (tmp_path / "other").mkdir()
+    async with fake_kernel(tmp_path / "other", key="another key") as second:
+        second.session = "second"
+        text = second.connection_file.read_text()
+        for half in (text[:1], text[: len(text) // 2], text[:-1]):
+            path.write_text(half)
+            await looks.more(2)
+            assert announced(await ask(client, first)) == []
+        path.unlink()
+        await looks.more(2)
+        assert announced(await ask(client, first)) == []
+        path.write_text(text)
+        await until_announced(client, "restarting")
+        await ask(client, second)
+
+
+async def test_a_file_that_cannot_be_used_is_told_once_and_changes_nothing(
+    client: Client, kernels: Kernels, looks: Looks, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = kernels.now.connection_file
+    right = path.read_text()
+    path.write_text(json.dumps({**json.loads(right), "transport": "carrier pigeon"}))
+    await looks.more(5)
+    assert announced(await ask(client, kernels.now)) == []
+    told = [one for one in caplog.messages if "cannot be used" in one]
+    assert len(told) == 1
+    assert "transport" in told[0]
+    # The same again is no news.
+    path.write_text(right)
+    await looks.more(2)
+    assert announced(await ask(client, kernels.now)) == []
+
+
+async def test_a_kernel_that_never_was_ready_is_left_for_another_without_a_word(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    async def say_nothing(identity: bytes, asked: Message) -> None:
+        pass
+
+    kernels.now.on_kernel_info = say_nothing
+    (tmp_path / "other").mkdir()
+    async with (
+        serving(kernels.now.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+        fake_kernel(tmp_path / "other") as second,
+    ):
+        kernels.now.connection_file.write_text(second.connection_file.read_text())
+        assert announced(await ask(client, second)) == []
+
+
+# The same kernel.
+
+
+async def test_a_connection_that_is_cut_is_not_a_restart(
+    kernel: FakeKernel, tmp_path: Path, looks: Looks
+) -> None:
+    fields = json.loads(kernel.connection_file.read_text())
+    async with cable(f"tcp://127.0.0.1:{fields['iopub_port']}") as iopub:
+        fields["iopub_port"] = int(iopub.url.rpartition(":")[2])
+        path = tmp_path / "through-the-cable.json"
+        path.write_text(json.dumps(fields))
+        async with serving(path) as served, open_client(served.url("a"), "v1") as client:
+            for _ in range(2):
+                await ready(served)
+                await looks.more(2)
+                iopub.cut()
+                await lost(served)
+                await ready(served)
+                await looks.more(2)
+                assert announced(await ask(client, kernel)) == []
+
+
+async def test_a_kernel_that_does_not_echo_is_not_dead_as_long_as_its_port_is_open(
+    served: Served, client: Client, kernels: Kernels, looks: Looks
+) -> None:
+    await looks.echoed()
+    kernels.now.beats.clear()
+    assert await looks.probed(5) == [False] * 5
+    assert announced(await ask(client, kernels.now)) == []
+    kernels.now.beats.set()
+    await looks.more(5)
+    assert announced(await ask(client, kernels.now)) == []
+    assert served.bridge.ready
+
+
+# Death.
+
+
+async def test_a_kernel_that_hung_up_and_refuses_is_dead_until_another_is_there(
+    served: Served, client: Client, kernels: Kernels, rest: Rest, looks: Looks
+) -> None:
+    await kernels.hang_up()
+    found = await until_announced(client, "dead")
+    assert announced(found) == ["dead"]
+    assert found[-1].content == {"execution_state": "dead", "reason": "the kernel ended"}
+    assert (found[-1].parent_header, found[-1].metadata) == ({}, {})
+    assert stdout(found) == "w2z: the kernel ended\n"
+    assert (await rest.json(f"GET {ONE}"))["execution_state"] == "dead"
+    assert await rest.json("GET /readyz", status=503) == {"ready": False}
+    await looks.more(5)
+    second = await kernels.start("second")
+    assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+    await ask(client, second)
+    assert (await rest.json(f"GET {ONE}"))["execution_state"] == "idle"
+    assert await rest.json("GET /readyz") == {"ready": True}
+
+
+async def test_each_kernel_can_die(served: Served, client: Client, kernels: Kernels) -> None:
+    for session in ("second", "third"):
+        await kernels.hang_up()
+        assert announced(await until_announced(client, "dead")) == ["dead"]
+        await kernels.start(session)
+        assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+
+
+async def test_the_last_words_of_a_kernel_reach_its_clients(
+    client: Client, kernels: Kernels
+) -> None:
+    kernel = kernels.now
+    kernel.linger = 60_000
+    sent = await client.send(request("odd_request"))
+    identity, message = await kernel.received.get()
+    for n in range(2000):
+        await kernel.iopub("stream", {"name": "stdout", "text": f"{n}\n"}, sent)
+    await kernel.reply(identity, message, "odd_reply", {"last": True})
+    await kernels.hang_up()
+    found = await until_announced(client, "dead")
+    mine = [m for m in found if m.parent_header.get("msg_id") == sent["msg_id"]]
+    assert stdout(mine) == "".join(f"{n}\n" for n in range(2000))
+    assert [m.content for m in mine if m.msg_type == "odd_reply"] == [{"last": True}]
+
+
+# Interrupt.
+
+
+async def interrupted(kernel: FakeKernel, rest: Rest, **content: Any) -> tuple[int, str]:
+    """Ask for an interrupt, which the kernel answers so; status and message."""
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/interrupt"))
+        identity, message = await kernel.received.get()
+        assert (message.channel, message.content) == (Channel.CONTROL, b"{}")
+        assert json.loads(message.header)["msg_type"] == "interrupt_request"
+        await kernel.reply(identity, message, "interrupt_reply", content)
+    answer = await asked
+    return answer.status, answer.json["message"] if answer.body else ""
+
+
+@asynccontextmanager
+async def known_as(implementation: str | None, kernel: FakeKernel) -> AsyncIterator[Rest]:
+    """w2z in front of a kernel that says it is that, and has no installed spec."""
+    kernel.info = {"status": "ok", "implementation": implementation}
+    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+        await ready(served)
+        yield rest
+
+
+async def test_an_unknown_kernel_that_stops_was_interrupted(kernels: Kernels) -> None:
+    kernel = kernels.now
+    cell = header("execute_request")
+    async with known_as("a new one", kernel) as rest:
+        await kernel.iopub("status", {"execution_state": "busy"}, cell)
+        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
+            pass
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(interrupted(kernel, rest, status="ok"))
+            await kernel.iopub("status", {"execution_state": "idle"}, cell)
+        assert asked.result() == (204, "")
+
+
+async def test_an_unknown_kernel_that_says_ok_and_goes_on_is_504_with_advice(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.keeper.STOPS_WITHIN", 0.01)
+    kernel = kernels.now
+    async with known_as("a new one", kernel) as rest:
+        await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
+        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
+            pass
+        status, told = await interrupted(kernel, rest, status="ok")
+    assert status == 504
+    assert "is still running" in told
+    assert "--interrupt-mode signal" in told
+
+
+async def test_a_known_kernel_is_taken_at_its_word(kernels: Kernels) -> None:
+    kernel = kernels.now
+    async with known_as("ipython", kernel) as rest:
+        await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
+        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
+            pass
+        assert await interrupted(kernel, rest, status="ok") == (204, "")
+
+
+@pytest.mark.parametrize("implementation", ["a new one", "JJava", None])
+async def test_a_kernel_that_refuses_is_504(kernels: Kernels, implementation: str | None) -> None:
+    async with known_as(implementation, kernels.now) as rest:
+        refused = await interrupted(kernels.now, rest, status="error", evalue="not today")
+    assert refused == (504, "the kernel refused to be interrupted: not today")
+
+
+@pytest.mark.parametrize("implementation", ["a new one", "JJava", None])
+async def test_a_silent_kernel_is_504(
+    kernels: Kernels, implementation: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.keeper.INTERRUPT_TIMEOUT", 0.01)
+    async with known_as(implementation, kernels.now) as rest:
+        refused = await rest.json(f"POST {ONE}/interrupt", status=504)
+    assert "did not answer interrupt_request within 0.01 seconds" in refused["message"]
+
+
+@pytest.mark.parametrize("implementation", ["Deno kernel", "xeus-python"])
+async def test_a_kernel_known_to_take_nothing_is_501_and_left_alone(
+    kernels: Kernels, implementation: str
+) -> None:
+    async with known_as(implementation, kernels.now) as rest:
+        refused = await rest.json(f"POST {ONE}/interrupt", status=501)
+        assert refused["message"].startswith(f"{implementation} cannot be interrupted")
+    assert kernels.now.received.empty()
+
+
+async def test_a_kernel_that_takes_signals_only_and_cannot_be_seen_is_501_with_advice(
+    kernels: Kernels,
+) -> None:
+    """Its ports are this very process's, which w2z does not signal."""
+    async with known_as("IRkernel", kernels.now) as rest:
+        refused = await rest.json(f"POST {ONE}/interrupt", status=501)
+    assert "shareProcessNamespace" in refused["message"]
+    assert "w2z --kernel" in refused["message"]
+    assert kernels.now.received.empty(), "it does not take a message"
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+async def test_a_kernel_that_does_not_take_the_message_is_sent_the_signal(
+    kernels: Kernels, is_silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.keeper.INTERRUPT_TIMEOUT", 0.01 if is_silent else 60)
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
+    monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
+    async with known_as("ipython", kernels.now) as rest:
+        if is_silent:
+            await rest.done(f"POST {ONE}/interrupt")
+        else:
+            assert await interrupted(kernels.now, rest, status="error") == (204, "")
+    assert sent == [(kernels.now.ports["shell_port"], signal.SIGINT)]
+
+
+async def test_a_process_that_may_not_be_signalled_is_501_with_advice(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(attached, "shell_owner", lambda info: 1)
+    monkeypatch.setattr("os.kill", refuse)
+    async with known_as("IRkernel", kernels.now) as rest:
+        refused = await rest.json(f"POST {ONE}/interrupt", status=501)
+    assert "may not be signalled: Operation not permitted" in refused["message"]
+    assert "as the same user" in refused["message"]
