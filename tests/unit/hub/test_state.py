@@ -159,3 +159,70 @@ def test_a_mark_ends_with_what_it_marked():
     state.begin_anew("dead")
     state.unmark()
     assert state.execution_state == "dead"
+
+
+# Since when it is busy
+
+
+def test_a_kernel_is_busy_for_as_long_as_anything_runs():
+    state = KernelState(START)
+    state.observe([status("idle"), about("cell", "busy")], LATER)
+    assert state.is_busy_for(0, LATER)
+    assert state.is_busy_for(7, LATER + timedelta(seconds=7))
+    assert not state.is_busy_for(7.1, LATER + timedelta(seconds=7))
+    # What begins meanwhile does not begin the counting anew.
+    state.observe(
+        [about("control", "busy"), about("control", "idle")], LATER + timedelta(seconds=7)
+    )
+    assert state.is_busy_for(8, LATER + timedelta(seconds=8))
+
+
+def test_a_kernel_that_was_idle_in_between_is_busy_since_then():
+    state = KernelState(START)
+    state.observe([about("a", "busy"), about("a", "idle")], START)
+    state.observe([about("b", "busy")], LATER)
+    assert not state.is_busy_for(1, LATER)
+
+
+@pytest.mark.parametrize("said", [[], ["idle"], ["busy", "idle"], ["busy", "restarting"]])
+def test_a_kernel_that_runs_nothing_is_not_busy(said):
+    state = KernelState(START)
+    state.observe([status(one) for one in said], START)
+    assert not state.is_busy_for(0, LATER)
+
+
+def test_beginning_anew_ends_being_busy():
+    state = KernelState(START)
+    state.observe([status("busy")], START)
+    state.begin_anew("starting")
+    assert not state.is_busy_for(0, LATER)
+
+
+# What a newcomer is told
+
+
+def test_before_the_first_status_there_is_none_to_tell():
+    state = KernelState(START)
+    state.observe([message("stream")], LATER)
+    assert state.last_status is None
+
+
+def test_a_newcomer_is_told_the_oldest_of_what_runs():
+    state = KernelState(START)
+    cell, control = about("cell", "busy"), about("control", "busy")
+    state.observe([cell, control, about("control", "idle"), message("stream")], LATER)
+    assert state.last_status is cell
+
+
+def test_a_newcomer_is_told_the_last_status_of_a_kernel_that_runs_nothing():
+    state = KernelState(START)
+    last = about("cell", "idle")
+    state.observe([about("cell", "busy"), last], LATER)
+    assert state.last_status is last
+
+
+def test_a_newcomer_is_told_nothing_of_the_kernel_before():
+    state = KernelState(START)
+    state.observe([status("busy")], START)
+    state.begin_anew("starting")
+    assert state.last_status is None
