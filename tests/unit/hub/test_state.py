@@ -226,3 +226,41 @@ def test_a_newcomer_is_told_nothing_of_the_kernel_before():
     state.observe([status("busy")], START)
     state.begin_anew("starting")
     assert state.last_status is None
+
+
+# What a newcomer is told
+
+
+def test_a_newcomer_is_told_what_was_said_last():
+    state = KernelState(START)
+    assert state.last_status is None
+    state.observe([about("cell", "busy"), about("cell", "idle"), message("stream")], LATER)
+    assert state.last_status == about("cell", "idle")
+
+
+def test_a_newcomer_is_told_what_runs_whatever_else_has_ended():
+    state = KernelState(START)
+    state.observe([about("cell", "busy"), about("other", "busy"), about("other", "idle")], LATER)
+    assert state.last_status == about("cell", "busy")
+
+
+def test_a_newcomer_is_told_nothing_of_a_kernel_that_is_gone():
+    state = KernelState(START)
+    state.observe([about("cell", "busy")], LATER)
+    state.begin_anew("starting")
+    assert state.last_status is None
+
+
+@pytest.mark.parametrize(("seconds", "busy"), [(4, True), (5, True), (6, False)])
+def test_how_long_it_has_been_busy_counts_from_its_last_idle_moment(seconds, busy):
+    state = KernelState(START)
+    state.observe([about("cell", "busy")], START)
+    state.observe([about("other", "busy"), about("other", "idle")], LATER)
+    assert state.is_busy_for(seconds, LATER) is busy
+
+
+def test_an_idle_kernel_has_not_been_busy_at_all():
+    state = KernelState(START)
+    assert not state.is_busy_for(0, LATER)
+    state.observe([about("cell", "busy"), about("cell", "idle")], START)
+    assert not state.is_busy_for(0, LATER)
