@@ -116,6 +116,9 @@ VALUES = {
     "handshake_timeout": ("3", 3),
     "max_connections": ("1", 1),
     "journal_size": ("1024", 1024),
+    "spill_size": ("0", 0),
+    "spill_dir": ("/spill", Path("/spill")),
+    "replay_size": ("0", 0),
     "log_level": ("error", "error"),
 }
 

@@ -1,6 +1,8 @@
 """From an upgrade request to a websocket, or the reason why not."""
 
 import logging
+import sys
+from urllib.parse import quote
 
 import pytest
 
@@ -103,6 +105,21 @@ def test_a_session_id_has_a_bound():
 
 
 # Refusals
+
+
+@pytest.mark.parametrize(
+    ("query", "replay"),
+    [("", 0), ("&replay=0", 0), ("&replay=25", 25), ("&replay=all", sys.maxsize)],
+)
+def test_a_newcomer_may_ask_for_what_was_said_last(query, replay):
+    assert accept(asking(f"token=s3cret{query}"), GATE).replay == replay
+
+
+@pytest.mark.parametrize("number", ["", "-1", "1.5", "ALL", "٣", "9" * 10, "1 "])
+def test_a_number_of_messages_that_is_none_is_400(number):
+    error = refused(asking(f"token=s3cret&replay={quote(number)}"))
+    assert error.status == 400
+    assert error.message == "replay has to be a number of messages, or 'all'"
 
 
 def test_the_token_comes_before_everything_else():
