@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.attaching import announced, until_announced
 from tests.support.cable import cable
 from tests.support.client import Client, Received, open_client, request, stdout
 from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_address
@@ -163,25 +164,6 @@ async def ask(client: Client, kernel: FakeKernel) -> list[Received]:
     assert json.loads(message.header) == sent
     await kernel.reply(identity, message, "odd_reply", {})
     return await client.collect("odd_reply")
-
-
-def is_announced(message: Received, state: str | None = None) -> bool:
-    """Whether it is w2z's own word about the kernel."""
-    told = message.content.get("execution_state")
-    is_own = message.msg_type == "status" and message.header["username"] == "w2z"
-    return is_own and state in (None, told)
-
-
-def announced(messages: list[Received]) -> list[str]:
-    return [message.content["execution_state"] for message in messages if is_announced(message)]
-
-
-async def until_announced(client: Client, state: str) -> list[Received]:
-    """Messages up to w2z's word that the kernel is in that state."""
-    found = [await client.recv()]
-    while not is_announced(found[-1], state):
-        found.append(await client.recv())
-    return found
 
 
 # Another kernel in its place.

@@ -18,6 +18,8 @@ from w2z.kernel.policy import (
     Liveness,
     RestartPolicy,
     Suspicion,
+    describe,
+    exit_code,
 )
 
 SUSPECTED_AFTER = BEAT_EVERY * (BEATS_MISSED + 1)
@@ -167,15 +169,23 @@ def test_the_next_kernel_comes_after_one_that_was_gone_and_can_die_itself(is_dea
     assert kernel.on_refused(100.0 + DEAD_AFTER)
 
 
+def test_hanging_up_is_news_once():
+    kernel = ready_at(0.0)
+    assert kernel.on_lost(1.0)
+    assert not kernel.on_lost(2.0)
+    kernel.on_ready()
+    assert kernel.on_lost(3.0)
+
+
 def test_hanging_up_again_while_gone_does_not_put_off_its_death():
     kernel = lost_at(0.0)
-    kernel.on_lost(DEAD_AFTER - 0.1)
+    assert not kernel.on_lost(DEAD_AFTER - 0.1)
     assert kernel.on_refused(DEAD_AFTER)
 
 
 def test_one_that_never_was_ready_has_not_begun_and_cannot_be_gone():
     kernel = Liveness(0.0)
-    kernel.on_lost(1.0)
+    assert not kernel.on_lost(1.0)
     assert not kernel.is_gone
     assert not kernel.on_refused(1000.0)
     assert not kernel.on_ready()
@@ -254,3 +264,29 @@ def test_a_client_or_a_running_cell_begins_it_anew(connections, is_busy):
 
 def test_without_a_timeout_nothing_is_ever_idle():
     assert not Idleness(math.inf, 0.0).poll(0, False, 1e12)
+
+
+# How a process ended
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "shells"),
+    [
+        (0, "ended with exit code 0", 0),
+        (3, "ended with exit code 3", 3),
+        (-15, "was killed by signal 15 (SIGTERM)", 143),
+        (-9, "was killed by signal 9 (SIGKILL), perhaps for lack of memory", 137),
+        (-11, "was killed by signal 11 (SIGSEGV)", 139),
+        (-63, "was killed by signal 63", 191),
+    ],
+)
+def test_the_end_of_a_process_is_told_and_passed_on_as_shells_do(code, told, shells):
+    assert describe(code) == told
+    assert exit_code(code) == shells
+
+
+@given(st.integers(-64, 255))
+def test_no_end_by_a_signal_looks_like_success(code):
+    assert (exit_code(code) == 0) is (code == 0)
+    assert 0 <= exit_code(code) <= 255
+    assert str(abs(code)) in describe(code)
