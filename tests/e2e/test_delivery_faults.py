@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.cable import Cable, cable
 from tests.support.client import Client, Received, execute_request, open_client
-from tests.support.processes import TOKEN, W2z, running
+from tests.support.processes import TOKEN, W2z, running, w2z
 
 NODE = Path(__file__).parents[1] / "node"
 
@@ -125,3 +129,112 @@ async def test_fifty_cuts_of_jupyterlabs_own_client_lose_nothing(served: W2z) ->
         "idle": 1,
         "sockets": 51,
     }
+
+
+MEGABYTES = """
+import time
+from IPython.display import display
+filler = "x" * 1_000_000
+for n in range({count}):
+    display({{"text/plain": f"{{n}} {{filler}}"}}, raw=True)
+    time.sleep({pause})
+"""
+
+
+@dataclass
+class Reader:
+    """What a client makes of megabytes: their numbers, and the gaps that it is told of."""
+
+    numbers: list[int] = field(default_factory=list)
+    dropped: int = 0
+    dropped_bytes: int = 0
+
+    async def read(self, client: Client, parent: str) -> None:
+        """Read up to the idle that belongs to the request."""
+        while True:
+            message = await client.recv()
+            text = message.content.get("text", "")
+            if message.parent_header.get("msg_id") != parent:
+                continue
+            if message.msg_type == "display_data":
+                self.numbers.append(int(message.content["data"]["text/plain"].split()[0]))
+            elif "were dropped here" in text:
+                assert message.content["name"] == "stderr"
+                found = re.search(r"(\d+) messages \((\d+) bytes\)", text)
+                assert found, text
+                self.dropped += int(found[1])
+                self.dropped_bytes += int(found[2])
+            elif message.content.get("execution_state") == "idle":
+                return
+
+
+def peak(found: W2z) -> int:
+    """The most memory that w2z has had so far, in bytes."""
+    status = Path(f"/proc/{found.pid}/status").read_text()
+    measured = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert measured, status
+    return int(measured[1]) * 1024
+
+
+async def flood(found: W2z, count: int, pause: float, fast: int) -> tuple[list[Reader], Reader]:
+    """Megabytes for some clients that read and one that does not until they have them."""
+    request = execute_request(MEGABYTES.format(count=count, pause=pause))
+    parent = request["header"]["msg_id"]
+    async with AsyncExitStack() as stack:
+        slow = await stack.enter_async_context(
+            open_client(found.websocket("slow"), "v1", max_queue=1)
+        )
+        clients = [
+            await stack.enter_async_context(open_client(found.websocket(f"fast{n}"), "v1"))
+            for n in range(fast)
+        ]
+        readers = [Reader() for _ in clients]
+        await clients[0].send(request)
+        async with asyncio.TaskGroup() as tasks:
+            for reader, client in zip(readers, clients, strict=True):
+                tasks.create_task(reader.read(client, parent))
+        late = Reader()
+        await late.read(slow, parent)
+        return readers, late
+
+
+async def test_a_client_that_reads_nothing_of_500_mb_gets_it_from_files(served: W2z) -> None:
+    # At a pace that w2z keeps up with: what it has not yet received is not the journal's.
+    readers, late = await flood(served, 500, 0.01, fast=2)
+    for reader in (*readers, late):
+        assert reader.numbers == list(range(500))
+        assert reader.dropped == 0
+    assert peak(served) < 150_000_000
+
+
+async def test_without_files_it_is_told_how_much_it_missed(kernel_file: Path) -> None:
+    async with w2z(kernel_file, "--spill-size", "0") as found:
+        [reader], late = await flood(found, 200, 0.01, fast=1)
+        assert (reader.numbers, reader.dropped) == (list(range(200)), 0)
+        assert late.numbers == sorted(set(late.numbers))
+        assert late.dropped > 0
+        assert late.dropped + len(late.numbers) == 200
+        assert late.dropped * 1_000_000 < late.dropped_bytes < late.dropped * 1_002_000
+        assert peak(found) < 150_000_000
+
+
+@pytest.mark.parametrize("what", ["a file", "gone"])
+async def test_a_spill_directory_that_vanished_is_a_gap(
+    kernel_file: Path, tmp_path: Path, what: str
+) -> None:
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    options = ("--spill-dir", str(folder), "--journal-size", "4000000")
+    async with w2z(kernel_file, *options) as found:
+        await found.ready()
+        folder.rmdir()
+        if what == "a file":
+            folder.write_text("")
+        [reader], late = await flood(found, 50, 0.02, fast=1)
+        assert reader.dropped + len(reader.numbers) == 50
+        assert late.dropped > 0
+        assert late.dropped + len(late.numbers) == 50
+        [line] = [line for line in found.process.lines if "temporary files" in line]
+        assert ("Not a directory" if what == "a file" else "No such file") in line
+        async with open_client(found.websocket("new"), "v1") as client:
+            assert numbers(await client.execute("print(1)")) == [1]

@@ -1,22 +1,55 @@
-"""A network that can fail: TCP connections through here can be cut, or lose what one end sends."""
+"""A network that can fail: TCP connections through here can be cut, held up and robbed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+PIECE = 65536
+"""Bytes carried at once."""
+
+
+class Way(enum.Flag):
+    """A direction, or both."""
+
+    TO_SERVER = enum.auto()
+    TO_CLIENT = enum.auto()
+    BOTH = TO_SERVER | TO_CLIENT
+
+
+@dataclass
+class _Lane:
+    """What happens to the data of one direction."""
+
+    moves: asyncio.Event = field(default_factory=asyncio.Event)
+    vanishes: bool = False
+    delay: float = 0
+    rate: float | None = None
+    """Bytes a second; ``None`` is as many as there are."""
+
+    def __post_init__(self) -> None:
+        self.moves.set()
 
 
 class Cable:
-    """Carries connections from ``url`` to a port of this machine."""
+    """Carries connections from ``url`` to where it leads.
+
+    What is done to a direction holds for the connections there are and for those to come, until it
+    is undone.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._ends: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self._deaf: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
+        self._lanes = {Way.TO_SERVER: _Lane(), Way.TO_CLIENT: _Lane()}
         self._is_down = False
         self.url = ""
 
@@ -24,10 +57,8 @@ class Cable:
         """Abort every connection there is; new ones are made as before."""
         for end in self._ends:
             end.transport.abort()
-
-    def lose_answers(self) -> None:
-        """Lose what the server sends from now on, on every connection there is; new ones work."""
-        self._deaf = {end for end in self._ends if end not in self._servers}
+        for task in self._carrying:
+            task.cancel()
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -39,6 +70,44 @@ class Cable:
         finally:
             self._is_down = False
 
+    def stall(self, way: Way = Way.BOTH) -> None:
+        """Carry nothing any more; what comes waits."""
+        for lane in self._chosen(way):
+            lane.moves.clear()
+
+    def resume(self, way: Way = Way.BOTH) -> None:
+        """Carry again, what has waited first."""
+        for lane in self._chosen(way):
+            lane.moves.set()
+
+    def lose(self, way: Way) -> None:
+        """Let what comes vanish, the end of a connection included; the connections stay."""
+        for lane in self._chosen(way):
+            lane.vanishes = True
+
+    def lose_answers(self) -> None:
+        """Lose what the server sends from now on, on every connection there is; new ones work."""
+        self._deaf = self._ends - self._servers
+
+    def delay(self, seconds: float, way: Way = Way.BOTH) -> None:
+        """Let everything take so long, in order and without carrying less."""
+        for lane in self._chosen(way):
+            lane.delay = seconds
+
+    def limit(self, rate: float | None, way: Way = Way.BOTH) -> None:
+        """Carry so many bytes a second of each connection; ``None`` is without limit."""
+        for lane in self._chosen(way):
+            lane.rate = rate
+
+    def mend(self) -> None:
+        """Carry everything at once again; a connection that was robbed is better cut."""
+        for lane in self._lanes.values():
+            lane.vanishes, lane.delay, lane.rate = False, 0, None
+            lane.moves.set()
+
+    def _chosen(self, way: Way) -> list[_Lane]:
+        return [lane for one, lane in self._lanes.items() if one in way]
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either end closes it."""
         if self._is_down:
@@ -46,32 +115,80 @@ class Cable:
             return
         there_reader, there_writer = await asyncio.open_connection(self._host, self._port)
         ends = {writer, there_writer}
-        self._ends |= ends
         self._servers.add(there_writer)
+        to_server, to_client = self._lanes.values()
+        copies: set[asyncio.Task[None]] = set()
+        self._ends |= ends
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._copy(reader, there_writer))
-                tasks.create_task(self._copy(there_reader, writer))
+                copies = {
+                    tasks.create_task(self._copy(reader, there_writer, to_server)),
+                    tasks.create_task(self._copy(there_reader, writer, to_client)),
+                }
+                self._carrying |= copies
         finally:
             self._ends -= ends
             self._servers -= ends
             self._deaf -= ends
+            self._carrying -= copies
+            for end in ends:
+                end.close()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lane: _Lane
+    ) -> None:
+        """Take pieces as they come, and hand them on when it is time."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(4)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hand_on(under_way, writer, lane))
+            await _take(reader, under_way, lane)
+
+    async def _hand_on(
+        self,
+        under_way: asyncio.Queue[tuple[float, bytes]],
+        writer: asyncio.StreamWriter,
+        lane: _Lane,
+    ) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            due, data = await under_way.get()
+            await lane.moves.wait()
+            if due > now():
+                await asyncio.sleep(due - now())
+            if lane.vanishes or writer in self._deaf:
+                if not data:
+                    return
+                continue
+            if not data:
+                break
+            if lane.rate is not None:
+                await asyncio.sleep(len(data) / lane.rate)
+            with contextlib.suppress(ConnectionError):
+                writer.write(data)
+                await writer.drain()
+        # The other direction may have more to carry.
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+async def _take(
+    reader: asyncio.StreamReader, under_way: asyncio.Queue[tuple[float, bytes]], lane: _Lane
+) -> None:
+    now = asyncio.get_running_loop().time
+    data = b"something"
+    while data:
+        data = b""
         with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if writer not in self._deaf:
-                    writer.write(data)
-                    await writer.drain()
-        writer.close()
+            data = await reader.read(PIECE)
+        await under_way.put((now() + lane.delay, data))
 
 
 @asynccontextmanager
 async def cable(url: str) -> AsyncIterator[Cable]:
     """A cable to the server at ``url``."""
     there = urlsplit(url)
-    assert there.hostname is not None
     assert there.port is not None
+    assert there.hostname is not None
     made = Cable(there.hostname, there.port)
     async with await asyncio.start_server(made.carry, there.hostname, 0) as server:
         port = server.sockets[0].getsockname()[1]

@@ -102,6 +102,7 @@ class WebsocketClient(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._protocol.receive_eof()
+        self._end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -231,7 +231,7 @@ def test_essentials_stay_in_order_and_the_gaps_count_everything_else(steps):
         else:
             sent, heard = acked, []
     rest, _ = remains.read(sent, EVERYTHING)
-    everything = [one for batch in said for one in batch]
+    everything: list[Item] = [one for batch in said for one in batch]
     assert what_is_told([*arrived, *heard, *rest]) == what_is_told(everything)
     remains.forget_before(len(said))
     assert remains.size == 0
