@@ -78,7 +78,8 @@ class Bridge:
         self._info = info
         self._signer = info.signer()
         self._spill = SpillFiles(settings.spill_size, settings.spill_dir)
-        journal = Journal(self._spill, settings.replay_size, self._on_spill_trouble)
+        store = self._spill if settings.spill_size else None
+        journal = Journal(store, settings.replay_size, self._on_spill_trouble)
         self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"), journal)
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
