@@ -62,6 +62,7 @@ async def test_the_file_is_written_in_halves_and_later_anew_by_another_kernel(
         url = (await process.line(r"http://\S+"))[0]
         served = W2z(process, url)
         async with open_client(served.websocket("a"), "v1") as client, served.rest() as rest:
+            await served.ready()
             await settled(client)
             assert await run(client, "x = 'the first'; print(x)") == "the first\n"
             path.write_text(texts[1][:100])
@@ -103,6 +104,7 @@ async def test_a_killed_kernel_is_dead_until_another_is_started_in_its_place(
         open_client(served.websocket("a"), "v1") as client,
         served.rest() as rest,
     ):
+        await served.ready()
         await settled(client)
         assert await run(client, "x = 1; print(x)") == "1\n"
         await kernel.end(signal.SIGKILL)
@@ -128,6 +130,7 @@ async def test_a_supervised_kernel_that_is_killed_comes_back_to_the_same_websock
         open_client(supervised.websocket("a"), "v1") as client,
         supervised.rest() as rest,
     ):
+        await supervised.ready()
         await settled(client)
         # One that is idle, then one in the middle of a cell.
         pid = int(await run(client, "import os; print(os.getpid())"))
@@ -279,6 +282,8 @@ async def test_a_restart_without_a_supervisor_is_504(
         open_client(served.url("a"), "v1") as client,
         open_rest(f"http://{served.host}:{served.port}", AUTH) as rest,
     ):
+        while not served.bridge.ready:
+            await asyncio.sleep(0)
         await settled(client)
         refused = await rest.json("POST /api/kernels/the-kernel/restart", status=504)
         assert "no other kernel was there 0.5 seconds after" in refused["message"]
