@@ -153,6 +153,8 @@ async def test_the_kernels_heartbeat_echoes(served: W2z, wire: str) -> None:
 async def test_a_subshell_runs_beside_a_busy_shell(served: W2z) -> None:
     """JEP 91: a header field that w2z knows nothing of selects the subshell."""
     async with open_client(served.websocket("a"), "v1") as client:
+        # ipykernel makes no subshell before its shell was used for the first time.
+        await client.execute("1")
         await client.send(request("create_subshell_request", channel="control"))
         subshell = (await client.until("create_subshell_reply")).content["subshell_id"]
         busy = await client.send(execute_request("import time\nwhile True: time.sleep(0.05)"))
