@@ -6,6 +6,7 @@ one is told in one line that names the field; the key itself is never shown.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import uuid
@@ -139,6 +140,8 @@ def write(path: Path, info: ConnectionInfo) -> None:
             file.write(info.model_dump_json(exclude_none=True, indent=1))
         unfinished.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # the key is in it
+            unfinished.unlink()
         raise ConnectionFileError(
             f"connection file {path}: cannot be written: {error.strerror}"
         ) from None

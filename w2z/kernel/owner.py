@@ -5,6 +5,7 @@ The process of another container is not visible, nor are the open files of anoth
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -26,12 +27,17 @@ def shell_owner(info: ConnectionInfo) -> int | None:
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
-        try:
-            if any(str(file.readlink()) in wanted for file in (folder / "fd").iterdir()):
-                return int(folder.name)
-        except OSError:
-            continue  # it ended, or is not ours to look into
+        if any(target in wanted for target in _open_files(folder)):
+            return int(folder.name)
     return None
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """What a process has open; nothing for one that ended, or is not ours to look into."""
+    with contextlib.suppress(OSError):
+        for file in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                yield str(file.readlink())
 
 
 def _tcp_inodes(info: ConnectionInfo) -> Iterator[str]:
