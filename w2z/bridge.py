@@ -72,7 +72,7 @@ class Bridge:
     def __init__(self, settings: Settings, info: ConnectionInfo, kernel_id: str) -> None:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
-        self.state = KernelState(self.started)
+        self.state = KernelState(self.started, kernel_id)
         self.dropped = 0
         self._settings = settings
         self._info = info
