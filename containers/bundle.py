@@ -14,7 +14,6 @@ image it is copied to, not even a C library:
 from __future__ import annotations
 
 import compileall
-import os
 import py_compile
 import re
 import shutil
@@ -31,7 +30,7 @@ MODULES = LIB / f"python{sysconfig.get_python_version()}"
 UNUSED = """
     config-* dist-packages site-packages ensurepip venv pydoc_data lib2to3 distutils idlelib
     tkinter turtle* test tests sqlite3 dbm curses wsgiref xmlrpc
-    _test* _xx* xx* _ctypes_test* _codecs_* _dbm* _gdbm* _sqlite3* _curses* _tkinter* nis* ossaudio*
+    _test* _xx* xx* _ctypes_test* _codecs_* _dbm* _gdbm* _sqlite3* _curses* _tkinter* nis* ossaudio* readline*
     __pycache__ *.dist-info *.pyi *.pyx *.pxd *.h *.a *.txt *.md *.exe *.rst bin
 """.split()
 """Parts of the standard library and of packages that w2z never imports."""
@@ -56,7 +55,7 @@ def copy_python(packages: Path) -> None:
     )
     for source in MODULES.rglob("*.py"):
         source.unlink()
-    (PYTHON.parent / "main.py").write_text("from w2z.cli import main\n\nmain()\n")
+    shutil.copy2(Path(__file__).with_name("start.py"), PYTHON.with_name("w2z"))
 
 
 def binaries() -> list[Path]:
@@ -93,4 +92,4 @@ if __name__ == "__main__":
     copy_python(Path(sys.argv[1]))
     copy_libraries()
     link_among_themselves()
-    os.execv(PYTHON, [PYTHON, "-ISXutf8", PYTHON.parent / "main.py", "--version"])
+    print(run(HOME / "bin" / "w2z", "--version"))

@@ -30,7 +30,7 @@ int main(int argc, char **argv)
     char *command[argc + 3];
     command[0] = HOME "/libexec/python3";
     command[1] = "-ISXutf8";
-    command[2] = HOME "/libexec/main.py";
+    command[2] = HOME "/libexec/w2z";
     memcpy(&command[3], &argv[1], argc * sizeof *argv); /* with the NULL at the end */
     execv(command[0], command);
     perror(command[0]);

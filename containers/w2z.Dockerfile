@@ -17,7 +17,7 @@ RUN mkdir -p /opt/w2z/bin \
 COPY pyproject.toml README.md LICENSE ./
 COPY w2z w2z
 RUN pip install --no-cache-dir --no-compile --target packages .
-COPY containers/bundle.py containers/
+COPY containers/bundle.py containers/start.py containers/
 RUN python containers/bundle.py packages
 
 FROM scratch
