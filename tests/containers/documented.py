@@ -30,7 +30,9 @@ def command(*words: str) -> list[str]:
 def build_commands() -> dict[str, list[str]]:
     """The commands that build images, by the image's name."""
     return {
-        line[line.index("--tag") + 1]: line for line in commands() if line[:2] == ["podman", "build"]
+        line[line.index("--tag") + 1]: line
+        for line in commands()
+        if line[:2] == ["podman", "build"]
     }
 
 

@@ -60,9 +60,7 @@ def image(name: str) -> str:
 def build(*arguments: str) -> None:
     """``podman build``, without a registry and from layers that are there."""
     command = ["podman", "build", "--quiet", "--pull=never", *arguments]
-    subprocess.run(
-        command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:

@@ -61,9 +61,10 @@ CMD ["sh"]
 END
     ;;
 deno)
+    mkdir "$folder/wheel"
     python3 -m pip download --quiet --no-deps --dest "$folder" deno==2.9.8
-    python3 -m zipfile -e "$folder"/deno-*.whl "$folder"
-    cp "$(find "$folder" -type f -name deno)" "$folder/deno"
+    python3 -m zipfile -e "$folder"/deno-*.whl "$folder/wheel"
+    find "$folder/wheel" -type f -name deno -exec cp {} "$folder/deno" ';'
     chmod 755 "$folder/deno"
     from <<'END'
 FROM scratch

@@ -78,9 +78,7 @@ async def test_an_image_runs_code_and_stops(
         await stops(running, capsys)
 
 
-@pytest.mark.parametrize(
-    "name", ["w2z-deno", pytest.param("w2z-r", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["w2z-deno", pytest.param("w2z-r", marks=pytest.mark.slow)])
 def test_an_image_that_needs_no_python_has_none(name: str) -> None:
     look = ("sh", "-c", "command -v python3 python || echo none")
     assert podman("run", "--rm", "--entrypoint", look[0], image(name), *look[1:]) == "none"

@@ -47,7 +47,9 @@ class Command:
         """The kernel's environment, made from w2z's, without w2z's settings and secrets."""
         inherited = {name: value for name, value in ours.items() if not name.startswith("W2Z_")}
         inherited |= {
-            name.removeprefix("W2Z_"): value for name, value in ours.items() if name.startswith(_KEPT)
+            name.removeprefix("W2Z_"): value
+            for name, value in ours.items()
+            if name.startswith(_KEPT)
         }
         told = {
             name: Template(value).safe_substitute(inherited)
