@@ -27,7 +27,51 @@ LIB = HOME / "lib"
 PYTHON = HOME / "libexec" / "python3"
 MODULES = LIB / f"python{sysconfig.get_python_version()}"
 
-UNUSED = ["config-*", "dist-packages", "site-packages", "ensurepip", "venv", "pydoc_data", "lib2to3", "distutils", "idlelib", "tkinter", "turtle*", "test", "tests", "sqlite3", "dbm", "curses", "wsgiref", "xmlrpc", "_test*", "_xx*", "xx*", "_ctypes_test*", "_codecs_*", "_dbm*", "_gdbm*", "_sqlite3*", "_curses*", "_tkinter*", "nis*", "ossaudio*", "readline*", "__pycache__", "*.dist-info", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.a", "*.txt", "*.md", "*.exe", "*.rst", "bin"]
+UNUSED = [
+    "config-*",
+    "dist-packages",
+    "site-packages",
+    "ensurepip",
+    "venv",
+    "pydoc_data",
+    "lib2to3",
+    "distutils",
+    "idlelib",
+    "tkinter",
+    "turtle*",
+    "test",
+    "tests",
+    "sqlite3",
+    "dbm",
+    "curses",
+    "wsgiref",
+    "xmlrpc",
+    "_test*",
+    "_xx*",
+    "xx*",
+    "_ctypes_test*",
+    "_codecs_*",
+    "_dbm*",
+    "_gdbm*",
+    "_sqlite3*",
+    "_curses*",
+    "_tkinter*",
+    "nis*",
+    "ossaudio*",
+    "readline*",
+    "__pycache__",
+    "*.dist-info",
+    "*.pyi",
+    "*.pyx",
+    "*.pxd",
+    "*.h",
+    "*.a",
+    "*.txt",
+    "*.md",
+    "*.exe",
+    "*.rst",
+    "bin",
+]
 """Parts of the standard library and of packages that w2z never imports."""
 
 

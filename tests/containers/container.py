@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.containers.podman import environment, podman
 from tests.support.processes import W2z, running
 
-RUN = ("podman", "run", "--detach", "--name", "kernel", "--secret", "w2z_token")
-RUN = (*RUN, "--publish", "127.0.0.1:8888:8888")
+RUN = tuple(
+    ["podman", "run", "--detach", "--name", "kernel", "--secret", "w2z_token", "--publish", "127.0.0.1:8888:8888"]
+)
 """How docs/containers.md runs an image, for tests of what it does not run."""
 
 
@@ -27,6 +30,17 @@ class Container:
     def inspect(self, field: str) -> Any:
         """A field of ``podman inspect``."""
         return json.loads(podman("inspect", "--format", f"{{{{json {field}}}}}", self.name))
+
+    def files(self) -> set[str]:
+        """The files that its first process has mapped."""
+        words = Path(f"/proc/{self.pid}/maps").read_text().split()
+        return {word for word in words if word.startswith("/")}
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that its first process takes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024
 
     @property
     def pid(self) -> int:

@@ -7,7 +7,6 @@ import re
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -58,8 +57,7 @@ async def test_what_an_image_costs(kernel: Kernel, capsys: pytest.CaptureFixture
     async with container(RUN, kernel.image) as running:
         await running.served.ready()
         took = time.monotonic() - began
-        status = Path(f"/proc/{running.pid}/status").read_text()
-        resident = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1000
+        resident = running.resident / 1e6
     say(
         capsys,
         f"| {kernel.image} | {whole - own:.0f} MB | {whole:.0f} MB | {took:.1f} s "

@@ -84,7 +84,7 @@ def installed_specs() -> dict[str, Any]:
 
 
 def _python() -> list[str]:
-    """This interpreter, as closed to its surroundings as this process is."""
+    """The interpreter that runs w2z, as closed to its surroundings as this process is."""
     closed = [f"-{letter}" for letter, is_set in _FLAGS.items() if is_set]
     return [sys.executable, *closed]
 
