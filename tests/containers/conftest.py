@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.podman import alone, environment
+from tests.containers.podman import alone, environment, podman
 from tests.support.processes import TOKEN
 
 
@@ -22,9 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def secret() -> Iterator[None]:
     """The token as a podman secret, under the name the images look for."""
     with alone():
-        subprocess.run(
-            ["podman", "secret", "rm", "w2z_token"], env=environment(), capture_output=True
-        )
+        podman("secret", "rm", "w2z_token", check=False)
         subprocess.run(
             ["podman", "secret", "create", "w2z_token", "-"],
             env=environment(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import Any
 from tests.containers.podman import environment, podman
 from tests.support.processes import W2z, running
 
-RUN = tuple(
-    ["podman", "run", "--detach", "--name", "kernel", "--secret", "w2z_token", "--publish", "127.0.0.1:8888:8888"]
+RUN: Sequence[str] = shlex.split(
+    "podman run --detach --name kernel --secret w2z_token --publish 127.0.0.1:8888:8888"
 )
 """How docs/containers.md runs an image, for tests of what it does not run."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +37,12 @@ def stand_in(name: str) -> str:
     kind = STAND_INS[name]
     version = hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:12]
     kept = f"localhost/stand-in/{kind}:{version}"
-    if subprocess.run(["podman", "image", "exists", kept], env=environment()).returncode != 0:
+    if (
+        subprocess.run(
+            ["podman", "image", "exists", kept], env=environment(), check=False
+        ).returncode
+        != 0
+    ):
         subprocess.run([SCRIPT, kind, kept], env=environment(), check=True)
     public = f"docker.io/{name}" if "/" in name else f"docker.io/library/{name}"
     podman("tag", kept, public)
@@ -66,7 +72,7 @@ def build(*arguments: str) -> None:
 def main() -> None:
     with alone():
         for name in build_commands():
-            print(image(name), flush=True)
+            sys.stdout.write(image(name) + "\n")
         # What nobody has built on for a week is not a step of any of these any more.
         podman("image", "prune", "--force", "--filter", "until=168h")
 
