@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -59,8 +60,10 @@ class RawHttp:
 
 
 @asynccontextmanager
-async def raw_http(host: str, port: int) -> AsyncIterator[RawHttp]:
-    reader, writer = await asyncio.open_connection(host, port)
+async def raw_http(
+    host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawHttp]:
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
         yield RawHttp(reader, writer)
     finally:
