@@ -72,7 +72,7 @@ class Bridge:
     def __init__(self, settings: Settings, info: ConnectionInfo, kernel_id: str) -> None:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
-        self.state = KernelState(self.started)
+        self.state = KernelState(self.started, kernel_id)
         self.dropped = 0
         self._settings = settings
         self._info = info
@@ -392,10 +392,13 @@ class Bridge:
         """Take up clients' requests as soon as their output would be seen."""
         was_open = self._gate_is_open
         self._gate_is_open = not self._is_held and self.conversation.readiness.accepts_requests
-        if self._gate_is_open and not was_open:
-            self.state.unmark()
-            for client in list(self._hub.clients()):
-                client.resume()
+        if not self._gate_is_open or was_open:
+            return
+        self.state.unmark()
+        if self.listener is not None:
+            self.listener.on_open()
+        for client in list(self._hub.clients()):
+            client.resume()
 
     # Housekeeping.
 

@@ -21,7 +21,6 @@ from tests.support.processes import TOKEN, Process, W2z, running, w2z
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import serving
 from w2z.connection_file import ConnectionInfo
-from w2z.kernel import attached
 from w2z.kernel.policy import BEATS_MISSED, Liveness, Suspicion
 from w2z.kernel.probe import is_refused
 
@@ -37,11 +36,6 @@ async def state(rest: Rest) -> str:
     """The execution state in the kernel model."""
     [model] = await rest.json("GET /api/kernels")
     return str(model["execution_state"])
-
-
-async def settled(client: Client) -> None:
-    """Wait until w2z has looked at the kernel since it is ready, by a cell that takes longer."""
-    await client.execute(f"import time; time.sleep({4 * attached.LOOK})")
 
 
 # The connection file.
@@ -62,8 +56,6 @@ async def test_the_file_is_written_in_halves_and_later_anew_by_another_kernel(
         url = (await process.line(r"http://\S+"))[0]
         served = W2z(process, url)
         async with open_client(served.websocket("a"), "v1") as client, served.rest() as rest:
-            await served.ready()
-            await settled(client)
             assert await run(client, "x = 'the first'; print(x)") == "the first\n"
             path.write_text(texts[1][:100])
             assert await run(client, "print(x)") == "the first\n"
@@ -104,8 +96,6 @@ async def test_a_killed_kernel_is_dead_until_another_is_started_in_its_place(
         open_client(served.websocket("a"), "v1") as client,
         served.rest() as rest,
     ):
-        await served.ready()
-        await settled(client)
         assert await run(client, "x = 1; print(x)") == "1\n"
         await kernel.end(signal.SIGKILL)
         found = await until_announced(client, "dead")
@@ -130,8 +120,6 @@ async def test_a_supervised_kernel_that_is_killed_comes_back_to_the_same_websock
         open_client(supervised.websocket("a"), "v1") as client,
         supervised.rest() as rest,
     ):
-        await supervised.ready()
-        await settled(client)
         # One that is idle, then one in the middle of a cell.
         pid = int(await run(client, "import os; print(os.getpid())"))
         os.kill(pid, signal.SIGKILL)
@@ -282,9 +270,7 @@ async def test_a_restart_without_a_supervisor_is_504(
         open_client(served.url("a"), "v1") as client,
         open_rest(f"http://{served.host}:{served.port}", AUTH) as rest,
     ):
-        while not served.bridge.ready:
-            await asyncio.sleep(0)
-        await settled(client)
+        await run(client, "print('in use')")
         refused = await rest.json("POST /api/kernels/the-kernel/restart", status=504)
         assert "no other kernel was there 0.5 seconds after" in refused["message"]
         assert "w2z did not start it and cannot start another" in refused["message"]

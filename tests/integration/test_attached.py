@@ -275,6 +275,102 @@ async def test_a_restart_that_a_client_asked_for_is_told_to_it_and_not_as_a_mish
     assert stdout(found) == ""
 
 
+# Before w2z looks again.
+
+
+async def test_a_kernel_that_hangs_up_as_soon_as_it_is_ready_is_missed(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached, "LOOK", 0.5)
+    async with (
+        serving(kernels.now.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        await ready(served)
+        await kernels.hang_up()
+        assert announced(await until_announced(client, "dead")) == ["dead"]
+        for session in ("second", "third"):
+            # The second one goes before w2z has looked at it, too.
+            await kernels.start(session)
+            assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+            await kernels.hang_up()
+        assert announced(await until_announced(client, "dead")) == ["dead"]
+
+
+async def test_a_kernel_that_took_requests_and_never_answered_w2z_can_die(
+    kernels: Kernels,
+) -> None:
+    async def say_nothing(identity: bytes, asked: Message) -> None:
+        pass
+
+    kernels.now.on_kernel_info = say_nothing
+    async with (
+        serving(kernels.now.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        await kernels.now.subscribed.wait()
+        await kernels.now.iopub("status", {"execution_state": "starting"})
+        await ask(client, kernels.now)
+        assert not served.bridge.ready
+        await kernels.hang_up()
+        assert announced(await until_announced(client, "dead")) == ["dead"]
+        second = await kernels.start("second")
+        assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+        await ask(client, second)
+
+
+async def test_requests_reach_a_successor_after_clients_heard_of_it(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or frontends give up what already runs, and the model forgets that it does."""
+    monkeypatch.setattr(attached, "LOOK", 0.5)
+    async with (
+        serving(kernels.now.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+        rest_of(served) as rest,
+    ):
+        await ask(client, kernels.now)
+        await kernels.hang_up()
+        await lost(served)
+        cell = await client.send(request("execute_request"))
+        second = await kernels.start("second")
+        identity, message = await second.received.get()
+        assert json.loads(message.header) == cell
+        await second.iopub("status", {"execution_state": "busy"}, cell)
+        found = [await client.recv()]
+        while (found[-1].msg_type, found[-1].parent_header) != ("status", cell):
+            found.append(await client.recv())
+        assert announced(found) == ["restarting", "idle"]
+        assert (await rest.json(f"GET {ONE}"))["execution_state"] == "busy"
+        await second.reply(identity, message, "execute_reply", {"status": "ok"})
+        assert announced(await client.collect("execute_reply")) == []
+
+
+async def test_a_successor_that_speaks_before_it_answers_is_sent_nothing_before_it_has(
+    served: Served, client: Client, kernels: Kernels
+) -> None:
+    infos: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue()
+
+    async def keep(identity: bytes, message: Message) -> None:
+        await infos.put((identity, message))
+
+    await kernels.hang_up()
+    await lost(served)
+    sent = await client.send(request("odd_request"))
+    second = await kernels.start("second")
+    second.on_kernel_info = keep
+    await second.subscribed.wait()
+    await second.iopub("stream", {"name": "stdout", "text": "hello"})
+    assert announced(await client.collect("stream")) == []
+    for _ in range(4):
+        asked = await infos.get()
+    assert second.received.empty()
+    await second.answer_info(*asked)
+    assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+    _, message = await second.received.get()
+    assert json.loads(message.header) == sent
+
+
 # Another connection file.
 
 

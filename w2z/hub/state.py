@@ -18,13 +18,15 @@ class KernelState:
     """The kernel model's changing fields, as the REST API reports them.
 
     A kernel may do several things at once (a cell, and a request on control or in a subshell), each
-    with a ``busy`` and an ``idle`` of its own: it is idle when the last of them is.
+    with a ``busy`` and an ``idle`` of its own: it is idle when the last of them is. What it does
+    for w2z itself, whose requests have the session ``own``, keeps nobody waiting.
     """
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, own: str) -> None:
         self.execution_state = "starting"
         self.last_activity = now
         self.last_status: Message | None = None
+        self._own = own
         self._is_marked = False
         self._idle_until = now
         self._busy: dict[object, Message] = {}
@@ -63,19 +65,22 @@ class KernelState:
             if parse_object(message.header, "header").get("msg_type") != "status":
                 return
             state = parse_object(message.content, "content").get("execution_state")
-            parent = parse_object(message.parent_header, "parent_header").get("msg_id")
+            parent = parse_object(message.parent_header, "parent_header")
         except ValueError:
             return
         if not (isinstance(state, str) and state in _STATES):
             return
+        if state == "busy" and parent.get("session") == self._own:
+            return
+        request = str(parent.get("msg_id"))
         if not self._busy:
             self._idle_until = now
         if state == "busy":
-            self._busy[str(parent)] = message
+            self._busy[request] = message
             if len(self._busy) > MAX_BUSY:
                 del self._busy[next(iter(self._busy))]
         elif state == "idle":
-            self._busy.pop(str(parent), None)
+            self._busy.pop(request, None)
         else:
             self._busy.clear()
         self.execution_state = "busy" if self._busy else state

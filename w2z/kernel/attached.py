@@ -66,8 +66,16 @@ class Attached(Keeper):
             if self._hung_up.is_set():
                 await self._leave()
             self._look_at_file()
-            self._look_at_kernel()
             await self._follow_suspicion()
+
+    def on_open(self) -> None:
+        """A kernel is there; clients hear of it before it hears of them."""
+        if not self._liveness.on_there() or self._is_wanted_back:
+            return
+        if not self.host.conversation.is_same_kernel:
+            # What the one before was running when it went has no end of its own.
+            self.host.announce("restarting", "another kernel has taken its place")
+            self.host.announce("idle")
 
     def on_lost(self) -> None:
         """The kernel hung up: requests wait for whoever is there next."""
@@ -103,8 +111,6 @@ class Attached(Keeper):
                         f"no other kernel was there {keeper.RESTART_TIMEOUT:g} seconds after the"
                         " kernel was asked to end; w2z did not start it and cannot start another"
                     )
-                # Before anybody wonders why there is another one.
-                self._liveness.on_ready()
             finally:
                 self._is_wanted_back = False
 
@@ -167,15 +173,6 @@ class Attached(Keeper):
             self._info = info
             self._liveness.on_lost(time.monotonic())
             self.host.connect(info)
-
-    def _look_at_kernel(self) -> None:
-        conversation = self.host.conversation
-        if not conversation.readiness.is_ready or not self._liveness.on_ready():
-            return
-        if not conversation.is_same_kernel and not self._is_wanted_back:
-            # What the one before was running when it went has no end of its own.
-            self.host.announce("restarting", "another kernel has taken its place")
-            self.host.announce("idle")
 
     async def _follow_suspicion(self) -> None:
         """Do what the kernel's silence asks for."""

@@ -39,7 +39,7 @@ class Conversation:
     def __init__(
         self, channels: Channels, signer: Signer, name: str, changed: Callable[[], None]
     ) -> None:
-        self.readiness = Readiness(time.monotonic())
+        self.readiness = Readiness(time.monotonic(), is_first=True)
         self.kernel_info: dict[str, Any] | None = None
         self.kernel_info_content: bytes | None = None
         # Random, so that no client has it, or can have it.

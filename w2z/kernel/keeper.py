@@ -37,6 +37,9 @@ RESTART_TIMEOUT = 60.0
 class Listener(Protocol):
     """A keeper, as the bridge sees it: who is told what the sockets tell."""
 
+    def on_open(self) -> None:
+        """Clients' requests are about to go to the kernel; none has since it took its place."""
+
     def on_lost(self) -> None:
         """The connection to the kernel's iopub ended."""
 
@@ -84,6 +87,10 @@ class Keeper(ABC):
         host.listener = self
         self.restarting = asyncio.Lock()
         self.interrupt_mode = interrupt_mode
+
+    @abstractmethod
+    def on_open(self) -> None:
+        """Clients' requests are about to go to the kernel; none has since it took its place."""
 
     @abstractmethod
     def on_lost(self) -> None:

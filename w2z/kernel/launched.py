@@ -83,7 +83,7 @@ class Launched(Keeper):
         self._child: Child | None = None
         self._wanted = Wanted.RUN
         self._is_told = False
-        self._was_ready = False
+        self._was_there = False
         self._is_late = False
         self._news = asyncio.Event()
         self._number = 0
@@ -135,6 +135,10 @@ class Launched(Keeper):
             self._is_told = True
             self._want(Wanted.RESTART if restart else Wanted.END)
 
+    def on_open(self) -> None:
+        """A kernel that runs something is in use, whether or not it has answered w2z."""
+        self._was_there = True
+
     def on_lost(self) -> None:
         """The process itself is watched."""
 
@@ -176,8 +180,6 @@ class Launched(Keeper):
                 child, output = self._start()
                 await self._follow(child)
                 code = await child.ended
-                # A kernel that ran something was in use, whether or not it had answered w2z.
-                self._was_ready |= self.host.conversation.readiness.accepts_requests
                 await self._tidy(child, output)
                 pause = self._after(code, output.last_words)
                 if pause is None:
@@ -224,7 +226,6 @@ class Launched(Keeper):
         deadline = time.monotonic() + self._limits.ready
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
             if await conversation.wait_ready(LOOK):
-                self._was_ready = True
                 self._decide()
                 await self._news.wait()
                 self._news.clear()
@@ -273,7 +274,7 @@ class Launched(Keeper):
         if self._wanted is Wanted.RESTART:
             return 0.0
         self._decide()
-        if not self._was_ready:
+        if not self._was_there:
             raise self._failure(code, last_words)
         reason = f"the kernel {describe(code)}"
         if code == 0 or self._wanted is Wanted.END:

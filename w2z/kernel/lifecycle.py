@@ -35,11 +35,16 @@ class Phase(Enum):
 
 
 class Readiness:
-    """One kernel on its way to ready; ``restarted`` says that another was there before it."""
+    """One kernel on its way to ready.
 
-    def __init__(self, now: float, *, restarted: bool = False) -> None:
+    ``restarted`` says that another was there before it, at the same sockets; ``is_first`` that
+    there never was another, so that nobody has to be told before requests go to it.
+    """
+
+    def __init__(self, now: float, *, restarted: bool = False, is_first: bool = False) -> None:
         self.phase = Phase.STARTING
         self._restarted = restarted
+        self._is_first = is_first
         self._iopub_seen = False
         self._answered_at: float | None = None
         self._ask_at = now + LEFT_ALONE if restarted else now
@@ -74,8 +79,11 @@ class Readiness:
 
     @property
     def accepts_requests(self) -> bool:
-        """Whether clients' messages may go to the kernel: their output would be seen."""
-        return self._iopub_seen or self.is_ready
+        """Whether clients' messages may go to the kernel: their output would be seen.
+
+        A successor's wait until it is known whether it is one, and clients were told.
+        """
+        return self.is_ready or (self._is_first and self._iopub_seen)
 
     @property
     def is_ready(self) -> bool:

@@ -67,7 +67,7 @@ class Liveness:
     """
 
     def __init__(self, now: float) -> None:
-        self._was_ready = False
+        self._was_there = False
         self._gone_since: float | None = None
         self._is_dead = False
         self._beat_at = now
@@ -77,23 +77,23 @@ class Liveness:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the kernel hung up and none has been ready since."""
+        """Whether the kernel hung up and none has been there since."""
         return self._gone_since is not None
 
-    def on_ready(self) -> bool:
-        """A kernel answers; returns whether it comes after one that was gone."""
+    def on_there(self) -> bool:
+        """A kernel takes requests; returns whether it comes after one that was gone."""
         came_back = self._gone_since is not None
-        self._was_ready = True
+        self._was_there = True
         self._gone_since = None
         self._is_dead = False
         return came_back
 
     def on_lost(self, now: float) -> bool:
-        """The kernel hung up; returns whether that is news. One that never was ready has not begun,
+        """The kernel hung up; returns whether that is news. One that never was there has not begun,
         and one that is gone cannot go.
         """
         self._unanswered = 0
-        if self._gone_since is not None or not self._was_ready:
+        if self._gone_since is not None or not self._was_there:
             return False
         self._gone_since = now
         return True

@@ -19,32 +19,32 @@ def about(request: str, said: str) -> Message:
 
 def after(*said: Message) -> str:
     """The state that these messages leave."""
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe(said, LATER)
     return state.execution_state
 
 
 def test_a_kernel_nothing_was_heard_of_is_starting_since_then():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     assert state.execution_state == "starting"
     assert state.last_activity == START
 
 
 @pytest.mark.parametrize("said", ["starting", "idle", "busy", "restarting", "terminating", "dead"])
 def test_the_state_is_what_the_kernel_says(said):
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status(said)], LATER)
     assert state.execution_state == said
 
 
 def test_the_last_status_of_a_batch_counts():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status("busy"), message("stream"), status("idle"), message("stream")], LATER)
     assert state.execution_state == "idle"
 
 
 def test_every_message_is_activity_and_only_a_status_changes_the_state():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([message("stream", '"status"')], LATER)
     assert state.last_activity == LATER
     assert state.execution_state == "starting"
@@ -66,7 +66,7 @@ def test_every_message_is_activity_and_only_a_status_changes_the_state():
     ],
 )
 def test_a_status_that_makes_no_sense_changes_nothing(odd):
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status("busy"), odd], LATER)
     assert state.execution_state == "busy"
 
@@ -115,7 +115,7 @@ def test_another_kernel_runs_nothing_of_before(said):
 
 
 def test_beginning_anew_forgets_what_was_running():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy")], START)
     state.begin_anew("restarting")
     assert state.execution_state == "restarting"
@@ -134,7 +134,7 @@ def test_requests_that_never_end_are_forgotten_oldest_first():
 
 
 def test_a_marked_state_is_said_whatever_the_kernel_says():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy")], START)
     state.mark("restarting")
     state.observe([about("end", "busy"), about("end", "idle")], LATER)
@@ -143,7 +143,7 @@ def test_a_marked_state_is_said_whatever_the_kernel_says():
 
 
 def test_what_comes_after_the_mark_is_the_kernels_own_word_again():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy")], START)
     state.mark("restarting")
     state.unmark()
@@ -154,7 +154,7 @@ def test_what_comes_after_the_mark_is_the_kernels_own_word_again():
 
 
 def test_a_mark_ends_with_what_it_marked():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.mark("restarting")
     state.begin_anew("dead")
     state.unmark()
@@ -165,7 +165,7 @@ def test_a_mark_ends_with_what_it_marked():
 
 
 def test_a_kernel_is_busy_for_as_long_as_anything_runs():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status("idle"), about("cell", "busy")], LATER)
     assert state.is_busy_for(0, LATER)
     assert state.is_busy_for(7, LATER + timedelta(seconds=7))
@@ -178,7 +178,7 @@ def test_a_kernel_is_busy_for_as_long_as_anything_runs():
 
 
 def test_a_kernel_that_was_idle_in_between_is_busy_since_then():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("a", "busy"), about("a", "idle")], START)
     state.observe([about("b", "busy")], LATER)
     assert not state.is_busy_for(1, LATER)
@@ -186,13 +186,13 @@ def test_a_kernel_that_was_idle_in_between_is_busy_since_then():
 
 @pytest.mark.parametrize("said", [[], ["idle"], ["busy", "idle"], ["busy", "restarting"]])
 def test_a_kernel_that_runs_nothing_is_not_busy(said):
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status(one) for one in said], START)
     assert not state.is_busy_for(0, LATER)
 
 
 def test_beginning_anew_ends_being_busy():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status("busy")], START)
     state.begin_anew("starting")
     assert not state.is_busy_for(0, LATER)
@@ -202,27 +202,27 @@ def test_beginning_anew_ends_being_busy():
 
 
 def test_before_the_first_status_there_is_none_to_tell():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([message("stream")], LATER)
     assert state.last_status is None
 
 
 def test_a_newcomer_is_told_the_oldest_of_what_runs():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     cell, control = about("cell", "busy"), about("control", "busy")
     state.observe([cell, control, about("control", "idle"), message("stream")], LATER)
     assert state.last_status is cell
 
 
 def test_a_newcomer_is_told_the_last_status_of_a_kernel_that_runs_nothing():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     last = about("cell", "idle")
     state.observe([about("cell", "busy"), last], LATER)
     assert state.last_status is last
 
 
 def test_a_newcomer_is_told_nothing_of_the_kernel_before():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([status("busy")], START)
     state.begin_anew("starting")
     assert state.last_status is None
@@ -232,20 +232,20 @@ def test_a_newcomer_is_told_nothing_of_the_kernel_before():
 
 
 def test_a_newcomer_is_told_what_was_said_last():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     assert state.last_status is None
     state.observe([about("cell", "busy"), about("cell", "idle"), message("stream")], LATER)
     assert state.last_status == about("cell", "idle")
 
 
 def test_a_newcomer_is_told_what_runs_whatever_else_has_ended():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy"), about("other", "busy"), about("other", "idle")], LATER)
     assert state.last_status == about("cell", "busy")
 
 
 def test_a_newcomer_is_told_nothing_of_a_kernel_that_is_gone():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy")], LATER)
     state.begin_anew("starting")
     assert state.last_status is None
@@ -253,14 +253,21 @@ def test_a_newcomer_is_told_nothing_of_a_kernel_that_is_gone():
 
 @pytest.mark.parametrize(("seconds", "busy"), [(4, True), (5, True), (6, False)])
 def test_how_long_it_has_been_busy_counts_from_its_last_idle_moment(seconds, busy):
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     state.observe([about("cell", "busy")], START)
     state.observe([about("other", "busy"), about("other", "idle")], LATER)
     assert state.is_busy_for(seconds, LATER) is busy
 
 
 def test_an_idle_kernel_has_not_been_busy_at_all():
-    state = KernelState(START)
+    state = KernelState(START, "w2z")
     assert not state.is_busy_for(0, LATER)
     state.observe([about("cell", "busy"), about("cell", "idle")], START)
     assert not state.is_busy_for(0, LATER)
+
+
+def test_what_the_kernel_does_for_w2z_itself_does_not_make_it_busy():
+    own = status("busy")._replace(parent_header=b'{"msg_id":"1","session":"w2z"}')
+    assert after(status("idle"), own) == "idle"
+    assert after(about("2", "busy"), own, own._replace(content=status("idle").content)) == "busy"
+    assert after(own, own._replace(content=status("idle").content)) == "idle"

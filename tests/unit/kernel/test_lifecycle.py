@@ -46,16 +46,19 @@ def test_and_in_the_other():
     assert not kernel.is_silent
 
 
-def test_output_alone_lets_clients_requests_through_but_is_not_ready():
-    kernel = Readiness(0.0)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_output_alone_lets_requests_through_to_the_first_kernel_but_is_not_ready(is_first):
+    kernel = Readiness(0.0, is_first=is_first)
     kernel.on_iopub()
-    assert kernel.accepts_requests
+    assert kernel.accepts_requests is is_first
     kernel.poll(1000.0)
     assert not is_ready(kernel)
+    kernel.on_reply(1001.0)
+    assert kernel.accepts_requests
 
 
 def test_clients_requests_wait_for_output_and_a_reply_is_none():
-    kernel = Readiness(0.0)
+    kernel = Readiness(0.0, is_first=True)
     kernel.on_reply(1.0)
     assert not kernel.accepts_requests
 

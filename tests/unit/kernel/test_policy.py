@@ -82,7 +82,7 @@ def test_no_window_has_more_restarts_than_the_limit(limit, gaps):
 def ready_at(now: float) -> Liveness:
     """The liveness of a kernel that is ready at that time, and has a heartbeat."""
     kernel = Liveness(now)
-    kernel.on_ready()
+    kernel.on_there()
     kernel.on_echo()
     return kernel
 
@@ -122,7 +122,7 @@ def test_a_kernel_that_missed_its_beats_is_suspected_until_it_echoes():
 def test_a_kernel_that_never_echoed_is_not_suspected():
     """Some kernels have no heartbeat."""
     kernel = Liveness(0.0)
-    kernel.on_ready()
+    kernel.on_there()
     assert set(asked(kernel, *(n * BEAT_EVERY for n in range(20)))) == {BEAT}
 
 
@@ -161,9 +161,9 @@ def test_the_next_kernel_comes_after_one_that_was_gone_and_can_die_itself(is_dea
     kernel = lost_at(0.0)
     if is_dead:
         assert kernel.on_refused(DEAD_AFTER)
-    assert kernel.on_ready()
+    assert kernel.on_there()
     assert not kernel.is_gone
-    assert not kernel.on_ready()
+    assert not kernel.on_there()
     kernel.on_lost(100.0)
     assert not kernel.on_refused(100.0)
     assert kernel.on_refused(100.0 + DEAD_AFTER)
@@ -173,7 +173,7 @@ def test_hanging_up_is_news_once():
     kernel = ready_at(0.0)
     assert kernel.on_lost(1.0)
     assert not kernel.on_lost(2.0)
-    kernel.on_ready()
+    kernel.on_there()
     assert kernel.on_lost(3.0)
 
 
@@ -183,12 +183,12 @@ def test_hanging_up_again_while_gone_does_not_put_off_its_death():
     assert kernel.on_refused(DEAD_AFTER)
 
 
-def test_one_that_never_was_ready_has_not_begun_and_cannot_be_gone():
+def test_one_that_never_was_there_has_not_begun_and_cannot_be_gone():
     kernel = Liveness(0.0)
     assert not kernel.on_lost(1.0)
     assert not kernel.is_gone
     assert not kernel.on_refused(1000.0)
-    assert not kernel.on_ready()
+    assert not kernel.on_there()
 
 
 HAPPENINGS = ("ready", "lost", "echo", "refused", "open", "look")
@@ -202,7 +202,7 @@ def test_dead_is_said_of_a_ready_kernel_that_refuses_late_and_once(happened):
     for event, seconds in happened:
         now += seconds
         if event == "ready":
-            assert kernel.on_ready() is (gone_since < math.inf)
+            assert kernel.on_there() is (gone_since < math.inf)
             was_ready, gone_since, is_dead = True, math.inf, False
         elif event == "lost":
             kernel.on_lost(now)
@@ -226,7 +226,7 @@ def test_who_does_not_refuse_is_watched_for_ever(happened):
     for event, seconds in happened:
         now += seconds
         kernel.poll(now)
-        {"ready": kernel.on_ready, "echo": kernel.on_echo}.get(event, lambda: None)()
+        {"ready": kernel.on_there, "echo": kernel.on_echo}.get(event, lambda: None)()
         if event == "lost":
             kernel.on_lost(now)
     assert kernel.poll(now + BEAT_EVERY + DEAD_AFTER + PROBE_EVERY) is not NOTHING
