@@ -1,6 +1,6 @@
 #!/bin/sh
-# configurable-http-proxy, TLS ended here. It begins without routes: w2z adds its own with
-# --register-with-chp http://API_ADDRESS:API_PORT, or somebody does through the same API.
+# configurable-http-proxy, TLS ended here. It begins without routes, whoever starts the kernels adds
+# them: POST http://API_ADDRESS:API_PORT/api/routes/k1 with {"target": "http://KERNEL_1"}.
 # Who may: CONFIGPROXY_AUTH_TOKEN in the environment. Keep the API off the public network.
 # The path and Host are passed on as they are; websockets have no idle timeout here.
 set -eu

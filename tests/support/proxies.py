@@ -15,9 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tests.support.processes import TINY, TOKEN, Process, W2z, launched, running
+from tests.support.processes import IPYKERNEL, TINY, TOKEN, Process, W2z, launched, running
 from tests.support.rest import Rest, open_rest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,6 +24,8 @@ CONFIGURATIONS = ROOT / "containers" / "proxies"
 VENV = Path(sys.executable).parent
 NODE = ROOT / "tests" / "node" / "node_modules" / ".bin"
 CHP_TOKEN = "a-token-for-the-routes"
+READY = 30
+"""Seconds a proxy may take until the kernels are reached through it."""
 
 
 def own_address() -> str:
@@ -53,9 +54,10 @@ class Place:
 
     kind: str
     folder: Path
-    kernels: tuple[W2z, W2z]
+    kernels: tuple[str, str]
+    """What is to be behind /k1/ and /k2/, as ADDRESS:PORT."""
     idle: int = 60
-    """Seconds after which the proxy cuts a silent connection."""
+    """Seconds after which the proxy cuts a silent connection, if it is of that kind."""
     address: str = field(default_factory=own_address)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,6 @@ class Place:
     @property
     def variables(self) -> dict[str, str]:
         """Those of the configurations."""
-        one, two = (urlsplit(kernel.url).netloc for kernel in self.kernels)
         file = str(self.folder / "tls.pem")
         return {
             "ADDRESS": self.address,
@@ -78,12 +79,12 @@ class Place:
             "API_PORT": str(self.api_port),
             "CERTIFICATE": file,
             "KEY": file,
-            "KERNEL_1": one,
-            "KERNEL_2": two,
+            "KERNEL_1": self.kernels[0],
+            "KERNEL_2": self.kernels[1],
             "IDLE_TIMEOUT": f"{self.idle}s",
         }
 
-    def websocket(self, session_id: str | None = None, path: str = "k1/channels") -> str:
+    def websocket(self, path: str = "k1/channels", session_id: str | None = None) -> str:
         session = f"&session_id={session_id}" if session_id else ""
         return f"{self.url.replace('http', 'ws', 1)}{path}?token={TOKEN}{session}"
 
@@ -100,8 +101,11 @@ class Place:
             yield rest
 
     @asynccontextmanager
-    async def up(self) -> AsyncIterator[Process]:
-        """The proxy, killed at the end; it must not have logged the token."""
+    async def up(self, *paths: str) -> AsyncIterator[Process]:
+        """The proxy, with the kernels of these paths (by default both) to be reached through it.
+
+        It is killed at the end, and must not have printed the token.
+        """
         environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(VENV), str(NODE), os.environ["PATH"], "/usr/sbin"]),
@@ -110,18 +114,22 @@ class Place:
             **self.variables,
         }
         async with running(*COMMANDS[self.kind](self), env=environment) as process:
-            if self.kind == "configurable-http-proxy":
-                await self._add_routes(process)
-            for path in ("k1", "k2"):
-                while await self._status(process, path) != 200:
-                    pass
+            async with asyncio.timeout(READY):
+                if self.kind == "configurable-http-proxy":
+                    await self._add_routes(process)
+                for path in paths or ("k1", "k2"):
+                    while await self._status(process, path) != 200:
+                        pass
             yield process
-            assert TOKEN not in process.output
+        # Not before its end: now all it printed is known.
+        assert TOKEN not in process.output
 
     async def _status(self, process: Process, path: str) -> int:
-        """What the proxy answers for a kernel; 0 before it listens."""
+        """What the proxy answers for a kernel; 0 before it listens, with the certificate it has."""
         assert process.process.returncode is None, process.output
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        # Traefik listens before it has read the file that names the certificate.
+        early = ConnectionError, asyncio.IncompleteReadError, ssl.SSLCertVerificationError
+        with contextlib.suppress(*early):
             async with self.rest() as rest:
                 return (await rest.ask(f"GET /{path}/livez")).status
         return 0
@@ -129,14 +137,12 @@ class Place:
     async def _add_routes(self, process: Process) -> None:
         while True:
             assert process.process.returncode is None, process.output
-            try:
+            with contextlib.suppress(ConnectionRefusedError):
                 async with self.routes() as rest:
-                    for path, name in (("k1", "KERNEL_1"), ("k2", "KERNEL_2")):
-                        target = {"target": f"http://{self.variables[name]}"}
-                        await rest.ask(f"POST /api/routes/{path}", target)
+                    for path, target in zip(("k1", "k2"), self.kernels, strict=True):
+                        route = {"target": f"http://{target}"}
+                        assert (await rest.ask(f"POST /api/routes/{path}", route)).status == 201
                     return
-            except ConnectionRefusedError:
-                await asyncio.sleep(0)
 
 
 def _nginx(place: Place) -> list[str]:
@@ -145,10 +151,11 @@ def _nginx(place: Place) -> list[str]:
     filled = re.sub(r"\$\{(\w+)\}", lambda found: place.variables[found[1]], text)
     (place.folder / "kernels.conf").write_text(filled)
     main = place.folder / "nginx.conf"
+    # With logs of its own, as in Debian and in the image.
     main.write_text(
-        "daemon off; worker_processes 1; error_log stderr;"
-        f" pid {place.folder}/nginx.pid;"
-        f" events {{}} http {{ include {place.folder}/kernels.conf; }}"
+        f"daemon off; worker_processes 1; error_log stderr; pid {place.folder}/nginx.pid;"
+        " events {} http { access_log /dev/stdout; error_log stderr;"
+        f" include {place.folder}/kernels.conf; }}"
     )
     return ["nginx", "-p", str(place.folder), "-e", "stderr", "-c", str(main)]
 
@@ -168,22 +175,19 @@ COMMANDS: dict[str, Callable[[Place], list[str]]] = {
 
 
 @asynccontextmanager
-async def two_kernels(
-    kind: str,
-    folder: Path,
-    *options: str,
-    first: tuple[str, ...] = TINY,
-    **more: int,
-) -> AsyncIterator[Place]:
-    """A place for a proxy with w2z at /k1/ and /k2/, each with a kernel of its own.
+async def two_kernels(folder: Path) -> AsyncIterator[tuple[W2z, W2z]]:
+    """w2z at /k1/ with a tiny kernel, and at /k2/ with an ipykernel; only the first one pings.
 
-    ``options`` are w2z's; ``first`` starts the first kernel, the second is a tiny one.
+    Both take web pages of their own origin only.
     """
-    folders = [folder / name for name in ("one", "two", "proxy")]
-    for one in folders:
-        one.mkdir()
+    options = ("--strict-origin", "--ping-interval")
+    folders = folder / "one", folder / "two"
+    for each in folders:
+        each.mkdir()
     async with (
-        launched(folders[0], "--base-url", "/k1/", *options, *first) as one,
-        launched(folders[1], "--base-url", "/k2/", *options, *TINY) as two,
+        launched(folders[0], "--base-url", "/k1/", *options, "0.5", *TINY) as one,
+        launched(folders[1], "--base-url", "/k2/", *options, "600", *IPYKERNEL) as two,
     ):
-        yield Place(kind, folders[2], (one, two), **more)
+        for kernel in (one, two):
+            await kernel.ready()
+        yield one, two
