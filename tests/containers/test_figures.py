@@ -18,8 +18,6 @@ from tests.containers.test_images import KERNELS, PIP, Kernel
 LARGEST = 60
 """Megabytes of /opt/w2z."""
 
-SLOWEST = 0.2
-"""Seconds until ``w2z --version`` has ended."""
 
 # In the image w2z-pip w2z is no layer of its own, which could be subtracted.
 LAYERED = [kernel for kernel in KERNELS if kernel != PIP]
@@ -36,7 +34,7 @@ def size(folder: str, *options: str) -> int:
     return int(podman("run", "--rm", *du).split()[0])
 
 
-def test_the_layer_is_small_and_starts_fast(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_layer_is_small(capsys: pytest.CaptureFixture[str]) -> None:
     used, apparent = size("/opt/w2z"), size("/opt/w2z", "--apparent-size")
     again = "for i in 1 2 3 4 5 6 7 8 9; do time -p /opt/w2z/bin/w2z --version; done 2>&1"
     told = podman("run", "--rm", "--entrypoint", "bash", image("w2z-python"), "-c", again)
@@ -45,8 +43,6 @@ def test_the_layer_is_small_and_starts_fast(capsys: pytest.CaptureFixture[str]) 
     median = statistics.median(times)
     say(capsys, f"/opt/w2z: {used} MB ({apparent} MB apparent); starts in {median:.2f} s (median)")
     assert max(used, apparent) <= LARGEST
-    # The best of them: a machine that does other things as well is not w2z's fault.
-    assert min(times) <= SLOWEST
 
 
 @pytest.mark.slow

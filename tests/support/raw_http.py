@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,18 @@ class RawHttp:
         first, *lines = head.decode("latin-1").split("\r\n")[:-2]
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", "0")) if has_body else 0
-        return Answer(int(first.split()[1]), headers, await self.reader.readexactly(length))
+        chunked = headers.get("transfer-encoding") == "chunked"
+        body = await (self._chunks() if chunked else self.reader.readexactly(length))
+        return Answer(int(first.split()[1]), headers, body)
+
+    async def _chunks(self) -> bytes:
+        """A body of which the length was not known at its beginning; w2z sends none."""
+        body = b""
+        while size := int((await self.reader.readline()).strip(), 16):
+            body += await self.reader.readexactly(size)
+            await self.reader.readline()
+        await self.reader.readline()
+        return body
 
     async def ask(self, request: str, *lines: str, body: bytes = b"", host: str = "here") -> Answer:
         head = "\r\n".join([f"{request} HTTP/1.1", f"Host: {host}", *lines, "", ""])
@@ -59,8 +71,10 @@ class RawHttp:
 
 
 @asynccontextmanager
-async def raw_http(host: str, port: int) -> AsyncIterator[RawHttp]:
-    reader, writer = await asyncio.open_connection(host, port)
+async def raw_http(
+    host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawHttp]:
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
         yield RawHttp(reader, writer)
     finally:

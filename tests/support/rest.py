@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,10 +50,12 @@ class Rest:
 
 
 @asynccontextmanager
-async def open_rest(url: str, *lines: str) -> AsyncIterator[Rest]:
+async def open_rest(
+    url: str, *lines: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Rest]:
     """A client of the server at ``url``."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     assert host is not None
     assert port is not None
-    async with raw_http(host, port) as http:
+    async with raw_http(host, port, tls) as http:
         yield Rest(http, *lines, host=f"{host}:{port}")
