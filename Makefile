@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
 
-.PHONY: demo format lint types layers test e2e docs check bench clean
+.PHONY: demo format lint types layers test e2e docs check images image-check image-test bench clean
 
-check: lint types layers docs test e2e  ## all that has to hold; what CI runs
+check: lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
 
 demo: $(VENV)/demo  ## serve a real kernel and run code through it
 	$(BIN)/python examples/demo.py
@@ -32,10 +32,19 @@ docs: $(VENV)/dev  ## the generated pages are up to date, links lead somewhere
 test: $(VENV)/dev  ## the fast suite, and each pure module covered by its own tests
 	$(BIN)/coverage run -m pytest $(MEASURED)
 	$(BIN)/python tests/own_coverage.py
-	$(BIN)/python -m pytest -m "not e2e" $(MEASURED:%=--ignore=%)
+	$(BIN)/python -m pytest -m "not e2e and not containers" $(MEASURED:%=--ignore=%)
 
 e2e: $(VENV)/dev tests/node/node_modules/.installed  ## real kernels, real clients
 	$(BIN)/python -m pytest -m e2e
+
+images: $(VENV)/dev $(VENV)/podman  ## all images of containers/
+	$(BIN)/python -m tests.containers.images
+
+image-check: $(VENV)/dev $(VENV)/podman  ## the images that take little time to build, at work
+	$(BIN)/python -m pytest -m "containers and not slow"
+
+image-test: $(VENV)/dev $(VENV)/podman  ## all images at work, and what they cost
+	$(BIN)/python -m pytest -m containers
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
@@ -44,6 +53,10 @@ $(VENV)/pip: tests/install-system.sh
 	tests/install-system.sh
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/podman: $(VENV)/pip tests/containers/install-podman.sh
+	tests/containers/install-podman.sh
 	touch $@
 
 $(VENV)/demo: $(VENV)/pip pyproject.toml

@@ -20,7 +20,13 @@ from w2z.errors import SettingsError
 LOOKUP_TIMEOUT = 20.0
 """Seconds to look for installed specs; importing jupyter_client takes one on a busy machine."""
 
+_KEPT = "W2Z_LD_"
+"""LD_* variables that are the kernel's alone: containers/launcher.c keeps them from w2z."""
+
 _PYTHONS = frozenset({"python", "python3", f"python3.{sys.version_info.minor}"})
+
+
+_FLAGS = {"I": sys.flags.isolated, "S": sys.flags.no_site}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Command:
     def full_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
         """The kernel's environment, made from w2z's, without w2z's settings and secrets."""
         inherited = {name: value for name, value in ours.items() if not name.startswith("W2Z_")}
+        inherited |= {
+            name.removeprefix("W2Z_"): value
+            for name, value in ours.items()
+            if name.startswith(_KEPT)
+        }
         told = {
             name: Template(value).safe_substitute(inherited)
             for name, value in self.environment.items()
@@ -54,7 +65,7 @@ def installed_specs() -> dict[str, Any]:
     As jupyter_client finds them, in a process of its own, so that w2z does not keep jupyter_client
     in memory. Takes a second; raises :class:`ValueError` when there is no answer.
     """
-    lookup = [sys.executable, "-m", "jupyter_client.kernelspecapp", "list", "--json"]
+    lookup = [*_python(), "-m", "jupyter_client.kernelspecapp", "list", "--json"]
     try:
         done = subprocess.run(  # noqa: S603 (a command of our own)
             lookup,
@@ -70,6 +81,12 @@ def installed_specs() -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("cannot look for installed kernelspecs: the answer is no object")
     return found
+
+
+def _python() -> list[str]:
+    """The interpreter that runs w2z, as closed to its surroundings as this process is."""
+    closed = [f"-{letter}" for letter, is_set in _FLAGS.items() if is_set]
+    return [sys.executable, *closed]
 
 
 def from_spec(name: str, installed: Mapping[str, Any]) -> Command:

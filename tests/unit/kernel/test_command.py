@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +37,23 @@ def test_the_environment_is_ours_without_our_settings_and_with_the_spec_s():
         "STOLEN": "${W2Z_TOKEN}",
         "JPY_PARENT_PID": str(os.getpid()),
     }
+
+
+def test_variables_of_the_loader_are_given_back_to_the_kernel():
+    made = Command([]).full_environment({"W2Z_LD_PRELOAD": "/x.so", "LD_BIND_NOW": "1"})
+    assert made == {"LD_PRELOAD": "/x.so", "LD_BIND_NOW": "1", "JPY_PARENT_PID": str(os.getpid())}
+
+
+@pytest.mark.parametrize("flags", [[], ["-I"], ["-IS"]])
+def test_the_look_up_for_specs_is_as_closed_as_this_python(flags):
+    """``-IS``, as in containers/launcher.c."""
+    code = (
+        "import sys; sys.path += sys.argv[1:];"
+        "from w2z.kernel.command import _python; print(_python())"
+    )
+    command = [sys.executable, *flags, "-c", code, *sys.path]
+    told = subprocess.check_output(command, text=True)
+    assert told == f"{[sys.executable, *(f'-{flag}' for flag in ''.join(flags)[1:])]}\n"
 
 
 def test_a_spec_is_found_by_its_name(tmp_path):
