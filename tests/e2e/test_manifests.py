@@ -37,6 +37,8 @@ every = pytest.mark.parametrize("name", [*KUSTOMIZED, POD])
 
 Object = dict[str, Any]
 
+A_SECRET = "what-a-secret-says"
+
 
 @pytest.fixture(scope="session")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,7 +78,9 @@ class Manifests:
         self.spec: Object = self.pod["spec"]
         self.containers: dict[str, Object] = {one["name"]: one for one in self.spec["containers"]}
         self.w2z = self.containers["w2z"]
-        self.environment: dict[str, str] = {v["name"]: v["value"] for v in self.w2z["env"]}
+        self.environment: dict[str, str] = {
+            variable["name"]: variable.get("value", A_SECRET) for variable in self.w2z["env"]
+        }
         self.volumes: dict[str, Object] = {one["name"]: one for one in self.spec["volumes"]}
 
     def volume(self, container: str, path: str) -> Object:
@@ -143,7 +147,7 @@ def test_both_containers_mean_the_same_connection_file(manifests: Manifests) -> 
     assert "emptyDir" in volume
 
 
-@every
+@kustomized
 def test_the_token_is_a_secret_that_only_w2z_sees(manifests: Manifests) -> None:
     path = manifests.environment["W2Z_TOKEN_FILE"]
     volume = manifests.volume("w2z", path)
@@ -159,7 +163,7 @@ def test_w2z_takes_its_settings(manifests: Manifests) -> None:
         name.removeprefix("W2Z_").lower(): value for name, value in manifests.environment.items()
     }
     assert given.keys() <= Settings.model_fields.keys()
-    settings_from({"kernel": "python3", **given}, None)
+    settings_from({"kernel": "python3", **given}, given.get("token"))
 
 
 @every
@@ -238,11 +242,17 @@ def test_podman_s_pod_is_the_base_s(kubectl: Path) -> None:
     base, pod = (Manifests(built(kubectl, name)) for name in (BASE, POD))
     assert base.containers.keys() == pod.containers.keys()
     assert base.containers["kernel"]["args"] == pod.containers["kernel"]["args"]
-    without = {name: v for name, v in base.environment.items() if name != "W2Z_BASE_URL"}
-    assert pod.environment == without
+    rest = {name: v for name, v in base.environment.items() if name not in OTHERWISE}
+    assert pod.environment == {**rest, "W2Z_TOKEN": A_SECRET}
+    [token] = [variable for variable in pod.w2z["env"] if variable["name"] == "W2Z_TOKEN"]
+    assert token["valueFrom"] == {"secretKeyRef": {"name": "w2z-token", "key": "token"}}
     probe = pod.w2z["livenessProbe"]["exec"]["command"]
     assert probe == ["/opt/w2z/bin/w2z", "wait", "--timeout", "3"]
     assert pod.w2z["ports"][0]["hostIP"] == "127.0.0.1"
+
+
+OTHERWISE = {"W2Z_BASE_URL", "W2Z_TOKEN_FILE"}
+"""Variables of the base that podman's Pod does without."""
 
 
 @pytest.fixture(scope="module")
