@@ -21,14 +21,17 @@ from w2z.connection_file import ConnectionInfo
 from w2z.errors import ClientError, KernelMessageError
 from w2z.hub.hub import Hub
 from w2z.hub.journal import Journal
+from w2z.hub.overflow import Gap, is_droppable
 from w2z.hub.session import Session
 from w2z.hub.state import KernelState
+from w2z.kernel.backlog import Backlog
 from w2z.kernel.channels import Channels
 from w2z.kernel.conversation import Conversation
 from w2z.kernel.keeper import Listener
 from w2z.message import Channel, Message
 from w2z.settings import Settings
-from w2z.spill import SpillFiles
+from w2z.spill import Room, SpillFiles
+from w2z.store import Store
 from w2z.wire import zmq as zmq_wire
 from w2z.wire.header import header, stderr_stream
 from w2z.wire.jsontext import dump, parse_object
@@ -74,12 +77,15 @@ class Bridge:
         self.started = datetime.now(UTC)
         self.state = KernelState(self.started, kernel_id)
         self.dropped = 0
+        self.outpaced = 0
         self._settings = settings
         self._info = info
         self._signer = info.signer()
-        self._spill = SpillFiles(settings.spill_size, settings.spill_dir)
-        store = self._spill if settings.spill_size else None
-        journal = Journal(store, settings.replay_size, self._on_spill_trouble)
+        room = Room(settings.spill_size)
+        self._spills = [SpillFiles(room, settings.spill_dir) for _ in range(2)]
+        stores: list[Store | None] = [*self._spills] if room.limit else [None, None]
+        journal = Journal(stores[0], settings.replay_size, self._on_spill_trouble)
+        self._backlog = Backlog(stores[1], self._may_go, self._on_missing, self._on_spill_trouble)
         self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"), journal)
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
@@ -90,7 +96,8 @@ class Bridge:
 
     async def __aenter__(self) -> Self:
         self._channels = self._open_channels()
-        self._stack.callback(self._spill.close)
+        for spill in self._spills:
+            self._stack.callback(spill.close)
         self._stack.callback(self._close_channels)
         self.conversation = Conversation(
             self._channels, self._signer, self.kernel_id, self._open_gate
@@ -170,6 +177,11 @@ class Bridge:
     def hub(self) -> Hub[Client]:
         """The sessions, for whoever wants to know how they fare."""
         return self._hub
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in memory of what the kernel sent faster than w2z could work."""
+        return self._backlog.memory
 
     def position(self, session_id: str) -> int:
         """What the session's client has been handed, for :meth:`acknowledge`."""
@@ -258,6 +270,7 @@ class Bridge:
             writable=self._writable,
             echo=self._from_heartbeat,
             lost=self._on_lost,
+            backlog=self._backlog,
         )
 
     def _close_channels(self) -> None:
@@ -337,6 +350,19 @@ class Bridge:
             self.conversation.on_replies(messages)
         else:
             self._to_clients(session_id, messages)
+
+    def _may_go(self, parts: list[bytes]) -> bool:
+        """Whether clients can do without what the kernel sent there."""
+        try:
+            return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, self._signer))
+        except KernelMessageError:
+            return False  # it is dropped, and counted, when it is looked at
+
+    def _on_missing(self, messages: int, size: int) -> None:
+        """Tell every client what of the kernel's output there was no room for."""
+        self.outpaced += messages
+        gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
+        self._to_clients(None, [gap.notice(self._header("stream"))])
 
     def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
         """The good message that a bad one before it was received together with."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, get_args
 
@@ -155,6 +155,37 @@ cli.add_command(
         "serve", callback=_serve, params=settings_options(), help=_serve.__doc__, epilog=EPILOG
     )
 )
+
+
+@cli.command()
+@click.argument("url", required=False)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    envvar="W2Z_TIMEOUT",
+    show_envvar=True,
+    metavar="NUMBER",
+    help="Seconds to wait at most; 0 looks once.",
+)
+def wait(url: str | None, timeout: float) -> None:
+    """Wait until w2z at URL serves a ready kernel; exit with 1 when it does not in time.
+
+    Without URL: the w2z of this container, as W2Z_PORT and W2Z_BASE_URL say. Needs no token.
+    """
+    from w2z.client.wait import wait_ready  # noqa: PLC0415 (other commands need no HTTP client)
+
+    trouble = wait_ready(url or _own_url(os.environ), timeout)
+    if trouble is not None:
+        click.echo(f"w2z: not ready: {trouble}", err=True)
+        raise SystemExit(1)
+
+
+def _own_url(environment: Mapping[str, str]) -> str:
+    """Where a w2z with the same environment listens, unless its options say otherwise."""
+    port = environment.get("W2Z_PORT") or Settings.model_fields["port"].default
+    return f"http://127.0.0.1:{port}/{environment.get('W2Z_BASE_URL', '').strip('/')}"
 
 
 def main() -> None:

@@ -30,11 +30,22 @@ class _Segment:
     used: int = 0
 
 
-class SpillFiles:
-    """A :class:`~w2z.hub.journal.Store` of at most ``limit`` bytes below ``folder``."""
+@dataclass(slots=True)
+class Room:
+    """Bytes that files may take in all, and do."""
 
-    def __init__(self, limit: int, folder: Path | None) -> None:
-        self._limit = limit
+    limit: int
+    taken: int = 0
+
+
+class SpillFiles:
+    """A :class:`~w2z.store.Store` below ``folder``, which shares ``room`` with others.
+
+    What is given back at different times belongs into different ones: a file goes as a whole.
+    """
+
+    def __init__(self, room: Room, folder: Path | None) -> None:
+        self._room = room
         self._folder = folder
         self._segments: list[_Segment] = []
         self._places: dict[int, tuple[_Segment, int, int]] = {}
@@ -45,7 +56,7 @@ class SpillFiles:
         """Keep the data; raises :class:`OSError` when there is no room, or no directory."""
         if time.monotonic() < self._refused_until:
             raise OSError(errno.ENOSPC, "the spill directory has just refused to write")
-        if sum(segment.size for segment in self._segments) + len(data) > self._limit:
+        if self._room.taken + len(data) > self._room.limit:
             raise OSError(errno.ENOSPC, "--spill-size is reached")
         try:
             return self._write(data)
@@ -66,15 +77,19 @@ class SpillFiles:
         segment, _, size = self._places.pop(token)
         segment.used -= size
         if segment.used == 0:
-            segment.file.close()
+            self._close(segment)
             self._segments.remove(segment)
 
     def close(self) -> None:
         """Nothing is needed any more."""
         for segment in self._segments:
-            segment.file.close()
+            self._close(segment)
         self._segments.clear()
         self._places.clear()
+
+    def _close(self, segment: _Segment) -> None:
+        segment.file.close()
+        self._room.taken -= segment.size
 
     def _write(self, data: bytes) -> int:
         if not self._segments or self._segments[-1].size >= SEGMENT:
@@ -88,5 +103,6 @@ class SpillFiles:
         self._next_token += 1
         self._places[token] = (segment, segment.size, len(data))
         segment.size += len(data)
+        self._room.taken += len(data)
         segment.used += len(data)
         return token

@@ -9,8 +9,8 @@ Invariants:
 - :attr:`Journal.memory` counts the bytes in memory, :attr:`Journal.spilled` those in the store;
   each batch is in exactly one of the two.
 
-The store is passed in (:class:`Store`), and may fail at any time: what it cannot take stays in
-memory, what it cannot give back is a gap.
+The store is passed in (:class:`~w2z.store.Store`), and may fail at any time: what it cannot take
+stays in memory, what it cannot give back is a gap.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import marshal
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from w2z.hub.overflow import ITEM_COST, Gap, Item
 from w2z.message import Channel, Message, size_of
+from w2z.store import Store
 
 CHUNK = 256 * 1024
 """Bytes moved to the store at once: few enough not to hold up what the kernel sends meanwhile."""
@@ -57,19 +58,6 @@ class Chunk(NamedTuple):
     def gap(self) -> Gap:
         """What is told when the store has lost it."""
         return Gap(self.messages, self.size - ITEM_COST * self.messages, b"{}")
-
-
-class Store(Protocol):
-    """Where batches go that memory has no room for. Every method may raise :class:`OSError`."""
-
-    def write(self, data: bytes) -> int:
-        """Keep the data; returns a token for it."""
-
-    def read(self, token: int) -> bytes:
-        """Give it back."""
-
-    def free(self, token: int) -> None:
-        """It is not needed any more. Never raises."""
 
 
 class Journal:

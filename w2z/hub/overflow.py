@@ -22,11 +22,12 @@ ITEM_COST = 400
 
 
 class Gap(NamedTuple):
-    """Consecutive messages that were dropped, and the last one's parent."""
+    """Consecutive messages that were dropped, the last one's parent, and why."""
 
     messages: int
     size: int
     parent_header: bytes
+    reason: str = "this client did not read them in time"
 
     def and_then(self, other: Gap) -> Gap:
         """Both, the other right behind this one."""
@@ -36,7 +37,7 @@ class Gap(NamedTuple):
         """The message the client gets instead."""
         text = (
             f"[w2z] {self.messages} messages ({self.size} bytes) of output were dropped here:"
-            " this client did not read them in time.\n"
+            f" {self.reason}.\n"
         )
         return stderr_stream(stream_header, self.parent_header, text)
 

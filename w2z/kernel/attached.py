@@ -83,6 +83,11 @@ class Attached(Keeper):
             self.host.hold()
             self._hung_up.set()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
+        return self._liveness.is_silent
+
     async def _leave(self) -> None:
         """Carry what the kernel said last, then talk to whoever is there next."""
         log.info("the kernel hung up")

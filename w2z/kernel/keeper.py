@@ -104,6 +104,11 @@ class Keeper(ABC):
     def on_shutdown_request(self, *, restart: bool) -> None:
         """A client asks the kernel to end."""
 
+    @property
+    @abstractmethod
+    def is_silent(self) -> bool:
+        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
+
     @abstractmethod
     async def run(self) -> int:
         """Look after the kernel until it is gone for good; returns w2z's exit code then."""

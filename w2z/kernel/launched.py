@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
+from w2z.kernel import policy
 from w2z.kernel.children import Child, Children
 from w2z.kernel.command import Command
 from w2z.kernel.endpoints import Endpoints
 from w2z.kernel.keeper import Host, Keeper
 from w2z.kernel.output import Listener, Output
-from w2z.kernel.policy import RestartPolicy, describe, exit_code
+from w2z.kernel.policy import Pulse, RestartPolicy, describe, exit_code
 from w2z.kernel.probe import is_refused
 
 log = logging.getLogger("w2z")
@@ -80,6 +81,7 @@ class Launched(Keeper):
         self._limits = limits
         self._listen = listen
         self._policy = RestartPolicy(limits.restarts)
+        self._pulse = Pulse()
         self._child: Child | None = None
         self._wanted = Wanted.RUN
         self._is_told = False
@@ -143,7 +145,13 @@ class Launched(Keeper):
         """The process itself is watched."""
 
     def on_echo(self) -> None:
-        """The process itself is watched."""
+        """The kernel's heartbeat answered w2z."""
+        self._pulse.on_echo()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
+        return self._pulse.is_missed
 
     async def spec_mode(self) -> str | None:
         """The spec that the kernel was started from may say it."""
@@ -216,6 +224,7 @@ class Launched(Keeper):
         log.info("started the kernel: process %d", child.pid)
         child.ended.add_done_callback(lambda _: self._news.set())
         self._child = child
+        self._pulse = Pulse()
         self._number += 1
         self._news.clear()
         return child, Output(child.stdout, child.stderr, self._listen)
@@ -227,11 +236,20 @@ class Launched(Keeper):
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
             if await conversation.wait_ready(LOOK):
                 self._decide()
-                await self._news.wait()
-                self._news.clear()
+                await self._listen_to_heart()
             self._is_late = not conversation.readiness.is_ready and time.monotonic() > deadline
         if not child.ended.done():
             await self._end_process(child)
+
+    async def _listen_to_heart(self) -> None:
+        """Let the kernel's heartbeat answer every now and then until there is news."""
+        while not self._news.is_set():
+            self._pulse.on_beat()
+            self.host.conversation.beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(policy.BEAT_EVERY):
+                    await self._news.wait()
+        self._news.clear()
 
     def _decide(self) -> None:
         """The kernel that was started last is ready, or over before it was."""

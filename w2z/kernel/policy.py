@@ -51,6 +51,32 @@ class RestartPolicy:
         return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE) if doublings >= 0 else 0.0
 
 
+class Pulse:
+    """Whether a kernel that has a heartbeat (some have none at first, or ever) still answers it."""
+
+    def __init__(self) -> None:
+        self._unanswered = 0
+        self._ever_answered = False
+
+    def on_beat(self) -> None:
+        """A heartbeat was sent."""
+        self._unanswered += 1
+
+    def on_echo(self) -> None:
+        """The kernel's heartbeat answered."""
+        self._unanswered = 0
+        self._ever_answered = True
+
+    def forgive(self) -> None:
+        """What was not answered until now does not count."""
+        self._unanswered = 0
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it is overdue."""
+        return self._ever_answered and self._unanswered > BEATS_MISSED
+
+
 class Suspicion(Enum):
     """What :class:`Liveness` wants done."""
 
@@ -72,8 +98,12 @@ class Liveness:
         self._is_dead = False
         self._beat_at = now
         self._probe_at = now
-        self._unanswered = 0
-        self._ever_answered = False
+        self._pulse = Pulse()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the kernel does not answer heartbeats any more."""
+        return self._pulse.is_missed
 
     @property
     def is_gone(self) -> bool:
@@ -92,7 +122,7 @@ class Liveness:
         """The kernel hung up; returns whether that is news. One that never was there has not begun,
         and one that is gone cannot go.
         """
-        self._unanswered = 0
+        self._pulse.forgive()
         if self._gone_since is not None or not self._was_there:
             return False
         self._gone_since = now
@@ -108,8 +138,7 @@ class Liveness:
 
     def on_echo(self) -> None:
         """The kernel's heartbeat answered."""
-        self._unanswered = 0
-        self._ever_answered = True
+        self._pulse.on_echo()
 
     def poll(self, now: float) -> Suspicion:
         """What to do now; ask several times a second."""
@@ -122,11 +151,8 @@ class Liveness:
         if now < self._beat_at:
             return Suspicion.NONE
         self._beat_at = now + BEAT_EVERY
-        self._unanswered += 1
-        # Some kernels have no heartbeat at first, or ever.
-        if self._ever_answered and self._unanswered > BEATS_MISSED:
-            return Suspicion.PROBE
-        return Suspicion.BEAT
+        self._pulse.on_beat()
+        return Suspicion.PROBE if self._pulse.is_missed else Suspicion.BEAT
 
 
 class Idleness:

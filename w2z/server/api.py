@@ -83,8 +83,11 @@ class Api:
         return json_response({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        """200 once the kernel answered and its output arrives, 503 before."""
-        ready = self._bridge.ready
+        """200 once the kernel answered and its output arrives; 503 before, and when it has nothing
+        to do and yet answers no heartbeats.
+        """
+        is_stuck = self._keeper.is_silent and not self._bridge.is_busy
+        ready = self._bridge.ready and not is_stuck
         return json_response({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:

@@ -43,6 +43,15 @@ def _lines(bridge: Bridge) -> Iterator[str]:
         "Messages of the kernel that could not be read or carried.",
         bridge.dropped,
     )
+    yield from _metric(
+        "waiting_bytes", "gauge", "Bytes in memory that were not looked at yet.", bridge.waiting
+    )
+    yield from _metric(
+        "outpaced_messages_total",
+        "counter",
+        "Messages dropped because the kernel sent them faster than they could be carried.",
+        bridge.outpaced,
+    )
     for counter in fields(Counters):
         value = getattr(totals, counter.name)
         yield from _metric(f"{counter.name}_total", "counter", MEANINGS[counter.name], value)

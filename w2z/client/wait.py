@@ -1,0 +1,48 @@
+"""Waiting until a w2z elsewhere, or in the same container, serves a ready kernel."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from urllib.parse import urlsplit
+
+from w2z.errors import SettingsError
+
+LOOK = 0.1
+"""Seconds between looks."""
+
+PATIENCE = 5.0
+"""Seconds for one answer at most; the time that is left, if that is less."""
+
+
+def wait_ready(url: str, seconds: float) -> str | None:
+    """Ask for ``/readyz`` below ``url`` until it is 200, for so many seconds.
+
+    Returns ``None`` when it is, else why not. Raises :class:`~w2z.errors.SettingsError` for
+    something that is no URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{url!r} is no URL: give http://HOST:PORT/BASE/ or https://...")
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        trouble = _look(url, min(max(left, LOOK), PATIENCE))
+        if trouble is None or time.monotonic() + LOOK >= deadline:
+            return trouble
+        time.sleep(LOOK)
+
+
+def _look(url: str, patience: float) -> str | None:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=patience)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + "/readyz")
+        response = connection.getresponse()
+        told = response.read(1000).decode(errors="replace")
+        return None if response.status == 200 else f"{response.status}: {told}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    finally:
+        connection.close()
