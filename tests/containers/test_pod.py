@@ -23,7 +23,9 @@ from tests.support.processes import TOKEN, W2z, running
 from tests.support.proxies import free_port
 from w2z.settings import Settings
 
-POD = ROOT / "containers" / "kubernetes" / "pod.yaml"
+PATH = "containers/kubernetes/pod.yaml"
+PLAY = ("kube", "play", PATH)
+DOWN = ("kube", "play", "--down", PATH)
 
 GRACE = 15
 """Its terminationGracePeriodSeconds."""
@@ -51,7 +53,7 @@ async def pod(folder: Path, *, shared: bool = False, **variables: str) -> AsyncI
     ``shared`` is whether its containers see each other's processes; ``variables`` are for w2z.
     """
     image("w2z-python")
-    manifest: dict[str, Any] = yaml.safe_load(POD.read_text())
+    manifest: dict[str, Any] = yaml.safe_load((ROOT / PATH).read_text())
     name, port = f"w2z-test-{secrets.token_hex(4)}", free_port("127.0.0.1")
     manifest["metadata"]["name"] = name
     spec = manifest["spec"]
@@ -62,16 +64,22 @@ async def pod(folder: Path, *, shared: bool = False, **variables: str) -> AsyncI
     file = folder / "pod.yaml"
     file.write_text(yaml.safe_dump(manifest))
     try:
-        podman("kube", "play", str(file))
+        podman(*(str(file) if word == PATH else word for word in PLAY))
         follow = ("podman", "logs", "--follow", f"{name}-w2z")
         async with running(*follow, env=environment()) as logs:
             await logs.line("the kernel is ready")
             yield W2z(logs, f"http://127.0.0.1:{port}/")
     finally:
-        podman("kube", "play", "--down", str(file))
+        podman(*(str(file) if word == PATH else word for word in DOWN))
     assert name not in podman("ps", "--all", "--format", "{{.Names}}")
     volumes = {volume["name"] for volume in spec["volumes"]}
     assert not volumes & set(podman("volume", "ls", "--format", "{{.Name}}").split())
+
+
+def test_these_are_the_documented_commands() -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for command in (PLAY, DOWN, ("secret", "create", "w2z-token", "-")):
+        assert f"podman {' '.join(command)}\n" in page
 
 
 async def interrupts(served: W2z) -> None:
