@@ -204,7 +204,7 @@ class Settings(BaseModel):
         "seven file descriptors.",
     )
     journal_size: int = Field(
-        64 * MIB,
+        32 * MIB,
         ge=1024,
         description="Bytes of messages kept in memory for clients that read slowly or are "
         "coming back; more goes to temporary files.",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
-from tests.support.client import (
-    execute_request,
-    open_client,
-    stdout,
-)
-from tests.support.processes import W2z, launched, w2z
+from tests.soak import soak
+from tests.support.client import execute_request, open_client, request, stdout
+from tests.support.processes import W2z, launched, peak, running, w2z
+
+SCRIPTED = Path(__file__).parents[2] / "benchmarks" / "kernel.py"
 
 MIB = 2**20
 
@@ -45,6 +48,106 @@ def dropped(payloads: list[bytes]) -> tuple[int, int]:
     found = [re.search(rb"\[w2z\] (\d+) messages", payload) for payload in payloads]
     counts = [int(match[1]) for match in found if match]
     return len(counts), sum(counts)
+
+
+# Output in quantity.
+
+
+@pytest.mark.parametrize("options", [(), ("--spill-size", "0")])
+async def test_a_kernel_faster_than_w2z_costs_no_more_memory_than_it_may(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path, count = tmp_path / "kernel.json", 100_000
+    async with (
+        running(sys.executable, str(SCRIPTED), str(path)),
+        w2z(path, *options, development=False) as served,
+        open_client(served.websocket("stalled"), "v1", max_queue=1) as slow,
+        open_client(served.websocket("one"), "v1") as one,
+        open_client(served.websocket("other"), "v1") as other,
+    ):
+        await served.ready()
+        await one.send(execute_request(f"burst {count} 4096"))
+        found: list[list[bytes]] = [[], []]
+        async with asyncio.TaskGroup() as tasks:
+            for client, payloads in zip((one, other), found, strict=True):
+                tasks.create_task(follow(client.websocket.recv, payloads, 1))
+        found.append([])
+        await follow(slow.websocket.recv, found[-1], 1)
+        for payloads in found:
+            there = numbers(payloads)
+            assert there == sorted(set(there))
+            _, missing = dropped(payloads)
+            assert len(there) + missing == count
+            assert not (missing and not options), "there was room for everything"
+        assert options == () or dropped(found[-1])[0] > 0
+        assert peak(served) < 400 * MIB
+
+
+async def test_what_comes_while_w2z_is_stopped_is_not_lost(served: W2z, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "done")
+    done = os.open(tmp_path / "done", os.O_RDWR)
+    # As many as ipykernel's own socket keeps: it drops what comes on top of a thousand.
+    code = f"""
+from IPython.display import display
+for n in range(900):
+    display({{'text/plain': f'{{n}} x'}}, raw=True)
+    if n == 890: open({str(tmp_path / "done")!r}, 'w').write('x')
+"""
+    async with open_client(served.websocket("a"), "v1") as client:
+        await client.execute("1")
+        process = psutil.Process(served.pid)
+        process.suspend()
+        asked = await client.send(execute_request("1 + 1"))
+        process.resume()
+        await client.finished(asked)
+        asked = await client.send(execute_request(code))
+        await client.until("display_data", asked)
+        process.suspend()
+        await asyncio.to_thread(os.read, done, 1)
+        process.resume()
+        found = await client.collect("execute_reply", asked)
+        shown = [
+            int(m.content["data"]["text/plain"].split()[0]) for m in found if m.content.get("data")
+        ]
+        assert shown == list(range(1, 900))
+    os.close(done)
+
+
+async def test_a_client_that_floods_a_busy_kernel_holds_up_only_itself(
+    served: W2z, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "go")
+    go = os.open(tmp_path / "go", os.O_RDWR)
+    filler = "x" * MIB
+    async with (
+        open_client(served.websocket("flooding"), "v1") as flooding,
+        open_client(served.websocket("other"), "v1") as other,
+    ):
+        await flooding.execute("count = 0")
+        asked = await flooding.send(execute_request(f"open({str(tmp_path / 'go')!r}).read(1)"))
+        await flooding.until("status", asked)
+
+        async def flood() -> None:
+            for _ in range(200):
+                await flooding.send(execute_request(f"count += 1 # {filler}"))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(flood())
+            for _ in range(100):
+                asked = await other.send(request("kernel_info_request", {}, "control"))
+                await other.until("kernel_info_reply", asked)
+            os.write(go, b"x")
+        assert peak(served) < 150 * MIB
+        assert stdout(await flooding.execute("print(count)")) == "200\n"
+    os.close(go)
+
+
+async def test_a_hundred_clients_that_come_and_go_miss_nothing_and_leave_nothing(
+    tmp_path: Path,
+) -> None:
+    before, after = await soak(tmp_path, iter(range(1, 7)), warm_up=3)
+    assert after.files <= before.files + 5
+    assert after.rss < before.rss + 8 * MIB
 
 
 # The kernel's life.

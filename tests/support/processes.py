@@ -159,12 +159,23 @@ class W2z:
             yield rest
 
 
+def peak(found: W2z) -> int:
+    """The most memory that w2z has had so far, in bytes."""
+    status = Path(f"/proc/{found.pid}/status").read_text()
+    measured = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert measured, status
+    return int(measured[1]) * 1024
+
+
 @asynccontextmanager
 async def w2z(
-    connection_file: Path, *options: str, token: str | None = TOKEN
+    connection_file: Path, *options: str, token: str | None = TOKEN, development: bool = True
 ) -> AsyncIterator[W2z]:
-    """``w2z`` in Python's development mode; at the end it has to stop clean and silent."""
-    command = [sys.executable, "-X", "dev", "-m", "w2z", "--connection-file", str(connection_file)]
+    """``w2z``, in Python's development mode unless memory is measured; at the end it has to stop
+    clean and silent.
+    """
+    mode = ("-X", "dev") if development else ()
+    command = [sys.executable, *mode, "-m", "w2z", "--connection-file", str(connection_file)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
     if token is not None:
         environment["W2Z_TOKEN"] = token

@@ -28,6 +28,12 @@ SEND_MARK = 64
 any more: the kernel's own queue comes on top, so a busy kernel alone does not get anybody there.
 """
 
+IOPUB_MARK = 50_000
+"""Messages that wait in libzmq, before w2z has received them, until it reads no more from iopub's
+connection. Then they pile up in the kernel, which drops them if its own socket has a mark. So this
+is far more than comes while w2z is held up: ten seconds' of what ipykernel can send.
+"""
+
 LINGER_MS = 500
 """What a session sent last still leaves after it closed; also the bound on a shutdown."""
 
@@ -163,6 +169,7 @@ class Channels:
 
     def _open_iopub(self) -> DrainedSocket:
         socket = self._sub = self._socket(zmq.SUB)
+        socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
         # Subscribed before connecting: no message can come between the two.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)

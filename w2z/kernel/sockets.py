@@ -23,7 +23,7 @@ BATCH_MESSAGES = 128
 BATCH_BYTES = 2**20
 """Bytes after which a batch is full although it has few messages."""
 
-BATCHES_AHEAD = 32
+BATCHES_AHEAD = 64
 """Batches to receive into a backlog for each that is worked on: receiving costs a tenth of it."""
 
 # Plain integers: pyzmq converts its enums on every call.
