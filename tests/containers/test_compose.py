@@ -42,7 +42,7 @@ async def composed(folder: Path) -> AsyncIterator[tuple[str, int]]:
     (here / "token").chmod(0o400)
     os.chown(here / "token", 1000, 0)
     project, port = f"w2z-test-{secrets.token_hex(4)}", free_port("127.0.0.1")
-    variables = {"W2Z_PROXY_IMAGE": proxy, "W2Z_PORT": str(port)}
+    variables = {"PROXY_IMAGE": proxy, "PROXY_PORT": str(port)}
     options = ("--podman-run-args=--pull=never", "-p", project)
 
     def compose(*words: str) -> None:
@@ -84,6 +84,7 @@ async def answers(port: int, tls: ssl.SSLContext) -> None:
             pass
 
 
+@pytest.mark.slow
 async def test_code_runs_through_the_proxy_and_all_ends_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -253,15 +253,26 @@ def test_podman_s_pod_is_the_base_s(kubectl: Path) -> None:
     assert pod.w2z["ports"][0]["hostIP"] == "127.0.0.1"
 
 
+VARIABLES = {"KERNEL_UID", "PROXY_IMAGE", "PROXY_PORT"}
+"""What compose.yaml takes from its user's environment."""
+
+
 @pytest.fixture(scope="module")
 def compose() -> Object:
     """compose.yaml as podman-compose understands it."""
     command = [str(VENV / "podman-compose"), "-f", str(COMPOSE), "config"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
+    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert "warn" not in done.stderr.lower(), done.stderr
     found: Object = yaml.safe_load(done.stdout)
     return found
+
+
+def test_compose_takes_these_from_the_environment_and_nothing_else() -> None:
+    text = COMPOSE.read_text()
+    named = set(re.findall(r"\$\{(\w+):-", text))
+    assert named == VARIABLES
+    assert text.count("${") == len(re.findall(r"\$\{\w+:-[^}]+\}", text))
 
 
 def test_compose_s_services_agree(compose: Object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -292,3 +294,8 @@ async def test_the_api_may_be_behind_tls(tmp_path: Path, monkeypatch: pytest.Mon
             await api.until("POST")
             assert api.routes == {"/k1": OURS}
         assert api.routes == {}
+
+
+def test_who_has_no_such_proxy_does_not_load_it() -> None:
+    code = "import sys, w2z.server.serve; sys.exit('w2z.server.chp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
