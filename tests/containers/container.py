@@ -32,10 +32,10 @@ class Container:
         """A field of ``podman inspect``."""
         return json.loads(podman("inspect", "--format", f"{{{{json {field}}}}}", self.name))
 
-    def files(self) -> set[str]:
-        """The files that its first process has mapped."""
+    def libraries(self) -> set[str]:
+        """The shared libraries that its first process has mapped."""
         words = Path(f"/proc/{self.pid}/maps").read_text().split()
-        return {word for word in words if word.startswith("/")}
+        return {word for word in words if word.startswith("/") and ".so" in word}
 
     @property
     def resident(self) -> int:

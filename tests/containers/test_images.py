@@ -28,9 +28,10 @@ class Kernel:
     code: str
 
 
+PIP = Kernel("w2z-pip", "print(6 * 7)")
 KERNELS = [
     Kernel("w2z-python", "print(6 * 7)"),
-    Kernel("w2z-pip", "print(6 * 7)"),
+    PIP,
     Kernel("w2z-bash", "echo $((6 * 7))"),
     Kernel("w2z-deno", "console.log(6 * 7)"),
     pytest.param(Kernel("w2z-r", "cat(6 * 7)"), marks=pytest.mark.slow),

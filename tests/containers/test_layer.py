@@ -60,12 +60,12 @@ async def test_it_needs_nothing_of_the_image(
     quiet = ("--env", "W2Z_TOKEN_FILE=/run/secrets/w2z_token")
     async with container(RUN, *closed, *quiet, with_w2z(base, tmp_path)) as running:
         await runs_code(running, CELL)
-        assert {Path(file).parts[1] for file in running.files()} == {"opt"}
+        # Data of the C library's, such as the image's locale, may be read; code may not.
+        assert {Path(file).parts[1] for file in running.libraries()} == {"opt"}
         await stops(running, capsys)
 
 
-@pytest.mark.parametrize("base", BASES)
-async def test_neither_environment_reaches_the_other(base: str, tmp_path: Path) -> None:
+async def test_neither_environment_reaches_the_other(tmp_path: Path) -> None:
     """w2z would not start with these, and the kernel gets them, and nothing else."""
     told = {
         "PYTHONHOME": "/nowhere",
@@ -76,7 +76,7 @@ async def test_neither_environment_reaches_the_other(base: str, tmp_path: Path) 
         "SOME": "thing",
     }
     options = [word for name, value in told.items() for word in ("--env", f"{name}={value}")]
-    name = with_w2z(base, tmp_path)
+    name = with_w2z("busybox:stable-musl", tmp_path)
     # The kernel's process is a shell without libraries, or the first one would fail it, too.
     shell = ["--", "sh", "-c", "cat /proc/self/environ | tr '\\0' '\\n'; exit 3"]
     secret = ("--env", "W2Z_TOKEN_FILE=/run/secrets/w2z_token")
