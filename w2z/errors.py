@@ -8,6 +8,7 @@ what value, and what to do about it.
   4000-4999 range is w2z's own); nobody else notices.
 - :class:`HttpError`: one request is answered with :attr:`status`.
 - :class:`KernelError`: the kernel does not do what was asked; the request gets :attr:`status`.
+- :class:`ProxyError`: the proxy that should get w2z's route does not take it; logged, tried again.
 - :class:`KernelMessageError`: a message *from* the kernel is counted, logged and dropped.
 
 Text that reaches a peer is built from that peer's own input only: never from the token, the
@@ -129,6 +130,10 @@ class KernelNotInterrupted(KernelError):
 
 class KernelNotStarted(KernelError):
     """The kernel did not come up again (500)."""
+
+
+class ProxyError(W2zError):
+    """The proxy that w2z tells its route answered something else than that it is done."""
 
 
 class KernelMessageError(W2zError):

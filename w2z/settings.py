@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -108,6 +109,17 @@ class Settings(BaseModel):
     base_url: str = Field(
         "/",
         description="Path prefix of every URL, for proxies that route by path.",
+    )
+    register_with_chp: str | None = Field(
+        None,
+        description="URL of the REST API of a configurable-http-proxy, such as "
+        "http://127.0.0.1:8001: add a route from --base-url to w2z, and remove it at the end. The "
+        "API's token is CONFIGPROXY_AUTH_TOKEN of the environment.",
+    )
+    advertise: str | None = Field(
+        None,
+        description="URL at which this proxy reaches w2z, without the --base-url. Default: the "
+        "address that w2z has on its connection to the API, and --port.",
     )
     token: SecretStr | None = Field(
         None,
@@ -254,6 +266,19 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _somebody_to_advertise_to(self) -> Self:
+        if self.advertise is not None and self.register_with_chp is None:
+            raise PydanticCustomError("advertise", "--advertise is for --register-with-chp")
+        return self
+
+    @field_validator("register_with_chp", "advertise")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_http_url(value):
+            raise ValueError("has to be like http://HOST:PORT, without a user, query or fragment")
+        return value and value.rstrip("/")
+
     @field_validator("base_url")
     @classmethod
     def _slashes(cls, value: str) -> str:
@@ -281,3 +306,13 @@ class Settings(BaseModel):
 def is_token(text: str) -> bool:
     """Whether ``text`` can be a token: visible ASCII fits a header, a query and a subprotocol."""
     return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+def is_http_url(text: str) -> bool:
+    """Whether ``text`` is the URL of an HTTP server, with nothing in it that a log may not show."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return usable and is_token(text) and not any(mark in text for mark in "@?#")

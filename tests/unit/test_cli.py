@@ -100,6 +100,8 @@ VALUES = {
     "host": ("::1", "::1"),
     "port": ("0", 0),
     "base_url": ("/x", "/x/"),
+    "register_with_chp": ("http://chp:8001/", "http://chp:8001"),
+    "advertise": ("https://w2z", "https://w2z"),
     "token_file": ("t", Path("t")),
     "no_auth": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
@@ -131,6 +133,7 @@ def test_the_values_below_are_of_all_options():
 def test_an_option_and_its_twin_set_the_setting(name, serve):
     text, value = VALUES[name]
     file = [] if name == "connection_file" else ["--connection-file", "k"]
+    file += ["--register-with-chp", "http://chp"] if name == "advertise" else []
     option = OPTIONS[name].opts[0]
     args = [option] if value is True else [option, text]
     assert run(*file, *args).exit_code == 0

@@ -183,3 +183,20 @@ def test_a_log_level_is_one_of_four(level):
     assert settings(log_level=level).log_level == level
     with pytest.raises(ValidationError, match="log_level"):
         settings(log_level=level.upper())
+
+
+@pytest.mark.parametrize("name", ["register_with_chp", "advertise"])
+def test_proxies_are_told_urls(name):
+    for url in ("http://127.0.0.1:8001", "https://chp", "http://[::1]:8001/", "http://h:1/below"):
+        got = settings(**{"register_with_chp": "http://chp", name: url})
+        assert getattr(got, name) == url.rstrip("/")
+    bare = ["", "chp:8001", "ftp://chp", "http://", "http://:8001", "http://[::1", "http://h h"]
+    ports = ["http://h:0", "http://h:66000", "http://h:x"]
+    for url in (*bare, *ports, "http://user:secret@h", "http://h/?a", "http://h/#a"):
+        with pytest.raises(ValidationError, match="http://HOST:PORT"):
+            settings(**{"register_with_chp": "http://chp", name: url})
+
+
+def test_only_a_proxy_that_is_told_something_is_told_an_address():
+    with pytest.raises(ValidationError, match="--advertise is for --register-with-chp"):
+        settings(advertise="http://w2z:8888")

@@ -23,6 +23,9 @@ LOOKUP_TIMEOUT = 20.0
 _KEPT = "W2Z_LD_"
 """LD_* variables that are the kernel's alone: containers/launcher.c keeps them from w2z."""
 
+_ROUTES_TOKEN = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105 (a name)
+"""What --register-with-chp shows the proxy: who has it can lead every user astray."""
+
 _PYTHONS = frozenset({"python", "python3", f"python3.{sys.version_info.minor}"})
 
 
@@ -45,7 +48,11 @@ class Command:
 
     def full_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
         """The kernel's environment, made from w2z's, without w2z's settings and secrets."""
-        inherited = {name: value for name, value in ours.items() if not name.startswith("W2Z_")}
+        inherited = {
+            name: value
+            for name, value in ours.items()
+            if not name.startswith("W2Z_") and name != _ROUTES_TOKEN
+        }
         inherited |= {
             name.removeprefix("W2Z_"): value
             for name, value in ours.items()

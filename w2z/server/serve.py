@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -60,14 +61,17 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
                 shown = generated if terminal else None
                 announce(greeting(settings, *listener.address, shown))
                 _warn(settings, generated is not None and not terminal)
-                await run(settings, bridge, keeper, stop)
+                await run(settings, bridge, keeper, stop, listener.address[1])
         if settings.starts_kernel:
             await children.kill_all(GONE)
     return stop.exit_code
 
 
-async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop) -> None:
-    """Look after the kernel until there is a reason to end, then end it as its users expect."""
+async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, port: int) -> None:
+    """Look after the kernel until there is a reason to end, then end it as its users expect.
+
+    ``port`` is where w2z listens, for the proxy that is to know.
+    """
     stop.hurry, stop.forward = keeper.hurry, keeper.forward
     async with asyncio.TaskGroup() as tasks:
 
@@ -77,10 +81,23 @@ async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop) ->
         living = [tasks.create_task(live())]
         if settings.idle_timeout is not None or settings.max_lifetime is not None:
             living.append(tasks.create_task(grow_old(settings, bridge, stop)))
+        route = None
+        if settings.register_with_chp is not None:
+            route = tasks.create_task(_keep_route(settings, settings.register_with_chp, port))
         await stop.wait()
+        if route is not None:
+            # While the kernel is ended: nobody should come by this way any more.
+            route.cancel()
         await keeper.stop()
         for task in living:
             task.cancel()
+
+
+async def _keep_route(settings: Settings, api: str, port: int) -> None:
+    from w2z.server.chp import Route, keep_route  # noqa: PLC0415 (few need it)
+
+    route = Route(settings.base_url, settings.advertise, port)
+    await keep_route(api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route)
 
 
 async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:

@@ -29,7 +29,8 @@ def test_every_place_for_the_connection_file_is_filled():
 
 def test_the_environment_is_ours_without_our_settings_and_with_the_spec_s():
     command = Command([], {"HOME": "${HOME}/kernel", "NEW": "$MISSING", "STOLEN": "${W2Z_TOKEN}"})
-    made = command.full_environment({"HOME": "/h", "KEPT": "1", "W2Z_TOKEN": "t", "W2Z_PORT": "1"})
+    ours = {"HOME": "/h", "KEPT": "1", "W2Z_TOKEN": "t", "W2Z_PORT": "1"}
+    made = command.full_environment({**ours, "CONFIGPROXY_AUTH_TOKEN": "t"})
     assert made == {
         "HOME": "/h/kernel",
         "KEPT": "1",

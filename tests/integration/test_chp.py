@@ -1,0 +1,301 @@
+"""w2z's route in a configurable-http-proxy, against an API that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.proxies import certificate
+from w2z.server import chp
+from w2z.server.chp import Route, keep_route
+
+TOKEN = "a-token-for-the-routes"
+OURS = "http://127.0.0.1:8888"
+
+
+@dataclass
+class Asked:
+    method: str
+    path: str
+    head: str
+    body: Any
+
+
+def answer(status: int, body: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d Done\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+class FakeApi:
+    """A table of routes; ``instead`` is said in place of what the table would have said."""
+
+    def __init__(self, routes: dict[str, str] | None = None) -> None:
+        self.routes = routes or {}
+        self.instead: Callable[[Asked], bytes | None] = lambda asked: None
+        self.asked: list[Asked] = []
+        self.news = asyncio.Condition()
+        self.url = ""
+
+    async def until(self, method: str, number: int = 1) -> Asked:
+        """Wait for the ``number``-th request with that method."""
+        async with self.news:
+            while len(found := [a for a in self.asked if a.method == method]) < number:
+                await self.news.wait()
+        return found[number - 1]
+
+    @property
+    def methods(self) -> list[str]:
+        return [asked.method for asked in self.asked]
+
+    def say(self, asked: Asked) -> bytes:
+        said = self.instead(asked)
+        if said is not None:
+            return said
+        key = asked.path.removeprefix("/api/routes")
+        if asked.method == "GET" and key == "/":
+            table = {key: {"target": target} for key, target in self.routes.items()}
+            return answer(200, json.dumps(table).encode())
+        if asked.method == "POST":
+            self.routes[key] = asked.body["target"]
+            return answer(201)
+        if key not in self.routes:
+            return answer(404)
+        if asked.method == "DELETE":
+            del self.routes[key]
+            return answer(204)
+        return answer(200, json.dumps({"target": self.routes[key]}).encode())
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+            body = await reader.readexactly(length)
+            method, path, _ = head.split(" ", 2)
+            asked = Asked(method, path, head, json.loads(body) if body else None)
+            writer.write(self.say(asked))
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            async with self.news:
+                self.asked.append(asked)
+                self.news.notify_all()
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def listening(api: FakeApi, **options: Any) -> AsyncIterator[FakeApi]:
+    server = await asyncio.start_server(api.serve, "127.0.0.1", 0, **options)
+    async with server:
+        scheme = "https" if options else "http"
+        api.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield api
+
+
+@asynccontextmanager
+async def kept(
+    api: FakeApi, base_url: str = "/k1/", advertise: str | None = None, token: str | None = TOKEN
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The route is kept meanwhile, and taken away at the end."""
+    async with asyncio.TaskGroup() as tasks:
+        keeping: asyncio.Task[None] = tasks.create_task(
+            keep_route(api.url, token, Route(base_url, advertise, 8888))
+        )
+        yield keeping
+        keeping.cancel()
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look again at once."""
+    monkeypatch.setattr(chp, "LOOK_AGAIN", 0)
+    monkeypatch.setattr(chp, "TRY_AGAIN", 0)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """w2z's, without asyncio's remarks."""
+    return [r.getMessage() for r in caplog.records if (r.name, r.levelname) == ("w2z", "WARNING")]
+
+
+async def test_a_route_is_added_and_removed() -> None:
+    async with listening(FakeApi()) as api:
+        async with kept(api):
+            asked = await api.until("POST")
+            assert asked.path == "/api/routes/k1"
+            assert asked.body == {"target": OURS}
+            assert f"\r\nauthorization: token {TOKEN}\r\n" in asked.head.lower()
+            assert api.routes == {"/k1": OURS}
+        assert api.methods == ["GET", "POST", "GET", "DELETE"]
+        assert api.routes == {}
+
+
+async def test_without_a_token_none_is_sent() -> None:
+    async with listening(FakeApi()) as api, kept(api, token=None):
+        assert "authorization" not in (await api.until("GET")).head.lower()
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_route_that_is_there_is_left_alone() -> None:
+    async with listening(FakeApi({"/k1": OURS})) as api, kept(api):
+        await api.until("GET", 3)
+        assert "POST" not in api.methods
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_route_that_is_gone_or_leads_elsewhere_is_added_again() -> None:
+    async with listening(FakeApi({"/k1": "http://elsewhere"})) as api, kept(api):
+        await api.until("POST", 1)
+        api.routes.clear()
+        await api.until("POST", 2)
+        assert api.routes == {"/k1": OURS}
+
+
+async def test_at_the_end_a_route_that_is_somebody_else_s_stays() -> None:
+    async with listening(FakeApi()) as api:
+        async with kept(api):
+            await api.until("POST")
+            api.routes["/k1"] = "http://elsewhere"
+        assert api.routes == {"/k1": "http://elsewhere"}
+        assert "DELETE" not in api.methods
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [("/", "/"), ("/a/b/", "/a/b"), ("/a b/", "/a%20b"), ("/a%20b/", "/a%20b")],
+)
+async def test_the_path_is_the_base_url(base_url: str, path: str) -> None:
+    async with listening(FakeApi({"/other": OURS})) as api, kept(api, base_url):
+        assert (await api.until("POST")).path == f"/api/routes{path}"
+
+
+async def test_what_is_advertised_is_the_target() -> None:
+    async with listening(FakeApi()) as api, kept(api, advertise="http://w2z.example:80"):
+        assert (await api.until("POST")).body == {"target": "http://w2z.example:80"}
+
+
+BAD = {
+    "forbidden": (answer(403), "GET was answered 403: is CONFIGPROXY_AUTH_TOKEN the proxy's?"),
+    "broken": (answer(500), "GET was answered 500"),
+    "elsewhere": (answer(302), "GET was answered 302"),
+    "silent": (b"", "GET failed: "),
+    "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", "GET failed: "),
+    "no JSON": (answer(200, b"<html>"), "GET failed: "),
+    "half": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "GET failed: "),
+    "long": (answer(200, b" " * 2000), "the answer is longer than 1000 bytes"),
+}
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(("said", "reason"), BAD.values(), ids=BAD)
+async def test_what_fails_is_told_once_and_tried_again(
+    said: bytes, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chp, "MAX_ANSWER", 1000)
+    async with listening(FakeApi()) as api:
+        for burst in (1, 2):
+            api.instead = lambda asked: said
+            async with kept(api):
+                await api.until("GET", len([m for m in api.methods if m == "GET"]) + 3)
+                api.instead = lambda asked: None
+                await api.until("POST", burst)
+    first, second = warnings(caplog)
+    assert first == second
+    assert first.startswith(f"no route in the proxy at {api.url}: {reason}")
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_second_burst_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(FakeApi()) as api, kept(api):
+        for burst in (1, 2):
+            api.instead = lambda asked: answer(500)
+            while len(warnings(caplog)) < burst:
+                await asyncio.sleep(0)
+            api.instead = lambda asked: None
+            await api.until("POST", burst)
+            api.routes.clear()
+
+
+async def test_no_answer_and_nobody_there_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chp, "TIMEOUT", 0.05)
+    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    api = FakeApi()
+    api.serve = never  # type: ignore[method-assign]
+    async with listening(api), kept(api):
+        while "no answer in time" not in caplog.text:
+            await asyncio.sleep(0)
+    async with kept(api):
+        while "Connect call failed" not in caplog.text:
+            await asyncio.sleep(0)
+
+
+async def test_the_end_does_not_wait_for_an_api_that_is_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
+    caplog.set_level("INFO")
+    silent = asyncio.Event()
+    api = FakeApi()
+    answering = api.serve
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if silent.is_set():
+            await reader.read()
+            writer.close()
+        else:
+            await answering(reader, writer)
+
+    api.serve = serve  # type: ignore[method-assign]
+    async with listening(api):
+        async with kept(api):
+            while "added the proxy's route" not in caplog.text:
+                await asyncio.sleep(0)
+            silent.set()
+        assert warnings(caplog) == [
+            f"the route may stay in the proxy at {api.url}: no answer in time"
+        ]
+
+
+@pytest.mark.parametrize("token", ["a b", "a\r\nb", "schlüssel"])
+async def test_a_token_that_cannot_be_sent_is_not_shown(
+    token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(FakeApi()) as api, kept(api, token=token):
+        while "CONFIGPROXY_AUTH_TOKEN has to be visible ASCII" not in caplog.text:
+            await asyncio.sleep(0)
+        assert token not in caplog.text
+        assert api.asked == []
+
+
+async def test_the_api_may_be_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate(tmp_path, "127.0.0.1")
+    file = tmp_path / "tls.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    import ssl
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(file)
+    async with listening(FakeApi(), ssl=tls) as api:
+        async with kept(api):
+            await api.until("POST")
+            assert api.routes == {"/k1": OURS}
+        assert api.routes == {}
+
+
+def test_who_has_no_such_proxy_does_not_load_it() -> None:
+    code = "import sys, w2z.server.serve; sys.exit('w2z.server.chp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
