@@ -63,7 +63,7 @@ class Backlog:
         self._trouble = trouble
         self.memory = 0
         """Bytes in memory, about."""
-        self._front: deque[list[Parts] | Missing] = deque()
+        self._front: deque[tuple[list[Parts], int] | Missing] = deque()
         self._chunks: deque[tuple[int, Missing]] = deque()
         """Of each in the store: its token, and what is missing if it is lost."""
         self._back: list[Parts | Missing] = []
@@ -78,10 +78,10 @@ class Backlog:
         """Add what was received last."""
         if not batch:
             return
-        size = _size_of(batch)
+        size = sum(map(len, chain.from_iterable(batch))) + MESSAGE_COST * len(batch)
         self.memory += size
         if not (self._chunks or self._back) and self.memory <= FRONT:
-            self._front.append(batch)
+            self._front.append((batch, size))
             return
         self._back += batch
         self._back_size += size
@@ -92,11 +92,12 @@ class Backlog:
         """What has waited longest; nothing where that was dropped."""
         if not self._front:
             self._load()
-        batch = self._front.popleft()
-        if isinstance(batch, Missing):
-            self._missing(*batch)
+        item = self._front.popleft()
+        if isinstance(item, Missing):
+            self._missing(*item)
             return []
-        self.memory -= _size_of(batch)
+        batch, size = item
+        self.memory -= size
         return batch
 
     def clear(self) -> None:
@@ -118,14 +119,17 @@ class Backlog:
 
     def _to_front(self, items: list[Parts | Missing]) -> None:
         """Make batches of the items, which are in order."""
+        batch: list[Parts] = []
         for item in items:
-            last = self._front[-1] if self._front else None
+            if batch and (isinstance(item, Missing) or len(batch) == BATCH):
+                self._front.append((batch, _size_of(batch)))
+                batch = []
             if isinstance(item, Missing):
                 self._front.append(item)
-            elif isinstance(last, list) and len(last) < BATCH:
-                last.append(item)
             else:
-                self._front.append([item])
+                batch.append(item)
+        if batch:
+            self._front.append((batch, _size_of(batch)))
 
     def _move(self) -> None:
         """Move what came last to the store, or drop of it what may go."""

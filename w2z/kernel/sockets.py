@@ -23,8 +23,10 @@ BATCH_MESSAGES = 128
 BATCH_BYTES = 2**20
 """Bytes after which a batch is full although it has few messages."""
 
-BATCHES_AHEAD = 64
-"""Batches to receive into a backlog for each that is worked on: receiving costs a tenth of it."""
+BATCHES_AHEAD = 8
+"""Batches to receive into a backlog for each that is worked on: a few milliseconds' worth, after
+which others get their turn.
+"""
 
 # Plain integers: pyzmq converts its enums on every call.
 _NOBLOCK = int(zmq.NOBLOCK)
