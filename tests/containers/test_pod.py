@@ -118,6 +118,14 @@ async def test_it_serves_interrupts_restarts_and_ends_in_time(
     assert took < GRACE - Settings.model_fields["shutdown_timeout"].default
 
 
+async def test_a_kernel_that_crashed_is_started_again_and_its_clients_go_on(tmp_path: Path) -> None:
+    async with pod(tmp_path) as served, open_client(served.websocket("a"), "v1") as client:
+        await client.send(execute_request("import os; os.kill(os.getpid(), 9)"))
+        await client.until_state("restarting")
+        await client.until_state("idle")
+        assert stdout(await client.execute("print(6 * 7)")) == "42\n"
+
+
 async def test_a_signal_interrupts_where_processes_are_shared(tmp_path: Path) -> None:
     async with pod(tmp_path, shared=True, W2Z_INTERRUPT_MODE="signal") as served:
         await interrupts(served)
