@@ -42,7 +42,13 @@ const client = {
       kernel.sendInputReply({ status: 'ok', value: answer }, message.header);
     };
     return new Promise(resolve => {
+      const known = new Set();
       future.onIOPub = message => {
+        // What was under way when a connection was cut may come again: docs/delivery.md.
+        if (known.has(message.header.msg_id)) {
+          return;
+        }
+        known.add(message.header.msg_id);
         const type = message.header.msg_type;
         if (type !== 'status' && type !== 'execute_input') {
           outputs.push({ type, ...message.content });
