@@ -5,6 +5,7 @@ Also looks that every relative link in the documentation leads to a file that is
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ Only in the environment, because arguments show in process lists:
 |---|---|
 {environment}
 
+## w2z wait
+
+{wait}
+
+`w2z wait [OPTIONS] [URL]`
+
+| option | environment | default | meaning |
+|---|---|---|---|
+{wait_options}
+
 ## Exit codes
 
 | code | meaning |
@@ -55,9 +66,12 @@ def page() -> str:
         f"| `W2Z_{name.upper()}` | {Settings.model_fields[name].description} |"
         for name in sorted(ENVIRONMENT_ONLY)
     ]
+    wait = cli.commands["wait"]
     return HEAD.format(
         help=command.help,
         options="\n".join(options),
+        wait=inspect.cleandoc(wait.help or ""),
+        wait_options="\n".join(_option(p) for p in wait.params if isinstance(p, click.Option)),
         environment="\n".join(environment),
         codes="\n".join(f"| {code} | {meaning} |" for code, meaning in _codes()),
     )

@@ -16,6 +16,7 @@ from w2z.kernel.policy import (
     RESTART_WINDOW,
     Idleness,
     Liveness,
+    Pulse,
     RestartPolicy,
     Suspicion,
     describe,
@@ -290,3 +291,27 @@ def test_no_end_by_a_signal_looks_like_success(code):
     assert (exit_code(code) == 0) is (code == 0)
     assert 0 <= exit_code(code) <= 255
     assert str(abs(code)) in describe(code)
+
+
+# Heartbeats
+
+
+def test_a_heart_that_never_beat_is_not_missed():
+    pulse = Pulse()
+    for _ in range(10):
+        pulse.on_beat()
+    assert not pulse.is_missed
+
+
+def test_one_that_beat_is_missed_after_some_that_were_not_answered():
+    pulse = Pulse()
+    pulse.on_beat()
+    pulse.on_echo()
+    missed = []
+    for _ in range(BEATS_MISSED + 1):
+        missed.append(pulse.is_missed)
+        pulse.on_beat()
+    assert missed == [False] * (BEATS_MISSED + 1)
+    assert pulse.is_missed
+    pulse.on_echo()
+    assert not pulse.is_missed

@@ -1,0 +1,85 @@
+"""``w2z wait``: until a kernel is served and ready."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.support.fake_kernel import FakeKernel, header
+from tests.support.serving import serving
+from w2z.cli import _own_url
+from w2z.client.wait import wait_ready
+from w2z.errors import SettingsError
+
+
+async def waited(url: str, seconds: float) -> str | None:
+    return await asyncio.to_thread(wait_ready, url, seconds)
+
+
+async def test_it_ends_when_the_kernel_is_ready(kernel: FakeKernel) -> None:
+    held = asyncio.Event()
+    answer = kernel.on_kernel_info
+
+    async def answer_later(identity: bytes, message: object) -> None:
+        await held.wait()
+        await answer(identity, message)  # type: ignore[arg-type]
+
+    kernel.on_kernel_info = answer_later
+    async with serving(kernel.connection_file, base_url="/k1/") as served:
+        url = f"http://{served.host}:{served.port}/k1"
+        assert "503" in str(await waited(url, 0))
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(waited(url, 60))
+            held.set()
+        assert waiting.result() is None
+        assert await waited(url + "/", 0) is None
+
+
+async def test_nobody_there_is_told(unused: int) -> None:
+    assert "refused" in str(await waited(f"http://127.0.0.1:{unused}", 0))
+    assert "refused" in str(await waited(f"http://127.0.0.1:{unused}", 0.2))
+
+
+@pytest.fixture
+def unused() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.mark.parametrize("url", ["localhost:8888", "ws://localhost", "http://", ""])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="no URL"):
+        wait_ready(url, 0)
+
+
+def test_without_a_url_it_is_the_own_one() -> None:
+    assert _own_url({}) == "http://127.0.0.1:8888/"
+    assert _own_url({"W2Z_PORT": "1", "W2Z_BASE_URL": "/k1/"}) == "http://127.0.0.1:1/k1"
+
+
+async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.kernel.policy.BEAT_EVERY", 0.02)
+    monkeypatch.setattr("w2z.kernel.attached.LOOK", 0.002)
+    async with serving(kernel.connection_file) as served:
+        url = f"http://{served.host}:{served.port}"
+        while not served.bridge.ready:
+            await asyncio.sleep(0)
+        assert await waited(url, 0) is None
+        kernel.beats.clear()
+        while not served.keeper.is_silent:
+            await asyncio.sleep(0)
+        assert "503" in str(await waited(url, 0))
+        # One that is busy may be too busy to answer.
+        cell = header("execute_request")
+        await kernel.iopub("status", {"execution_state": "busy"}, cell)
+        while not served.bridge.is_busy:
+            await asyncio.sleep(0)
+        assert await waited(url, 0) is None
+        await kernel.iopub("status", {"execution_state": "idle"}, cell)
+        kernel.beats.set()
+        assert await waited(url, 60) is None
