@@ -7,15 +7,19 @@ gives way first, and finds a gap notice in the place where its messages were.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from w2z.message import Channel, Message, size_of
 from w2z.wire.header import stderr_stream
-from w2z.wire.jsontext import parse_object
+from w2z.wire.jsontext import dump, parse_object
 
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
+
+GAP = "w2z_gap"
+"""Field of a gap notice's metadata: ``messages`` and ``bytes`` that are missing."""
 
 ITEM_COST = 400
 """Bytes that what remains of a message takes beside its content; a gap has none."""
@@ -39,7 +43,8 @@ class Gap(NamedTuple):
             f"[w2z] {self.messages} messages ({self.size} bytes) of output were dropped here:"
             f" {self.reason}.\n"
         )
-        return stderr_stream(stream_header, self.parent_header, text)
+        told = dump({GAP: {"messages": self.messages, "bytes": self.size}})
+        return stderr_stream(stream_header, self.parent_header, text)._replace(metadata=told)
 
 
 @dataclass(slots=True)
@@ -58,7 +63,7 @@ class Remains:
         out to have arrived, batch by batch.
         """
         if not isinstance(item, Gap) and is_droppable(item):
-            item = Gap(1, size_of([item]), item.parent_header)
+            item = _left_by(item)
         if self.items and isinstance(item, Gap):
             last_position, last = self.items[-1]
             if isinstance(last, Gap) and (last_position == position or last_position >= sent):
@@ -91,6 +96,15 @@ class Remains:
             size -= _cost(item)
             last = place
         return found, None
+
+
+def _left_by(message: Message) -> Gap:
+    """The gap where a message was dropped; a notice leaves the one that it told of."""
+    if GAP.encode() in message.metadata:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = parse_object(message.metadata, "metadata")[GAP]
+            return Gap(int(told["messages"]), int(told["bytes"]), message.parent_header)
+    return Gap(1, size_of([message]), message.parent_header)
 
 
 def _cost(item: Item) -> int:

@@ -250,3 +250,22 @@ def what_is_told(items: list[Item]) -> list[str | tuple[int, int]]:
         else:
             told.append(text_of(item))
     return told
+
+
+def test_a_notice_that_is_dropped_leaves_the_gap_it_told_of():
+    remains = Remains()
+    remains.add(0, Gap(3, 300, b"{}").notice(message("stream").header), 0)
+    remains.add(1, message("stream", "one more"), 0)
+    [gap], _ = remains.read(0, 10**6)
+    assert isinstance(gap, Gap)
+    assert gap[:2] == (4, 300 + size_of([message("stream", "one more")]))
+
+
+@pytest.mark.parametrize("told", [b'{"w2z_gap":1}', b'{"w2z_gap":{"bytes":1}}', b'"w2z_gap"'])
+def test_what_only_looks_like_a_notice_is_one_message(told):
+    remains = Remains()
+    odd = message("stream", "odd")._replace(metadata=told)
+    remains.add(0, odd, 0)
+    [gap], _ = remains.read(0, 10**6)
+    assert isinstance(gap, Gap)
+    assert gap[:2] == (1, size_of([odd]))
