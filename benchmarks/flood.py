@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.kernel import dump
 
-ROUNDS = 5
+ROUNDS = 3
 TOKEN = uuid.uuid4().hex
 NUMBER = re.compile(rb'"(?:text|text/plain)":\s?"0*(\d+)[ x]')
 HEAD = 2000
@@ -98,7 +98,8 @@ async def run(kernel: tuple[str, ...], code: str, stalls: bool) -> tuple[float, 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "kernel.json"
         environment = {**os.environ, "W2Z_TOKEN": TOKEN, "IPYTHONDIR": str(folder)}
-        await stack.enter_async_context(process(*kernel, str(file), env=environment))
+        silent = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
+        await stack.enter_async_context(process(*kernel, str(file), env=environment, **silent))
         command = (
             "-m",
             "w2z",
