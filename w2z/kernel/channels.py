@@ -31,7 +31,7 @@ any more: the kernel's own queue comes on top, so a busy kernel alone does not g
 IOPUB_MARK = 50_000
 """Messages that wait in libzmq, before w2z has received them, until it reads no more from iopub's
 connection. Then they pile up in the kernel, which drops them if its own socket has a mark. So this
-is far more than comes while w2z is held up: ten seconds' of what ipykernel can send.
+is far more than comes while w2z is held up for a moment, which keeps memory bounded.
 """
 
 LINGER_MS = 500
