@@ -41,10 +41,10 @@ images: $(VENV)/dev $(VENV)/podman  ## all images of containers/
 	$(BIN)/python -m tests.containers.images
 
 image-check: $(VENV)/dev $(VENV)/podman  ## the images that take little time to build, at work
-	$(BIN)/python -m pytest -m "containers and not slow"
+	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest -m "containers and not slow"
 
 image-test: $(VENV)/dev $(VENV)/podman  ## all images at work, and what they cost
-	$(BIN)/python -m pytest -m containers
+	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest -m containers
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks

@@ -13,6 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from tests.containers.apart import with_network
 from tests.containers.documented import build_commands
 from tests.containers.podman import alone, environment, podman
 
@@ -43,7 +44,7 @@ def stand_in(name: str) -> str:
         ).returncode
         != 0
     ):
-        subprocess.run([SCRIPT, kind, kept], env=environment(), check=True)
+        subprocess.run(with_network(str(SCRIPT), kind, kept), env=environment(), check=True)
     public = f"docker.io/{name}" if "/" in name else f"docker.io/library/{name}"
     podman("tag", kept, public)
     return public
@@ -64,8 +65,11 @@ def image(name: str) -> str:
 
 
 def build(*arguments: str) -> None:
-    """``podman build``, without a registry and from layers that are there."""
-    command = ["podman", "build", "--quiet", "--pull=never", *arguments]
+    """``podman build``, without a registry, from layers that are there, on the machine's network
+    as it is.
+    """
+    options = ("--quiet", "--pull=never", "--network=host")
+    command = with_network("podman", "build", *options, *arguments)
     subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
 
 

@@ -3,7 +3,7 @@
 # debootstrap for the base images. Debian and its kin.
 set -eu
 
-packages="podman runc catatonit netavark aardvark-dns iptables debootstrap"
+packages="podman runc catatonit netavark aardvark-dns iptables iproute2 debootstrap"
 # shellcheck disable=SC2086 # one word a package
 dpkg --status $packages >/dev/null 2>&1 && exit 0
 

@@ -34,7 +34,7 @@ debian() {
 }
 
 from() {
-    podman build --quiet --pull=never --tag "$image" --file - "$folder" >/dev/null
+    podman build --quiet --pull=never --network=host --tag "$image" --file - "$folder" >/dev/null
 }
 
 case $kind in
