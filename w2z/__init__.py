@@ -5,6 +5,7 @@ The map, from the top (each layer imports only those below it):
 - :mod:`w2z.cli`: the command line.
 - :mod:`w2z.server`: the listening side, HTTP and websockets on one port.
 - :mod:`w2z.bridge`: the only joint between the two sides.
+- :mod:`w2z.clients`: the clients' side of it. | :mod:`w2z.own`: what w2z says itself.
 - :mod:`w2z.hub`: who gets which message; decisions only. | :mod:`w2z.kernel`: the ZMQ sockets.
 - :mod:`w2z.wire`: the formats, as pure functions. | :mod:`w2z.connection_file`,
   :mod:`w2z.settings`.

@@ -9,64 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import time
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
+from w2z.clients import Client, Clients
 from w2z.connection_file import ConnectionInfo
 from w2z.errors import ClientError, KernelMessageError
 from w2z.hub.hub import Hub
 from w2z.hub.journal import Journal
 from w2z.hub.overflow import Gap, is_droppable
-from w2z.hub.session import Session
 from w2z.hub.state import KernelState
 from w2z.kernel.backlog import Backlog
 from w2z.kernel.channels import Channels
 from w2z.kernel.conversation import Conversation
 from w2z.kernel.keeper import Listener
 from w2z.message import Channel, Message
+from w2z.own import OwnMessages
 from w2z.settings import Settings
 from w2z.spill import Room, SpillFiles
 from w2z.store import Store
+from w2z.trouble import Trouble
 from w2z.wire import zmq as zmq_wire
-from w2z.wire.header import header, stderr_stream
-from w2z.wire.jsontext import dump, parse_object
-from w2z.wire.payload import Codec, to_frames
+from w2z.wire.jsontext import parse_object
 from w2z.wire.subprotocol import V1
-
-log = logging.getLogger("w2z")
-
-SWEEP = 5.0
-"""Seconds at most between looks for sessions whose resume window is over."""
-
-BURST = 10.0
-"""Seconds in which trouble of one kind is logged once."""
 
 BUSY_FOR = 0.2
 """Seconds a kernel has been busy before w2z answers in its place: most are idle again sooner."""
-
-
-class Client(Protocol):
-    """A connected websocket, as the bridge sees it."""
-
-    codec: Codec
-
-    @property
-    def writable(self) -> bool:
-        """Whether it takes more just now; when that ends, call :meth:`Bridge.stalled`."""
-
-    def write(self, frames: bytes) -> None:
-        """Send framed payloads."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection; nothing is written to it any more."""
-
-    def resume(self) -> None:
-        """Messages refused by :meth:`Bridge.to_kernel` may be handed in again."""
 
 
 class Bridge:
@@ -76,26 +46,28 @@ class Bridge:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
         self.state = KernelState(self.started, kernel_id)
-        self.dropped = 0
+        self.trouble = Trouble()
         self.outpaced = 0
+        self.listener: Listener | None = None
         self._settings = settings
         self._info = info
         self._signer = info.signer()
+        self._own = OwnMessages(kernel_id)
         room = Room(settings.spill_size)
         self._spills = [SpillFiles(room, settings.spill_dir) for _ in range(2)]
         stores: list[Store | None] = [*self._spills] if room.limit else [None, None]
-        journal = Journal(stores[0], settings.replay_size, self._on_spill_trouble)
-        self._backlog = Backlog(stores[1], self._may_go, self._on_missing, self._on_spill_trouble)
-        self._hub: Hub[Client] = Hub(settings.journal_size, lambda: self._header("stream"), journal)
+        self._backlog = Backlog(stores[1], self._may_go, self._on_missing, self.trouble.spill)
+        journal = Journal(stores[0], settings.replay_size, self.trouble.spill)
+        self._hub: Hub[Client] = Hub(
+            settings.journal_size, lambda: self._own.header("stream"), journal
+        )
+        self.clients = Clients(settings, self._hub, self.trouble)
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
         self._is_held = False
-        self.listener: Listener | None = None
-        self._last_drop_log = float("-inf")
-        self._last_spill_log = float("-inf")
 
     async def __aenter__(self) -> Self:
-        self._channels = self._open_channels()
+        self._open_channels()
         for spill in self._spills:
             self._stack.callback(spill.close)
         self._stack.callback(self._close_channels)
@@ -103,7 +75,7 @@ class Bridge:
             self._channels, self._signer, self.kernel_id, self._open_gate
         )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for work in (self.conversation.run(), self._sweep()):
+        for work in (self.conversation.run(), self.clients.sweep()):
             self._stack.callback(tasks.create_task(work).cancel)
         return self
 
@@ -115,83 +87,12 @@ class Bridge:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
 
-    # Clients.
+    # The kernel as a whole.
 
     @property
     def ready(self) -> bool:
         """Whether the kernel answered and its output arrives, and it is not on its way out."""
         return self.conversation.readiness.is_ready and not self._is_held
-
-    @property
-    def connections(self) -> int:
-        """Websockets connected now."""
-        return sum(1 for _ in self._hub.clients())
-
-    @property
-    def sessions(self) -> int:
-        """Sessions with a client, or waiting for theirs to come back."""
-        return len(self._hub)
-
-    def has_room(self, session_id: str) -> bool:
-        """Whether a client of that session can be attached; one that waits for a client that
-        left may have to go for it.
-        """
-        return self._fits(session_id) or self._hub.oldest_detached() is not None
-
-    def attach(self, session_id: str, client: Client, *, resumable: bool, replay: int = 0) -> None:
-        """Connect a client to its session, which is made or taken up again.
-
-        A new session gets the last ``replay`` messages, and hears what the kernel is doing. A
-        client that has the session already is closed with 4409. Ask :meth:`has_room` before.
-        """
-        is_new = session_id not in self._hub
-        oldest = None if self._fits(session_id) else self._hub.oldest_detached()
-        if oldest is not None:
-            self._forget(oldest)
-        self._channels.open_session(session_id)
-        resumable = resumable and self._settings.resume_window > 0
-        replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
-        if replaced is not None:
-            replaced.close(4409, "replaced by a newer connection with the same session_id")
-        self.flow(session_id, client)
-        if is_new and self.state.last_status is not None:
-            client.write(self._encode(client.codec, [self.state.last_status]))
-
-    def detach(self, session_id: str, client: Client) -> None:
-        """The client is gone; its session waits for it if it may come back."""
-        if self._hub.detach(session_id, client, time.monotonic()):
-            self._channels.close_session(session_id)
-
-    def stalled(self, session_id: str, client: Client) -> None:
-        """The client takes no more for now; :meth:`flow` when it does."""
-        self._hub.stalled(session_id, client)
-
-    def flow(self, session_id: str, client: Client) -> None:
-        """Write to the client what it has not got yet, as far as it takes it."""
-        while client.writable and self._hub.owes(session_id, client):
-            messages = self._hub.read(session_id)
-            if messages:
-                client.write(self._encode(client.codec, messages))
-
-    @property
-    def hub(self) -> Hub[Client]:
-        """The sessions, for whoever wants to know how they fare."""
-        return self._hub
-
-    @property
-    def waiting(self) -> int:
-        """Bytes in memory of what the kernel sent faster than w2z could work."""
-        return self._backlog.memory
-
-    def position(self, session_id: str) -> int:
-        """What the session's client has been handed, for :meth:`acknowledge`."""
-        return self._hub.position(session_id)
-
-    def acknowledge(self, session_id: str, client: Client, position: int) -> None:
-        """All that the client was handed before ``position`` has arrived."""
-        self._hub.acknowledge(session_id, client, position)
-
-    # The kernel as a whole.
 
     @property
     def kernel_name(self) -> str:
@@ -208,6 +109,11 @@ class Bridge:
         """Whether the kernel is running something."""
         return self.state.execution_state == "busy"
 
+    @property
+    def waiting(self) -> int:
+        """Bytes in memory of what the kernel sent faster than w2z could work."""
+        return self._backlog.memory
+
     def connect(self, info: ConnectionInfo) -> None:
         """Leave the sockets there were, with all that was under way to the kernel, and serve the
         one at ``info``; every session gets sockets there.
@@ -216,9 +122,7 @@ class Bridge:
         self._hub.kernel_is_gone()
         self._info = info
         self._signer = info.signer()
-        self._channels = self._open_channels()
-        for session_id in self._hub:
-            self._channels.open_session(session_id)
+        self._open_channels()
         self._is_held = False
         self.conversation.begin(self._channels, self._signer)
 
@@ -235,20 +139,13 @@ class Bridge:
         self.state.mark(state)
 
     def announce(self, state: str, reason: str | None = None) -> None:
-        """Tell every client an execution state that the kernel cannot tell itself.
-
-        In the shape of jupyter_server's: a status without a parent, after which frontends give up
-        what they waited for. ``reason`` is a field more, and a line on stderr.
-        """
+        """Tell every client an execution state that the kernel cannot tell itself, and why."""
         self.state.begin_anew(state)
-        messages = []
-        content = {"execution_state": state}
+        self.state.last_status = self._own.status(state, reason)
+        messages = [self.state.last_status]
         if reason is not None:
-            content["reason"] = reason
-            messages.append(stderr_stream(self._header("stream"), b"{}", f"w2z: {reason}\n"))
-        status = (self._header("status"), b"{}", b"{}", dump(content))
-        self.state.last_status = Message(Channel.IOPUB, *status)
-        self._to_clients(None, [*messages, self.state.last_status])
+            messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
+        self.clients.send(None, messages)
 
     async def last_words(self) -> None:
         """Carry what a kernel that has ended still said."""
@@ -257,21 +154,20 @@ class Bridge:
     def printed(self, name: str, text: str) -> None:
         """Carry what the kernel's process printed outside of any cell."""
         if not self.is_busy:
-            content = dump({"name": name, "text": text})
-            stream = Message(Channel.IOPUB, self._header("stream"), b"{}", b"{}", content)
-            self._to_clients(None, [stream])
+            self.clients.send(None, [self._own.stream(name, text)])
 
-    def _open_channels(self) -> Channels:
-        return Channels(
+    def _open_channels(self) -> None:
+        self._channels = Channels(
             self._info,
             max_sessions=self._settings.max_connections,
             signed=self._signer.signs,
             receive=self._from_kernel,
-            writable=self._writable,
+            writable=self.clients.resume,
             echo=self._from_heartbeat,
             lost=self._on_lost,
             backlog=self._backlog,
         )
+        self.clients.use(self._channels)
 
     def _close_channels(self) -> None:
         self._channels.close()
@@ -286,7 +182,8 @@ class Bridge:
         """Carry a client's message to the kernel.
 
         ``False``: not now, the kernel takes no more of this session; hand it in again after
-        :meth:`Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what may not be sent.
+        :meth:`~w2z.clients.Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what may not
+        be sent.
         """
         if message.channel is Channel.HB:
             payload = b"".join(V1.encode(message).chunks)
@@ -316,9 +213,7 @@ class Bridge:
             or not self.state.is_busy_for(BUSY_FOR, datetime.now(UTC))
         ):
             return False
-        head = self._header("kernel_info_reply")
-        reply = Message(Channel.SHELL, head, message.header, b"{}", content)
-        self._to_clients(session_id, [reply])
+        self.clients.send(session_id, [self._own.kernel_info_reply(message, content)])
         return True
 
     def _on_shutdown_request(self, message: Message) -> None:
@@ -338,7 +233,7 @@ class Bridge:
             try:
                 messages.append(zmq_wire.from_parts(channel, parts, self._signer))
             except KernelMessageError as error:
-                self._drop(channel, error)
+                self.trouble.drop(channel, error)
                 messages += self._rescue(channel, parts)
         if not messages:
             return
@@ -349,7 +244,14 @@ class Bridge:
         if session_id == self.conversation.session_id:
             self.conversation.on_replies(messages)
         else:
-            self._to_clients(session_id, messages)
+            self.clients.send(session_id, messages)
+
+    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
+        """The good message that a bad one before it was received together with."""
+        while parts := zmq_wire.rest_of(parts):
+            with contextlib.suppress(KernelMessageError):
+                return [zmq_wire.from_parts(channel, parts, self._signer)]
+        return []
 
     def _may_go(self, parts: list[bytes]) -> bool:
         """Whether clients can do without what the kernel sent there."""
@@ -362,39 +264,7 @@ class Bridge:
         """Tell every client what of the kernel's output there was no room for."""
         self.outpaced += messages
         gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
-        self._to_clients(None, [gap.notice(self._header("stream"))])
-
-    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
-        """The good message that a bad one before it was received together with."""
-        while parts := zmq_wire.rest_of(parts):
-            with contextlib.suppress(KernelMessageError):
-                return [zmq_wire.from_parts(channel, parts, self._signer)]
-        return []
-
-    def _to_clients(self, session_id: str | None, messages: Sequence[Message]) -> None:
-        clients, lost = self._hub.to_clients(session_id, messages)
-        encoded: dict[Codec, bytes] = {}
-        for client in clients:
-            frames = encoded.get(client.codec)
-            if frames is None:
-                frames = encoded[client.codec] = self._encode(client.codec, messages)
-            client.write(frames)
-        for session in lost:
-            self._give_up(session)
-
-    def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
-        try:
-            return to_frames(codec, messages)
-        except KernelMessageError:
-            pass
-        # One of them does not fit this format: the others still arrive.
-        frames = []
-        for message in messages:
-            try:
-                frames.append(to_frames(codec, [message]))
-            except KernelMessageError as error:
-                self._drop(message.channel, error)
-        return b"".join(frames)
+        self.clients.send(None, [gap.notice(self._own.header("stream"))])
 
     def _from_heartbeat(self, session_id: str, payload: bytes) -> None:
         if session_id == self.conversation.session_id:
@@ -405,14 +275,9 @@ class Bridge:
             message = V1.decode(payload, text=False)
         except ClientError as error:
             # Not what was sent: the echo is not signed, and whose it was is not known to be true.
-            self._drop(Channel.HB, KernelMessageError(str(error)))
+            self.trouble.drop(Channel.HB, KernelMessageError(str(error)))
             return
-        self._to_clients(session_id, [message])
-
-    def _writable(self, session_id: str) -> None:
-        client = self._hub.client(session_id)
-        if client is not None:
-            client.resume()
+        self.clients.send(session_id, [message])
 
     def _open_gate(self) -> None:
         """Take up clients' requests as soon as their output would be seen."""
@@ -423,49 +288,5 @@ class Bridge:
         self.state.unmark()
         if self.listener is not None:
             self.listener.on_open()
-        for client in list(self._hub.clients()):
+        for client in self.clients:
             client.resume()
-
-    # Housekeeping.
-
-    def _fits(self, session_id: str) -> bool:
-        return session_id in self._hub or len(self._hub) < self._settings.max_connections
-
-    def _give_up(self, session: Session[Client]) -> None:
-        log.warning("a session was given up: its client reads too slowly for what it is sent")
-        self._channels.close_session(session.session_id)
-        if session.client is not None:
-            session.client.close(1013, "this client reads too slowly; connect again")
-
-    def _forget(self, session_id: str) -> None:
-        self._hub.forget(session_id)
-        self._channels.close_session(session_id)
-
-    def _on_spill_trouble(self, error: OSError) -> None:
-        now = time.monotonic()
-        if now - self._last_spill_log >= BURST:
-            self._last_spill_log = now
-            log.warning(
-                "cannot keep output in temporary files: %s; what memory has no room for is"
-                " dropped, and clients are told",
-                error.strerror,
-            )
-
-    def _drop(self, channel: Channel, error: KernelMessageError) -> None:
-        self.dropped += 1
-        now = time.monotonic()
-        if now - self._last_drop_log >= BURST:
-            self._last_drop_log = now
-            log.warning(
-                "dropped a kernel message on %s (%d so far): %s", channel, self.dropped, error
-            )
-
-    def _header(self, msg_type: str) -> bytes:
-        return header(msg_type, uuid.uuid4().hex, self.kernel_id, datetime.now(UTC))
-
-    async def _sweep(self) -> None:
-        window = self._settings.resume_window
-        while window:
-            await asyncio.sleep(min(window, SWEEP))
-            for session_id in self._hub.expired(time.monotonic() - window):
-                self._forget(session_id)

@@ -20,6 +20,9 @@ SCRIPTED = Path(__file__).parents[2] / "benchmarks" / "kernel.py"
 
 MIB = 2**20
 
+STOPPED = 30
+"""Seconds that w2z does not run."""
+
 REAL = """
 from IPython.display import display
 for n in range(500):
@@ -86,14 +89,18 @@ async def test_a_kernel_faster_than_w2z_costs_no_more_memory_than_it_may(
 async def test_what_comes_while_w2z_is_stopped_is_not_lost(served: W2z, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "done")
     done = os.open(tmp_path / "done", os.O_RDWR)
-    # As many as ipykernel's own socket keeps: it drops what comes on top of a thousand.
+    # As many as ipykernel's own socket keeps, it drops what comes on top of a thousand; for as
+    # long as a machine may sleep without a connection being given up.
     code = f"""
+import time
 from IPython.display import display
 for n in range(900):
     display({{'text/plain': f'{{n}} x'}}, raw=True)
+    time.sleep({STOPPED} / 900)
     if n == 890: open({str(tmp_path / "done")!r}, 'w').write('x')
 """
-    async with open_client(served.websocket("a"), "v1") as client:
+    # As browsers do, this client waits.
+    async with open_client(served.websocket("a"), "v1", ping_interval=None) as client:
         await client.execute("1")
         process = psutil.Process(served.pid)
         process.suspend()

@@ -31,7 +31,7 @@ async def test_pings_keep_a_silent_connection_open(kernel: FakeKernel) -> None:
             opcode, position = await peer.control_frame()
             assert (opcode, position.isdigit()) == (PING, True)
             await peer.send(bytes([0x8A, 0x80 | len(position), 0, 0, 0, 0]) + position)
-        assert served.bridge.connections == 1
+        assert served.bridge.clients.connections == 1
 
 
 async def test_a_peer_that_answers_no_ping_is_let_go(kernel: FakeKernel) -> None:
@@ -45,7 +45,7 @@ async def test_a_peer_that_answers_no_ping_is_let_go(kernel: FakeKernel) -> None
         opcode, data = await peer.control_frame()
         assert (opcode, int.from_bytes(data[:2], "big")) == (CLOSE, 1011)
         assert await peer.is_closed()
-        assert served.bridge.connections == 0
+        assert served.bridge.clients.connections == 0
 
 
 async def test_a_client_held_back_by_the_kernel_is_not_taken_for_dead(kernel: FakeKernel) -> None:
@@ -71,7 +71,7 @@ async def test_a_client_held_back_by_the_kernel_is_not_taken_for_dead(kernel: Fa
         for _ in range(200):
             await kernel.received.get()
         await sending
-        assert served.bridge.connections == 2
+        assert served.bridge.clients.connections == 2
 
 
 async def _turns() -> None:
@@ -132,16 +132,16 @@ async def test_a_peer_that_vanishes_is_forgotten(served: Served, kernel: FakeKer
     async with raw_http(served.host, served.port) as peer:
         await peer.send((HANDSHAKE % "").encode())
         await peer.answer(has_body=False)
-        assert served.bridge.connections == 1
+        assert served.bridge.clients.connections == 1
         peer.writer.transport.abort()
-        while served.bridge.connections:
+        while served.bridge.clients.connections:
             await asyncio.sleep(0)
-    assert served.bridge.sessions == 0
+    assert served.bridge.clients.sessions == 0
 
 
 async def test_a_normal_close_is_answered(served: Served) -> None:
     async with open_client(served.url("a"), "v1") as client:
         await client.websocket.close(1000, "bye")
         assert await client.closed() == (1000, "bye")
-    while served.bridge.connections:
+    while served.bridge.clients.connections:
         await asyncio.sleep(0)

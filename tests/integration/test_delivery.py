@@ -179,7 +179,7 @@ async def test_a_client_that_comes_back_gets_what_it_missed(
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         identity, asked = await ask(client, kernel)
-    await until(lambda: served.bridge.connections == 0)
+    await until(lambda: served.bridge.clients.connections == 0)
     for number in range(10):
         await kernel.iopub("stream", {"number": number})
     await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
@@ -211,7 +211,7 @@ async def test_a_second_connection_of_a_session_replaces_the_first(
             assert (await first.closed())[0] == 4409
             await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
             await second.until("execute_reply")
-            assert served.bridge.connections == 1
+            assert served.bridge.clients.connections == 1
 
 
 async def test_a_slow_client_does_not_slow_another_and_misses_nothing(
@@ -308,7 +308,7 @@ async def test_messages_with_a_wrong_signature_or_shape_are_dropped(
             # Whether or not a short one comes glued to it, the good one behind it arrives.
             await kernel.iopub("stream", {"number": number})
             assert (await client.until("stream")).content == {"number": number}
-        assert served.bridge.dropped == len(bad)
+        assert served.bridge.trouble.dropped == len(bad)
         warnings = [r for r in caplog.records if "dropped a kernel message" in r.message]
         assert len(warnings) == 1, "logged once a burst"
 
@@ -345,7 +345,7 @@ async def test_a_session_ends_with_its_resume_window(kernel: FakeKernel, window:
     async with serving(kernel.connection_file, resume_window=window) as served:
         async with open_client(served.url("a"), "v1") as client:
             first, _ = await ask(client, kernel)
-        await until(lambda: served.bridge.sessions == 0)
+        await until(lambda: served.bridge.clients.sessions == 0)
         async with open_client(served.url("a"), "v1") as client:
             second, _ = await ask(client, kernel)
         assert first != second

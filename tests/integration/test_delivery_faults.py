@@ -97,8 +97,8 @@ async def test_a_half_open_connection_is_noticed_and_its_session_kept(
                 seen.append(await client.recv())
             line.lose(way)
             await say(kernel, range(10, 20))
-            await until(lambda: served.bridge.connections == 0)
-            assert served.bridge.sessions == 1
+            await until(lambda: served.bridge.clients.connections == 0)
+            assert served.bridge.clients.sessions == 1
             await say(kernel, range(20, 30))
             await finish(kernel)
             line.mend()
@@ -118,9 +118,9 @@ async def test_a_connection_that_ends_without_reading_leaves_at_once(
     async with open_client(served.url("a"), "v1", max_queue=1) as client:
         await ask(client, kernel)
         await say(kernel, range(300), TEXT)
-        await until(lambda: not next(served.bridge.hub.clients()).writable)
+        await until(lambda: not next(served.bridge.clients.hub.clients()).writable)
         client.websocket.transport.write_eof()
-        await until(lambda: served.bridge.connections == 0)
+        await until(lambda: served.bridge.clients.connections == 0)
         client.websocket.transport.abort()
     async with open_client(served.url("a"), "v1") as client:
         await finish(kernel)
@@ -135,9 +135,9 @@ async def test_a_client_away_past_the_window_comes_back_as_new(kernel: FakeKerne
     async with serving(kernel.connection_file, resume_window=0.05) as served:
         async with open_client(served.url("a"), "v1") as client:
             await ask(client, kernel)
-        await until(lambda: served.bridge.connections == 0)
+        await until(lambda: served.bridge.clients.connections == 0)
         await say(kernel, range(10))
-        await until(lambda: served.bridge.sessions == 0)
+        await until(lambda: served.bridge.clients.sessions == 0)
         async with open_client(served.url("a"), "v1") as client:
             # A newcomer is told first what the kernel is doing.
             assert (await client.recv()).msg_type == "status"
@@ -283,7 +283,8 @@ async def test_an_unanswered_question_is_asked_again(served: Served, kernel: Fak
         await client.until("input_request")
         await until(
             lambda: all(
-                s.acked == served.bridge.hub.position("a") for s in served.bridge.hub.sessions()
+                s.acked == served.bridge.clients.hub.position("a")
+                for s in served.bridge.clients.hub.sessions()
             )
         )
     async with open_client(served.url("a"), "v1") as client:

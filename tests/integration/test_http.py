@@ -252,7 +252,7 @@ async def test_a_waiting_session_gives_way_when_all_are_taken(kernel: FakeKernel
         for session in ("a", "b", "c"):
             async with open_client(served.url(session), "v1"):
                 pass
-        assert served.bridge.sessions <= 2
+        assert served.bridge.clients.sessions <= 2
 
 
 async def test_strict_origin_refuses_other_pages(kernel: FakeKernel) -> None:

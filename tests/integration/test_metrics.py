@@ -34,7 +34,7 @@ async def test_what_a_slow_client_costs_and_misses_is_counted(kernel: FakeKernel
         async with open_client(served.url("slow"), "v1") as slow:
             await kernel.iopub("status", {"execution_state": "idle"})
             await slow.until("status")
-        while served.bridge.connections:
+        while served.bridge.clients.connections:
             await slow.websocket.wait_closed()
         for _ in range(8):
             await kernel.iopub("stream", {"name": "stdout", "text": "x" * 100_000})
@@ -58,7 +58,7 @@ async def test_what_a_slow_client_costs_and_misses_is_counted(kernel: FakeKernel
         assert 0 < dropped <= 8
         assert after["w2z_session_dropped_bytes" + name] > dropped * 100_000
         assert after["w2z_dropped_messages_total"] == dropped
-        served.bridge.hub.forget("slow")
+        served.bridge.clients.hub.forget("slow")
         gone = read(served)
         assert gone["w2z_dropped_messages_total"] == dropped
         assert "w2z_session_gaps" + name not in gone

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from w2z.message import Channel, Message, size_of
-from w2z.wire.header import stderr_stream
+from w2z.wire.header import stream
 from w2z.wire.jsontext import dump, parse_object
 
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
@@ -44,7 +44,8 @@ class Gap(NamedTuple):
             f" {self.reason}.\n"
         )
         told = dump({GAP: {"messages": self.messages, "bytes": self.size}})
-        return stderr_stream(stream_header, self.parent_header, text)._replace(metadata=told)
+        notice = stream("stderr", stream_header, self.parent_header, text)
+        return notice._replace(metadata=told)
 
 
 @dataclass(slots=True)

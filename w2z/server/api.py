@@ -73,7 +73,7 @@ class Api:
             name=bridge.kernel_name,
             last_activity=timestamp(bridge.state.last_activity),
             execution_state=bridge.state.execution_state,
-            connections=bridge.connections,
+            connections=bridge.clients.connections,
         )
 
     # The server.
@@ -104,7 +104,7 @@ class Api:
         bridge = self._bridge
         return json_response(
             {
-                "connections": bridge.connections,
+                "connections": bridge.clients.connections,
                 "kernels": 1,
                 "last_activity": timestamp(bridge.state.last_activity),
                 "started": timestamp(bridge.started),

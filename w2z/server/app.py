@@ -72,7 +72,7 @@ class App:
             return None
         accepted = accept(request, self._gate)
         self._check_id(fields)
-        if not self.bridge.has_room(accepted.session_id):
+        if not self.bridge.clients.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
         return accepted
 

@@ -31,17 +31,19 @@ def metrics(bridge: Bridge) -> str:
 
 
 def _lines(bridge: Bridge) -> Iterator[str]:
-    hub, load, totals = bridge.hub, bridge.hub.load, bridge.hub.totals
+    hub, load, totals = bridge.clients.hub, bridge.clients.hub.load, bridge.clients.hub.totals
     yield from _metric("kernel_ready", "gauge", "Whether the kernel is ready.", int(bridge.ready))
-    yield from _metric("clients", "gauge", "Websockets connected.", bridge.connections)
-    yield from _metric("sessions", "gauge", "Sessions, waiting ones included.", bridge.sessions)
+    yield from _metric("clients", "gauge", "Websockets connected.", bridge.clients.connections)
+    yield from _metric(
+        "sessions", "gauge", "Sessions, waiting ones included.", bridge.clients.sessions
+    )
     yield from _metric("memory_bytes", "gauge", "Bytes of messages in memory.", load.memory)
     yield from _metric("spilled_bytes", "gauge", "Bytes of messages in files.", load.spilled)
     yield from _metric(
         "kernel_messages_dropped_total",
         "counter",
         "Messages of the kernel that could not be read or carried.",
-        bridge.dropped,
+        bridge.trouble.dropped,
     )
     yield from _metric(
         "waiting_bytes", "gauge", "Bytes in memory that were not looked at yet.", bridge.waiting

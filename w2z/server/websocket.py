@@ -61,6 +61,7 @@ class WebsocketClient(asyncio.Protocol):
         self.codec = accepted.codec
         self.writable = True
         self._bridge = bridge
+        self._clients = bridge.clients
         self._settings = settings
         self._session_id = accepted.session_id
         self._resumable = accepted.resumable
@@ -89,7 +90,13 @@ class WebsocketClient(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._connections.add(self)
         self._set_timer(self._settings.ping_interval, self._ping)
-        self._bridge.attach(self._session_id, self, resumable=self._resumable, replay=self._replay)
+        self._clients.attach(
+            self._session_id,
+            self,
+            resumable=self._resumable,
+            replay=self._replay,
+            status=self._bridge.state.last_status,
+        )
 
     def data_received(self, data: bytes) -> None:
         self._was_heard = True
@@ -114,17 +121,17 @@ class WebsocketClient(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writable = False
-        self._bridge.stalled(self._session_id, self)
+        self._clients.stalled(self._session_id, self)
 
     def resume_writing(self) -> None:
         self.writable = True
         self._owed_bytes = 0
-        self._bridge.flow(self._session_id, self)
+        self._clients.flow(self._session_id, self)
 
     # To the client
 
     def write(self, frames: bytes) -> None:
-        """Send framed payloads (:class:`~w2z.bridge.Client`)."""
+        """Send framed payloads (:class:`~w2z.clients.Client`)."""
         if self._is_open:
             self._transport.write(frames)
             self._is_behind = True
@@ -133,7 +140,7 @@ class WebsocketClient(asyncio.Protocol):
                 self._set_timer(ACK_DELAY, self._ping)
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake (:class:`~w2z.bridge.Client`)."""
+        """Start the closing handshake (:class:`~w2z.clients.Client`)."""
         if self._is_open:
             self._protocol.send_close(code, _cut(reason))
             self._end()
@@ -196,7 +203,7 @@ class WebsocketClient(asyncio.Protocol):
         """Ask for a pong, which says that all before it has arrived: frames keep their order."""
         self._wants_pong = True
         self._is_behind = False
-        position = self._bridge.position(self._session_id)
+        position = self._clients.position(self._session_id)
         self._protocol.send_ping(b"%d" % position)
         self._flush()
         self._was_heard = False
@@ -205,7 +212,7 @@ class WebsocketClient(asyncio.Protocol):
 
     def _on_pong(self, payload: bytes) -> None:
         if payload.isdigit() and len(payload) <= MAX_DIGITS:
-            self._bridge.acknowledge(self._session_id, self, int(payload))
+            self._clients.acknowledge(self._session_id, self, int(payload))
         self._wants_pong = self._resumable and self._is_behind
         pause = ACK_PAUSE if self._wants_pong else self._settings.ping_interval
         self._set_timer(pause, self._ping)
@@ -248,7 +255,7 @@ class WebsocketClient(asyncio.Protocol):
         self._transport.resume_reading()
 
     def _leave(self) -> None:
-        self._bridge.detach(self._session_id, self)
+        self._clients.detach(self._session_id, self)
 
     def _flush(self) -> None:
         """Write what the protocol has to say: pongs, close frames, the end."""

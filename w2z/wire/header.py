@@ -34,7 +34,9 @@ def header(msg_type: str, msg_id: str, session: str, now: datetime) -> bytes:
     )
 
 
-def stderr_stream(stream_header: bytes, parent_header: bytes, text: str) -> Message:
-    """Output that a frontend shows in the cell ``parent_header`` belongs to."""
-    content = dump({"name": "stderr", "text": text})
+def stream(name: str, stream_header: bytes, parent_header: bytes, text: str) -> Message:
+    """Output on ``stdout`` or ``stderr``, which a frontend shows in the cell ``parent_header``
+    belongs to.
+    """
+    content = dump({"name": name, "text": text})
     return Message(Channel.IOPUB, stream_header, parent_header, b"{}", content)

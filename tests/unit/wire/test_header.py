@@ -8,7 +8,7 @@ from jupyter_client.jsonutil import parse_date
 from jupyter_client.session import Session
 
 from w2z.message import Channel, Message
-from w2z.wire.header import PROTOCOL_VERSION, header, stderr_stream, timestamp
+from w2z.wire.header import PROTOCOL_VERSION, header, stream, timestamp
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 0, UTC)
 
@@ -42,7 +42,7 @@ def test_a_header_has_the_fields_of_jupyters_own():
 
 
 def test_stderr_output_belongs_to_the_parent_given():
-    got = stderr_stream(b'{"msg_type":"stream"}', b'{"msg_id":"parent"}', "caf\u00e9\n")
+    got = stream("stderr", b'{"msg_type":"stream"}', b'{"msg_id":"parent"}', "caf\u00e9\n")
     content = '{"name":"stderr","text":"caf\u00e9\\n"}'.encode()
     assert got == Message(
         Channel.IOPUB, b'{"msg_type":"stream"}', b'{"msg_id":"parent"}', b"{}", content
