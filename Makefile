@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
 
-.PHONY: demo format lint types layers test e2e docs check images image-check image-test bench clean
+.PHONY: demo format lint types layers test measured unmeasured e2e docs check images image-check image-test bench clean
 
 check: lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
 
@@ -29,9 +29,14 @@ layers: $(VENV)/dev
 docs: $(VENV)/dev  ## the generated pages are up to date, links lead somewhere
 	$(BIN)/python docs/generate.py --check
 
-test: $(VENV)/dev  ## the fast suite, and each pure module covered by its own tests
+test: $(VENV)/dev  ## the fast suite
+	$(MAKE) --jobs=2 --output-sync measured unmeasured
+
+measured: $(VENV)/dev  ## each pure module is covered by its own tests
 	$(BIN)/coverage run -m pytest $(MEASURED)
 	$(BIN)/python tests/own_coverage.py
+
+unmeasured: $(VENV)/dev
 	$(BIN)/python -m pytest -m "not e2e and not containers" $(MEASURED:%=--ignore=%)
 
 e2e: $(VENV)/dev tests/node/node_modules/.installed  ## real kernels, real clients

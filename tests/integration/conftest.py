@@ -21,6 +21,13 @@ def open_files() -> set[str]:
     return found
 
 
+@pytest.fixture(scope="session", autouse=True)
+def only_what_tests_make_is_collected() -> None:
+    """The collections below look at no object older than this: there are very many."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 async def nothing_is_left() -> AsyncIterator[None]:
     """No task, socket or file outlives the test that made it."""

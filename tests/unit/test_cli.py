@@ -143,7 +143,7 @@ def test_an_option_and_its_twin_set_the_setting(name, serve):
     assert getattr(serve.given, name) == value
 
 
-@pytest.mark.parametrize("name", OPTIONS.keys() - {"connection_file"})
+@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"connection_file"}))
 def test_without_option_and_twin_a_setting_has_its_default(name, serve):
     assert run("--connection-file", "k").exit_code == 0
     assert getattr(serve.given, name) == Settings.model_fields[name].default
