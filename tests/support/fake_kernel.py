@@ -168,9 +168,10 @@ class FakeKernel:
 
     async def serve(self, channel: Channel) -> None:
         while True:
+            identity, *parts = await self.socket(channel).recv_multipart()
+            # Here, because it may be receiving already when it is told not to.
             if channel is Channel.SHELL:
                 await self.reads_shell.wait()
-            identity, *parts = await self.socket(channel).recv_multipart()
             message = from_parts(channel, parts, self.signer)
             if json.loads(message.header).get("msg_type") == "kernel_info_request":
                 await self.on_kernel_info(identity, message)
