@@ -92,6 +92,25 @@ async def test_a_reply_goes_to_its_asker_and_output_to_all(
             assert [m.content for m in seen if m.msg_type == "execute_reply"] == [{"for": name}]
 
 
+async def test_a_reply_comes_after_output_that_had_to_wait_and_one_on_control_does_not(
+    served: Served, kernel: FakeKernel
+) -> None:
+    """Output that comes all at once is received ahead of the work on it."""
+    count = 5000
+    async with open_client(served.url("a"), "v1") as client:
+        cell = await ask(client, kernel)
+        await client.send(request("interrupt_request", {}, channel="control"))
+        interrupt = await kernel.received.get()
+        for _ in range(count):
+            await kernel.iopub("stream", {})
+        await client.until("stream")
+        await kernel.reply(*cell, "execute_reply", {})
+        await kernel.reply(*interrupt, "interrupt_reply", {})
+        found = [m.msg_type for m in await client.collect("execute_reply")]
+        assert found.count("stream") == count - 1
+        assert "interrupt_reply" in found
+
+
 async def test_equal_message_ids_of_two_clients_do_no_harm(
     served: Served, kernel: FakeKernel
 ) -> None:

@@ -6,7 +6,7 @@ messages are received first, which is cheap, and wait here: a few in memory, the
 Invariants: what comes first leaves first, and unchanged. In memory are at most :data:`FRONT` bytes
 that leave next and :data:`CHUNK` that came last; where the store takes no more, those of them that
 may go are dropped, and their number and size leave in their place. Only what may not go is kept
-beyond that.
+beyond that. What was to come after some of them comes after all of those, soon.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ BATCH = 128
 
 MESSAGE_COST = 400
 """Bytes that the parts of a message take beside their content."""
+
+MOST_TURNS = 1024
+"""Actions that wait at once; with one more the first of them waits no longer."""
 
 
 class Missing(NamedTuple):
@@ -69,15 +72,20 @@ class Backlog:
         self._back: list[Parts | Missing] = []
         self._back_size = 0
         self._move_at = CHUNK
+        self._turns: deque[tuple[int, Callable[[], None]]] = deque()
+        """Actions, and how many messages have to have left before."""
+        self._came = 0
+        self._left = 0
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
-        return bool(self._front or self._chunks or self._back)
+        return bool(self._front or self._chunks or self._back or self._turns)
 
     def append(self, batch: list[Parts]) -> None:
         """Add what was received last."""
         if not batch:
             return
+        self._came += len(batch)
         size = sum(map(len, chain.from_iterable(batch))) + MESSAGE_COST * len(batch)
         self.memory += size
         if not (self._chunks or self._back) and self.memory <= FRONT:
@@ -88,15 +96,26 @@ class Backlog:
         if self._back_size >= self._move_at:
             self._move()
 
+    def then(self, action: Callable[[], None]) -> None:
+        """Call ``action`` when what waits now has left: in a :meth:`pop` of its own."""
+        self._turns.append((self._came, action))
+        if len(self._turns) > MOST_TURNS:
+            self._turns.popleft()[1]()
+
     def pop(self) -> list[Parts]:
-        """What has waited longest; nothing where that was dropped."""
+        """What has waited longest; nothing where that was dropped, or is an action."""
+        if self._turns and self._turns[0][0] <= self._left:
+            self._turns.popleft()[1]()
+            return []
         if not self._front:
             self._load()
         item = self._front.popleft()
         if isinstance(item, Missing):
+            self._left += item.messages
             self._missing(*item)
             return []
         batch, size = item
+        self._left += len(batch)
         self.memory -= size
         return batch
 
@@ -106,6 +125,8 @@ class Backlog:
             self._free(self._chunks.popleft()[0])
         self._front.clear()
         self._set_back([])
+        self._turns.clear()
+        self._left = self._came
         self.memory = 0
 
     def _load(self) -> None:

@@ -19,7 +19,7 @@ import zmq
 from w2z.connection_file import ConnectionInfo
 from w2z.kernel.backlog import Backlog
 from w2z.kernel.heartbeat import Heartbeat
-from w2z.kernel.sockets import DrainedSocket
+from w2z.kernel.sockets import BATCH_MESSAGES, DrainedSocket
 from w2z.message import Buffer, Channel
 from w2z.wire.zmq import LEAST_PARTS
 
@@ -203,6 +203,12 @@ class Channels:
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
     ) -> None:
-        # Output that is already here goes first: no reply overtakes it for being quicker.
-        self._iopub.look()
-        self._receive(session_id, channel, batch)
+        # Output that is already here goes first: no reply overtakes it for being quicker. On
+        # control are those who do not want to wait.
+        if self._iopub.look():
+            self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
+        carry = partial(self._receive, session_id, channel, batch)
+        if self._backlog and channel is not Channel.CONTROL:
+            self._backlog.then(carry)
+        else:
+            carry()

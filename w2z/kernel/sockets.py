@@ -112,6 +112,17 @@ class DrainedSocket:
             self._receive(batch)
         return not emptied
 
+    def receive_ahead(self, most: int) -> None:
+        """Receive what is there into the backlog, to be worked on in turn: ``most`` batches."""
+        if self._backlog is None:
+            return
+        emptied = False
+        while most and not emptied:
+            batch, emptied = self._drain()
+            self._backlog.append(batch)
+            most -= 1
+        self._schedule()
+
     def _drain_ahead(self, backlog: Backlog) -> tuple[list[list[bytes]], bool]:
         """Receive several batches where one does not empty the socket; returns the one whose turn
         it is.

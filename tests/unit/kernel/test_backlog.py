@@ -2,17 +2,19 @@
 
 Invariants of the property test: whatever is appended and taken, with a store that fails at times,
 what leaves is what came, in order; only what may go is missing, its messages and bytes are named
-exactly once, in its place; memory is bounded unless nothing in it may go; no token is left.
+exactly once, in its place; memory is bounded unless nothing in it may go; no token is left; an
+action comes after all that came before it, and before the batch after that.
 """
 
 import errno
 import itertools
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2z.kernel.backlog import BATCH, CHUNK, FRONT, MESSAGE_COST, Backlog
+from w2z.kernel.backlog import BATCH, CHUNK, FRONT, MESSAGE_COST, MOST_TURNS, Backlog
 
 LARGE = CHUNK // 2
 
@@ -74,6 +76,15 @@ def size_of(message: list[bytes]) -> int:
     return sum(map(len, message))
 
 
+def gaps(left: list[list[bytes] | tuple[int, int]]) -> list[tuple[int, int]]:
+    return [item for item in left if isinstance(item, tuple)]
+
+
+def gone_by(left: list[list[bytes] | tuple[int, int]]) -> int:
+    """Messages that left or are named as missing."""
+    return sum(item[0] if isinstance(item, tuple) else 1 for item in left)
+
+
 def test_an_empty_one_has_nothing():
     assert not Waiting(None).backlog
 
@@ -126,7 +137,7 @@ def test_without_room_what_may_go_is_named_in_its_place(store):
     found = waiting.take_all()
     assert found[1] == busy
     assert found[-1] == idle
-    [gap] = [item for item in found if isinstance(item, tuple)]
+    [gap] = gaps(found)
     still_there = [item for item in found if isinstance(item, list) and item in gone]
     assert gap == (7 - len(still_there), sum(map(size_of, gone[: 7 - len(still_there)])))
     assert still_there == gone[7 - len(still_there) :]
@@ -141,7 +152,7 @@ def test_what_the_store_lost_is_named():
         waiting.backlog.append([message])
     shelf.has_lost = True
     found = waiting.take_all()
-    lost = [item for item in found if isinstance(item, tuple)]
+    lost = gaps(found)
     there = [item for item in found if isinstance(item, list)]
     assert lost
     assert sum(messages for messages, _ in lost) + len(there) == 30
@@ -160,6 +171,50 @@ def test_clearing_gives_the_store_back():
     assert waiting.backlog.memory == 0
 
 
+def test_an_action_comes_when_what_waited_before_it_has_left():
+    waiting = Waiting(Shelf())
+    seen: list[object] = []
+    waiting.backlog.append([parts(0), parts(1)])
+    waiting.backlog.then(lambda: seen.append("first"))
+    waiting.backlog.then(lambda: seen.append("second"))
+    waiting.backlog.append([parts(2)])
+    assert waiting.backlog.pop() == [parts(0), parts(1)]
+    assert seen == []
+    assert waiting.backlog.pop() == []
+    assert seen == ["first"]
+    assert waiting.backlog.pop() == []
+    assert seen == ["first", "second"]
+    assert waiting.backlog.pop() == [parts(2)]
+    waiting.backlog.then(lambda: seen.append("third"))
+    assert waiting.backlog
+    assert waiting.take_all() == []
+    assert seen[-1] == "third"
+
+
+def test_actions_without_end_do_not_all_wait():
+    waiting = Waiting(Shelf())
+    seen: list[object] = []
+    waiting.backlog.append([parts(0)])
+    for number in range(MOST_TURNS + 2):
+        waiting.backlog.then(partial(seen.append, number))
+    assert seen == [0, 1]
+    waiting.take_all()
+    assert seen == list(range(MOST_TURNS + 2))
+
+
+def test_nobody_waits_for_what_was_cleared():
+    waiting = Waiting(Shelf())
+    waiting.backlog.append([parts(0)])
+    waiting.backlog.then(lambda: pytest.fail("cleared"))
+    waiting.backlog.clear()
+    assert not waiting.backlog
+    seen: list[object] = []
+    waiting.backlog.append([parts(1)])
+    waiting.backlog.then(lambda: seen.append("new"))
+    assert waiting.take_all() == [parts(1)]
+    assert seen == ["new"]
+
+
 HAPPENINGS = st.one_of(
     st.tuples(
         st.just("append"),
@@ -168,34 +223,54 @@ HAPPENINGS = st.one_of(
             max_size=6,
         ),
     ),
-    st.tuples(st.sampled_from(["take", "full", "room", "fill"]), st.none()),
+    st.tuples(st.sampled_from(["take_one", "full", "room", "fill", "then"])),
 )
+
+
+class Course(Waiting):
+    """What happens to a backlog, each method one thing; and what came before each action."""
+
+    def __init__(self, store: Shelf | None) -> None:
+        super().__init__(store)
+        self.store = store
+        self.sent: list[list[bytes]] = []
+        self.acted: list[tuple[int, int]] = []
+
+    def append(self, kinds: list[tuple[bytes, int]]) -> None:
+        first = len(self.sent)
+        messages = [parts(first + n, size, kind) for n, (kind, size) in enumerate(kinds)]
+        self.backlog.append(messages)
+        self.sent += messages
+
+    def fill(self) -> None:
+        self.append([(b"stream", FRONT // 2)])
+
+    def take_one(self) -> None:
+        if self.backlog:
+            self.take()
+
+    def then(self) -> None:
+        due = len(self.sent)
+        self.backlog.then(lambda: self.acted.append((due, gone_by(self.left))))
+
+    def full(self, is_full: bool = True) -> None:
+        if self.store is not None:
+            self.store.is_full = is_full
+
+    def room(self) -> None:
+        self.full(False)
 
 
 @given(st.lists(HAPPENINGS, max_size=60), st.booleans())
 def test_what_leaves_is_what_came(happened, has_store):
     shelf = Shelf() if has_store else None
-    waiting, sent, numbers = Waiting(shelf), [], itertools.count()
-
-    def append(messages: list[list[bytes]]) -> None:
-        waiting.backlog.append(messages)
-        sent.extend(messages)
-
-    for what, kinds in happened:
-        if what == "append":
-            append([parts(next(numbers), size, kind) for kind, size in kinds])
-        elif what == "fill":
-            append([parts(next(numbers), FRONT // 2)])
-        elif what == "take":
-            if waiting.backlog:
-                waiting.take()
-        elif shelf is not None:
-            shelf.is_full = what == "full"
-        owed = sum(size_of(message) + MESSAGE_COST for message in sent if not may_go(message))
-        assert waiting.backlog.memory <= FRONT + 2 * CHUNK + FRONT // 2 + LARGE * 6 + owed
-    waiting.take_all()
-    rest = iter(sent)
-    for item in waiting.left:
+    course = Course(shelf)
+    for what, *given_to in happened:
+        getattr(course, what)(*given_to)
+        owed = sum(size_of(one) + MESSAGE_COST for one in course.sent if not may_go(one))
+        assert course.backlog.memory <= FRONT + 2 * CHUNK + FRONT // 2 + LARGE * 6 + owed
+    rest = iter(course.sent)
+    for item in course.take_all():
         if isinstance(item, list):
             assert item == next(rest)
         else:
@@ -203,5 +278,9 @@ def test_what_leaves_is_what_came(happened, has_store):
             assert all(map(may_go, gone))
             assert sum(map(size_of, gone)) == item[1]
     assert next(rest, None) is None
-    assert waiting.backlog.memory == 0
+    assert course.backlog.memory == 0
     assert shelf is None or not shelf.kept
+    assert len(course.acted) == sum(what == "then" for what, *_ in happened)
+    # A batch or a gap that began before it may be larger.
+    late = max([BATCH, *(messages for messages, _ in gaps(course.left))])
+    assert all(due <= after < due + late for due, after in course.acted)
