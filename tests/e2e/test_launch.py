@@ -10,6 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.client import open_client, stdout
@@ -38,10 +39,8 @@ def connection_file_of(pid: int) -> Path:
 
 def listening_ports(pid: int) -> set[int]:
     """The TCP ports at which that process listens."""
-    inodes = {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = [row for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
-    return {int(row[1].partition(":")[2], 16) for row in listening}
+    connections = psutil.Process(pid).net_connections("tcp")
+    return {found.laddr.port for found in connections if found.status == psutil.CONN_LISTEN}
 
 
 def taken(ports: list[int]) -> list[int]:
