@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import signal
 import sys
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+import w2z
 from benchmarks import report
 from benchmarks.measure import QUICK, ROWS, Size, measure
 
@@ -23,6 +25,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     size = QUICK if options.quick else Size()
+    # As after an installation: nobody compiles w2z at each start.
+    compileall.compile_dir(Path(w2z.__file__).parent, quiet=1)
     begin = time.monotonic()
     figures = measure(size, lambda title: print(f"{title} ...", file=sys.stderr))
     print(report.text(figures, size))
