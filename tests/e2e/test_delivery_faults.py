@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,7 @@ async def test_two_hundred_cuts_lose_nothing(served: W2z) -> None:
     mine = follower.children(parent)
     assert numbers(mine) == list(range(20_000))
     assert follower.repeats > 0, "nothing was under way at any of the cuts"
+    sys.stdout.write(f"{follower.repeats} repeats, at most {peak(served) / 1e6:.0f} MB\n")
 
 
 async def test_fifty_cuts_of_jupyterlabs_own_client_lose_nothing(served: W2z) -> None:
