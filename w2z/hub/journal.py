@@ -15,16 +15,14 @@ stays in memory, what it cannot give back is a gap.
 
 from __future__ import annotations
 
-import errno
-import marshal
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from w2z.hub.overflow import ITEM_COST, Gap, Item
 from w2z.message import Channel, Message, size_of
-from w2z.store import Store
+from w2z.store import Depot, Store
 
 CHUNK = 256 * 1024
 """Bytes moved to the store at once: few enough not to hold up what the kernel sends meanwhile."""
@@ -74,9 +72,8 @@ class Journal:
         self.end = 0
         self.memory = 0
         self.spilled = 0
-        self._store = store
+        self._depot = Depot(store, trouble)
         self.tail = tail
-        self._trouble = trouble
         self._total = 0
         self._chunks: list[Chunk] = []
         self._kept: deque[Batch] = deque()
@@ -130,7 +127,7 @@ class Journal:
 
     def spill(self) -> bool:
         """Move the oldest batches in memory to the store; ``False`` when nothing was moved."""
-        if self._store is None or not self._kept:
+        if not self._kept:
             return False
         moved: list[Batch] = []
         size = 0
@@ -139,13 +136,8 @@ class Journal:
             size += batch.size
             if size >= CHUNK:
                 break
-        try:
-            token = self._store.write(_to_bytes(moved))
-        except OSError as error:
-            self._trouble(error)
-            return False
-        except ValueError:
-            self._trouble(OSError(errno.EFBIG, "a part of a message is larger than 2 GiB"))
+        token = self._depot.put([_plain(batch) for batch in moved])
+        if token is None:
             return False
         start = self._kept_start
         count = sum(len(batch.messages) for batch in moved)
@@ -162,8 +154,7 @@ class Journal:
         while self._chunks and self._chunks[0].end <= position:
             chunk = self._chunks.pop(0)
             self.spilled -= chunk.size
-            if self._store is not None:
-                self._store.free(chunk.token)
+            self._depot.free(chunk.token)
         tail = self.tail if keep_tail else 0
         while self._kept and not self._chunks and self._kept_start < position:
             if self.memory - self._kept[0].size < tail:
@@ -193,42 +184,23 @@ class Journal:
         return self._chunks[bisect_right(self._chunks, position, key=_start) - 1]
 
     def _load(self, chunk: Chunk) -> list[Batch] | None:
-        if self._store is None:
-            return None
-        try:
-            return _from_bytes(self._store.read(chunk.token))
-        except OSError as error:
-            self._trouble(error)
-            return None
+        found = self._depot.take(chunk.token)
+        return None if found is None else [_batch(*plain) for plain in found]
 
 
 def _start(chunk: Chunk) -> int:
     return chunk.start
 
 
-def _to_bytes(batches: Sequence[Batch]) -> bytes:
-    return marshal.dumps(
-        [
-            (batch.addressee, [_plain(message) for message in batch.messages], *batch[2:])
-            for batch in batches
-        ]
-    )
-
-
-def _plain(message: Message) -> tuple[object, ...]:
-    """The message made of types that marshal knows."""
-    buffers = tuple(bytes(buffer) for buffer in message.buffers)
-    return (message.channel.value, *message[1:5], buffers)
-
-
-def _from_bytes(data: bytes) -> list[Batch]:
-    # Nobody but this process can write there: the store is its own.
-    return [
-        Batch(
-            addressee,
-            [Message(Channel(channel), *parts) for channel, *parts in messages],
-            size,
-            offset,
-        )
-        for addressee, messages, size, offset in marshal.loads(data)  # noqa: S302
+def _plain(batch: Batch) -> tuple[object, ...]:
+    """The batch made of types that a depot takes."""
+    messages = [
+        (message.channel.value, *message[1:5], tuple(map(bytes, message.buffers)))
+        for message in batch.messages
     ]
+    return (batch.addressee, messages, *batch[2:])
+
+
+def _batch(addressee: str | None, messages: list[tuple[Any, ...]], size: int, offset: int) -> Batch:
+    found = [Message(Channel(channel), *parts) for channel, *parts in messages]
+    return Batch(addressee, found, size, offset)

@@ -11,14 +11,12 @@ beyond that. What was to come after some of them comes after all of those, soon.
 
 from __future__ import annotations
 
-import errno
-import marshal
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from w2z.store import Store
+from w2z.store import Depot, Store
 
 Parts = list[bytes]
 """One multipart."""
@@ -60,10 +58,9 @@ class Backlog:
         missing: Callable[[int, int], None],
         trouble: Callable[[OSError], None],
     ) -> None:
-        self._store = store
+        self._depot = Depot(store, trouble)
         self._may_go = may_go
         self._missing = missing
-        self._trouble = trouble
         self.memory = 0
         """Bytes in memory, about."""
         self._front: deque[tuple[list[Parts], int] | Missing] = deque()
@@ -122,7 +119,7 @@ class Backlog:
     def clear(self) -> None:
         """Nobody wants it any more."""
         while self._chunks:
-            self._free(self._chunks.popleft()[0])
+            self._depot.free(self._chunks.popleft()[0])
         self._front.clear()
         self._set_back([])
         self._turns.clear()
@@ -176,37 +173,20 @@ class Backlog:
     def _write(self) -> bool:
         """Write the back to the store, unless something is missing from it."""
         batch = [item for item in self._back if not isinstance(item, Missing)]
-        if self._store is None or len(batch) < len(self._back):
-            return False
-        try:
-            token = self._store.write(marshal.dumps(batch))
-        except OSError as error:
-            self._trouble(error)
-            return False
-        except ValueError:
-            self._trouble(OSError(errno.EFBIG, "a part of a message is larger than 2 GiB"))
+        token = self._depot.put(batch) if len(batch) == len(self._back) else None
+        if token is None:
             return False
         lost = Missing(len(batch), self._back_size - MESSAGE_COST * len(batch))
         self._chunks.append((token, lost))
         return True
 
     def _read(self, token: int, lost: Missing) -> list[Parts | Missing]:
-        if self._store is None:
+        batch: list[Parts | Missing] | None = self._depot.take(token)
+        self._depot.free(token)
+        if batch is None:
             return [lost]
-        try:
-            # Nobody but this process can write there.
-            batch: list[Parts | Missing] = marshal.loads(self._store.read(token))  # noqa: S302
-        except OSError as error:
-            self._trouble(error)
-            return [lost]
-        finally:
-            self._free(token)
         self.memory += _size_of(batch)
         return batch
-
-    def _free(self, token: int) -> None:
-        if self._store is not None:
-            self._store.free(token)
 
 
 def _drop(kept: list[Parts | Missing], item: Parts | Missing) -> None:

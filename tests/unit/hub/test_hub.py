@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.unit.examples import message, text_of
+from tests.unit.shelf import Shelf
 from w2z.errors import NotAllowed
 from w2z.hub.hub import READ_SIZE, TRIM_EVERY, Hub, Load
 from w2z.hub.journal import CHUNK, Journal
@@ -50,34 +51,6 @@ def told_by(got: Message) -> str:
     counted = re.search(r"(\d+) messages", json.loads(got.content)["text"])
     assert counted
     return f"{counted[1]} dropped"
-
-
-class Shelf:
-    """A store that can be told to be full, or to have lost what it has."""
-
-    def __init__(self, room: int = PLENTY) -> None:
-        self.room = room
-        self.has_lost = False
-        self.kept: dict[int, bytes] = {}
-        self._next_token = 0
-
-    def write(self, data: bytes) -> int:
-        """Keep the data; the room is that of all there is."""
-        if sum(map(len, self.kept.values())) + len(data) > self.room:
-            raise OSError("full")
-        self._next_token += 1
-        self.kept[self._next_token] = data
-        return self._next_token
-
-    def read(self, token: int) -> bytes:
-        """Give it back."""
-        if self.has_lost:
-            raise OSError("lost")
-        return self.kept[token]
-
-    def free(self, token: int) -> None:
-        """A second time is an error."""
-        del self.kept[token]
 
 
 class Stage:

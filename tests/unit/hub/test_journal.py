@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import message
+from tests.unit.shelf import Shelf
 from w2z.hub.journal import CHUNK, Batch, Chunk, Journal
 from w2z.hub.overflow import ITEM_COST, Gap
 from w2z.message import Channel, Message, size_of
@@ -25,34 +26,6 @@ LARGE = [message("stream", "large", buffers=(bytes(CHUNK),))]
 def cost(batch: Sequence[Message]) -> int:
     """What the batch takes in memory: its bytes, and the objects that hold them."""
     return size_of(batch) + len(batch) * ITEM_COST
-
-
-class Shelf:
-    """A store that fails when it is told to; freeing twice is an error."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, bytes] = {}
-        self.is_full = False
-        self.has_lost = False
-        self._next_token = 0
-
-    def write(self, data: bytes) -> int:
-        """Keep the data."""
-        if self.is_full:
-            raise OSError(errno.ENOSPC, "full")
-        self._next_token += 1
-        self.kept[self._next_token] = data
-        return self._next_token
-
-    def read(self, token: int) -> bytes:
-        """Give it back."""
-        if self.has_lost:
-            raise OSError(errno.EIO, "lost")
-        return self.kept[token]
-
-    def free(self, token: int) -> None:
-        """It is not needed any more."""
-        del self.kept[token]
 
 
 def filled(*batches: Sequence[Message], store: Shelf | None = None, tail: int = 0) -> Journal:
@@ -282,16 +255,6 @@ def test_by_default_nobody_is_told():
     shelf = Shelf()
     shelf.is_full = True
     assert not filled(ONE, store=shelf).spill()
-
-
-def test_what_has_no_store_to_be_in_is_lost():
-    """It cannot happen; but a journal that says so is better than one that fails."""
-    journal = filled(ONE, store=Shelf())
-    journal.spill()
-    journal._store = None
-    assert journal.read(0, "ann") == ([Gap(1, size_of(ONE), b"{}")], 1)
-    journal.trim(1)
-    assert (journal.start, journal.spilled) == (1, 0)
 
 
 # Any order

@@ -6,7 +6,6 @@ exactly once, in its place; memory is bounded unless nothing in it may go; no to
 action comes after all that came before it, and before the batch after that.
 """
 
-import errno
 import itertools
 from functools import partial
 
@@ -14,34 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.shelf import Shelf
 from w2z.kernel.backlog import BATCH, CHUNK, FRONT, MESSAGE_COST, MOST_TURNS, Backlog
 
 LARGE = CHUNK // 2
-
-
-class Shelf:
-    """A store that fails when it is told to."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, bytes] = {}
-        self.is_full = False
-        self.has_lost = False
-        self._tokens = itertools.count()
-
-    def write(self, data: bytes) -> int:
-        if self.is_full:
-            raise OSError(errno.ENOSPC, "full")
-        token = next(self._tokens)
-        self.kept[token] = data
-        return token
-
-    def read(self, token: int) -> bytes:
-        if self.has_lost:
-            raise OSError(errno.EIO, "lost")
-        return self.kept[token]
-
-    def free(self, token: int) -> None:
-        del self.kept[token]
 
 
 class Waiting:
