@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -282,7 +282,7 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _slashes(cls, value: str) -> str:
-        stripped = value.strip("/")
+        stripped = encoded_path(value.strip("/"))
         return f"/{stripped}/" if stripped else "/"
 
     @field_validator("labels", mode="before")
@@ -298,14 +298,19 @@ class Settings(BaseModel):
     @field_validator("token")
     @classmethod
     def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not is_token(value.get_secret_value()):
+        if value is not None and not is_visible_ascii(value.get_secret_value()):
             raise ValueError("has to be at least one visible ASCII character, without spaces")
         return value
 
 
-def is_token(text: str) -> bool:
-    """Whether ``text`` can be a token: visible ASCII fits a header, a query and a subprotocol."""
+def is_visible_ascii(text: str) -> bool:
+    """Whether ``text`` is visible ASCII: what fits a header, a query and a subprotocol."""
     return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+def encoded_path(text: str) -> str:
+    """``text`` as the path of a URL and in headers; what is encoded already stays as it is."""
+    return quote(text, safe="/%:@!$&'()*+,;=~", errors="surrogateescape")
 
 
 def is_http_url(text: str) -> bool:
@@ -315,4 +320,4 @@ def is_http_url(text: str) -> bool:
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
         return False
-    return usable and is_token(text) and not any(mark in text for mark in "@?#")
+    return usable and is_visible_ascii(text) and not any(mark in text for mark in "@?#")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 
 from w2z.errors import KernelMessageError
 from w2z.message import Channel
@@ -19,6 +20,7 @@ class Trouble:
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.defects = 0
         self._logged: dict[str, float] = {}
 
     def drop(self, channel: Channel, error: KernelMessageError) -> None:
@@ -27,6 +29,22 @@ class Trouble:
         if self._is_new("message"):
             log.warning(
                 "dropped a kernel message on %s (%d so far): %s", channel, self.dropped, error
+            )
+
+    def defect(self, error: Exception) -> None:
+        """An error that nobody expected was raised while one connection was served.
+
+        The log gets its type and where it was raised, not its message: that may quote the peer.
+        """
+        self.defects += 1
+        frames = traceback.extract_tb(error.__traceback__)
+        kind = type(error).__name__
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+        if self._is_new(f"defect {kind} {where}"):
+            log.error(
+                "a defect ended a request or a connection, and nothing else: %s\n%s",
+                kind,
+                "".join(traceback.format_list(frames)).rstrip(),
             )
 
     def spill(self, error: OSError) -> None:

@@ -95,7 +95,7 @@ async def test_shutdown_closes_clients_with_1012(kernel: FakeKernel, wire: str) 
 async def test_shutdown_does_not_wait_for_a_peer_that_reads_nothing(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.server.listener.SHUTDOWN_TIMEOUT", 0.1)
+    monkeypatch.setattr("w2z.server.connections.SHUTDOWN_TIMEOUT", 0.1)
     async with AsyncExitStack() as peers:
         async with serving(kernel.connection_file) as served:
             peer = await peers.enter_async_context(raw_http(served.host, served.port))

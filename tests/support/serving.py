@@ -14,6 +14,7 @@ from w2z.bridge import Bridge
 from w2z.kernel.attached import Attached
 from w2z.server.app import App
 from w2z.server.auth import Gate
+from w2z.server.connections import Connections
 from w2z.server.keepers import attached
 from w2z.server.listener import Listener
 from w2z.server.token import token_source
@@ -31,6 +32,8 @@ class Served:
     host: str
     port: int
     stopped: asyncio.Event
+    settings: Settings
+    connections: Connections
 
     def url(self, session_id: str | None = None, path: str = "/channels") -> str:
         session = f"&session_id={session_id}" if session_id else ""
@@ -54,6 +57,8 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
         watching = tasks.create_task(keeper.run())
         try:
             async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
-                yield Served(bridge, keeper, *listener.address, stopped)
+                yield Served(
+                    bridge, keeper, *listener.address, stopped, chosen, listener.connections
+                )
         finally:
             watching.cancel()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from w2z.settings import MIB, Settings, is_token
+from w2z.settings import MIB, Settings, is_visible_ascii
 
 
 def settings(**given_: Any) -> Settings:
@@ -175,7 +175,7 @@ def test_a_token_that_cannot_be_sent_is_refused(wrong):
 @given(st.text(max_size=5))
 def test_a_token_is_visible_ascii(text):
     visible = bool(text) and text.isascii() and text.isprintable() and " " not in text
-    assert is_token(text) is visible
+    assert is_visible_ascii(text) is visible
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])

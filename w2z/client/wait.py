@@ -7,6 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from w2z.errors import SettingsError
+from w2z.settings import encoded_path
 
 LOOK = 0.1
 """Seconds between looks."""
@@ -38,7 +39,7 @@ def _look(url: str, patience: float) -> str | None:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=patience)
     try:
-        connection.request("GET", parts.path.rstrip("/") + "/readyz")
+        connection.request("GET", encoded_path(parts.path).rstrip("/") + "/readyz")
         response = connection.getresponse()
         told = response.read(1000).decode(errors="replace")
         return None if response.status == 200 else f"{response.status}: {told}"

@@ -100,14 +100,21 @@ class Channels:
         self._heartbeat = Heartbeat(self._socket(zmq.DEALER), info.endpoint(Channel.HB), echo)
 
     def open_session(self, session_id: str) -> None:
-        """Connect the session's shell and stdin; does nothing if they are."""
+        """Connect the session's shell and stdin; does nothing if they are.
+
+        Raises :class:`zmq.ZMQError` where no more sockets can be had; then there is no session.
+        """
         if session_id in self._dealers:
             return
         dealers = _Dealers(b"w2z-" + uuid.uuid4().hex.encode())
+        with contextlib.ExitStack() as undo:
+            # stdin first: it has to be there before shell can make the kernel ask for input.
+            for channel in (Channel.STDIN, Channel.SHELL):
+                socket = self._open_dealer(session_id, dealers.identity, channel)
+                undo.callback(socket.close, 0)
+                dealers.sockets[channel] = socket
+            undo.pop_all()
         self._dealers[session_id] = dealers
-        # stdin first: it has to be there before shell can make the kernel ask for input.
-        for channel in (Channel.STDIN, Channel.SHELL):
-            dealers.sockets[channel] = self._open_dealer(session_id, dealers.identity, channel)
 
     def close_session(self, session_id: str, linger_ms: int = LINGER_MS) -> None:
         """Close the session's sockets; messages under way to it are gone."""
@@ -186,9 +193,13 @@ class Channels:
 
     def _open_dealer(self, session_id: str, identity: bytes, channel: Channel) -> DrainedSocket:
         socket = self._socket(zmq.DEALER)
-        socket.setsockopt(zmq.SNDHWM, SEND_MARK)
-        socket.setsockopt(zmq.IDENTITY, identity)
-        socket.connect(self._info.endpoint(channel))
+        try:
+            socket.setsockopt(zmq.SNDHWM, SEND_MARK)
+            socket.setsockopt(zmq.IDENTITY, identity)
+            socket.connect(self._info.endpoint(channel))
+        except zmq.ZMQError:
+            socket.close(0)
+            raise
         return DrainedSocket(
             socket,
             partial(self._receive_addressed, session_id, channel),

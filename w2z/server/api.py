@@ -148,7 +148,8 @@ class Api:
     async def start_kernel(self, request: Request) -> Response:
         """Answer the kernel that runs already, whatever name is asked for."""
         parse_body(NewKernel, request.body)
-        location = f"{self._settings.base_url}api/kernels/{quote(self._bridge.kernel_id)}"
+        kernel_id = quote(self._bridge.kernel_id, errors="surrogateescape")
+        location = f"{self._settings.base_url}api/kernels/{kernel_id}"
         return model_response(self.model(), 201, {"Location": location})
 
     async def show_kernel(self, request: Request, kernel_id: str) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from w2z.bridge import Bridge
@@ -10,12 +9,11 @@ from w2z.errors import HttpError
 from w2z.kernel.keeper import Keeper
 from w2z.server.api import Api
 from w2z.server.auth import Gate
+from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request, Response, error_response
 from w2z.server.routes import Route, Router
 from w2z.settings import Settings
-
-log = logging.getLogger("w2z")
 
 
 class App:
@@ -34,6 +32,8 @@ class App:
         self.settings = settings
         self.bridge = bridge
         self._gate = gate
+        # The connection goes on after a defect in a handler: the peer gets 500.
+        self._boundary = Boundary(bridge.trouble, lambda error: None)
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
@@ -43,15 +43,12 @@ class App:
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; whatever goes wrong becomes an answer too."""
-        try:
-            response = await self._dispatch(request)
-        except HttpError as error:
-            response = error_response(error)
-        except Exception:
-            # The boundary of one request: a defect in a handler must not end the connection's
-            # task group. The peer learns nothing of it, the log everything.
-            log.exception("%s %r failed", request.method, request.path)
-            response = error_response(HttpError(500, "internal error: see the log of w2z"))
+        response = error_response(HttpError(500, "internal error: see the log of w2z"))
+        with self._boundary:
+            try:
+                response = await self._dispatch(request)
+            except HttpError as error:
+                response = error_response(error)
         return self.with_cors(request, response)
 
     def with_cors(self, request: Request, response: Response) -> Response:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from w2z.errors import HttpError
 from w2z.server.request import Request
+from w2z.settings import is_visible_ascii
 
 _CORS_METHODS = "GET, PUT, POST, PATCH, DELETE, OPTIONS"
 _CORS_HEADERS = "accept, content-type, authorization, x-xsrftoken"
@@ -70,6 +71,9 @@ class Gate:
         return headers
 
     def _is_allowed(self, origin: str) -> bool:
+        # No browser sends anything else, and what is allowed is sent back in a header.
+        if not is_visible_ascii(origin):
+            return False
         return origin in self.allow_origin or "*" in self.allow_origin
 
     def _check_origin(self, request: Request) -> None:

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from w2z import __version__
 from w2z.errors import ProxyError
-from w2z.settings import is_token
+from w2z.settings import is_visible_ascii
 
 log = logging.getLogger("w2z")
 
@@ -126,7 +126,7 @@ class Api:
         Raises :class:`~w2z.errors.ProxyError` that says what was answered instead, and
         :class:`OSError`.
         """
-        if self._token and not is_token(self._token):
+        if self._token and not is_visible_ascii(self._token):
             raise ProxyError("CONFIGPROXY_AUTH_TOKEN has to be visible ASCII without spaces")
         data = b"" if body is None else json.dumps(body).encode()
         try:

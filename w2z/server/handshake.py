@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeaderValue
 from websockets.http11 import Request as WebsocketRequest
 from websockets.server import ServerProtocol
 
@@ -59,7 +60,7 @@ def accept(request: Request, gate: Gate) -> Accepted:
         raise HttpError(400, f"the session_id is longer than {MAX_SESSION_ID} characters")
     asked = WebsocketRequest(
         request.target,
-        Headers(request.headers),
+        _handshake_headers(request),
         request.method,
         f"HTTP/{request.http_version}",
     )
@@ -87,6 +88,21 @@ def accept(request: Request, gate: Gate) -> Accepted:
     )
 
 
+def _handshake_headers(request: Request) -> Headers:
+    """The headers of the opening handshake. Others are none of its business, whatever they hold.
+
+    Raises :class:`~w2z.errors.HttpError` (400) for one that no header may be like.
+    """
+    headers = Headers()
+    for name, value in request.headers:
+        if name in _HANDSHAKE_HEADERS or name.startswith("sec-websocket-"):
+            try:
+                headers[name] = value
+            except InvalidHeaderValue:
+                raise HttpError(400, f"the {name} header has control characters in it") from None
+    return headers
+
+
 def _replay(text: str) -> int:
     """How many messages a newcomer asks for."""
     if text == "all":
@@ -95,5 +111,7 @@ def _replay(text: str) -> int:
         raise HttpError(400, "replay has to be a number of messages, or 'all'")
     return int(text)
 
+
+_HANDSHAKE_HEADERS = frozenset({"connection", "upgrade"})
 
 _REFUSAL_HEADERS = frozenset({"Upgrade", "Allow"})

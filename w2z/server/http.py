@@ -6,22 +6,18 @@ at a time, so what a client pipelines waits in the socket.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import h11
 
 from w2z.errors import HttpError
 from w2z.server.app import App
+from w2z.server.connections import Connection
 from w2z.server.handshake import Accepted
 from w2z.server.request import Request, Response, error_response
 from w2z.server.websocket import WebsocketClient
-
-if TYPE_CHECKING:
-    from w2z.server.listener import Connections
 
 log = logging.getLogger("w2z")
 
@@ -37,12 +33,13 @@ REFUSALS = 64
 """Connections over the limit that are told so; further ones are cut, for they cost files too."""
 
 
-class HttpConnection(asyncio.Protocol):
-    """The front door. Registered in ``connections`` while it lasts."""
+class HttpConnection:
+    """The front door: the first :class:`~w2z.server.connections.Stage` of every connection."""
 
-    def __init__(self, app: App, connections: Connections) -> None:
+    def __init__(self, app: App, connection: Connection) -> None:
         self._app = app
-        self._connections = connections
+        self._connection = connection
+        self._transport = connection.transport
         self._limits = app.settings
         self._http = h11.Connection(
             h11.SERVER, max_incomplete_event_size=self._limits.max_header_size
@@ -52,52 +49,56 @@ class HttpConnection(asyncio.Protocol):
         self._answering = False
         self._finished = False
         self._idle = False
-        self._timer: asyncio.TimerHandle | None = None
 
-    # asyncio.Protocol
+    # Stage
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._connections.add(self)
-        surplus = len(self._connections) - self._limits.max_connections
+    def begin(self) -> None:
+        """Wait for a request, unless there are too many connections."""
+        surplus = len(self._connection.connections) - self._limits.max_connections
         if surplus > REFUSALS:
             self._transport.abort()
             return
         if surplus > 0:
             self._refuse(HttpError(503, "too many connections: try again later"))
             return
-        self._set_timer(self._limits.handshake_timeout, self._too_slow)
+        self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
         if self._finished:
             return
         if self._idle:
             self._idle = False
-            self._set_timer(self._limits.handshake_timeout, self._too_slow)
+            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
         self._http.receive_data(data)
         self._advance()
 
     def eof_received(self) -> bool:
+        """The peer sends no more requests."""
         if not self._finished:
             self._http.receive_data(b"")
             self._advance()
         # While an answer is being made the write side stays open for it.
         return self._answering
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._set_timer(None)
-        self._connections.discard(self)
+    def connection_lost(self) -> None:
+        """Nothing is left to do: an answer that is being made is dropped when it is there."""
 
-    # Connections
+    def pause_writing(self) -> None:
+        """The peer reads its answers slowly."""
+
+    def resume_writing(self) -> None:
+        """The peer has read them."""
 
     def shutdown(self) -> None:
         """Close now, or after the answer that is being made."""
         if not self._answering:
             self._transport.close()
 
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
+    def fail(self) -> None:
+        """Answer 500 if no answer has begun, and close."""
+        self._answering = False
+        self._refuse(HttpError(500, "internal error: see the log of w2z"))
 
     # Requests
 
@@ -146,7 +147,7 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(HttpError(413, f"the body is larger than {limit} bytes"))
 
     def _end(self) -> None:
-        self._set_timer(None)
+        self._connection.set_timer(None)
         request = self._request()
         try:
             accepted = self._app.accept_websocket(request)
@@ -159,7 +160,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._answering = True
         self._transport.pause_reading()
-        self._connections.spawn(self._answer(request))
+        self._connection.spawn(self._answer(request))
 
     def _request(self) -> Request:
         head = cast(h11.Request, self._head)  # h11 gives it before the EndOfMessage
@@ -185,16 +186,16 @@ class HttpConnection(asyncio.Protocol):
 
     def _respond(self, response: Response) -> None:
         self._write_response(response)
-        if self._http.our_state is h11.MUST_CLOSE or self._connections.closing:
+        if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
             self._transport.close()
             return
         self._http.start_next_cycle()
         self._head = None
         self._idle = not self._http.trailing_data[0]
         if self._idle:
-            self._set_timer(KEEP_ALIVE, self._transport.close)
+            self._connection.set_timer(KEEP_ALIVE, self._transport.close)
         else:
-            self._set_timer(self._limits.handshake_timeout, self._too_slow)
+            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
         self._transport.resume_reading()
         self._advance()
 
@@ -202,7 +203,7 @@ class HttpConnection(asyncio.Protocol):
         headers = [(name.lower(), value) for name, value in response.headers.items()]
         if response.status != 204:
             headers.append(("content-length", str(len(response.body))))
-        if response.close or self._connections.closing:
+        if response.close or self._connection.connections.closing:
             headers.append(("connection", "close"))
         reason = HTTPStatus(response.status).phrase
         self._send(h11.Response(status_code=response.status, headers=headers, reason=reason))
@@ -226,10 +227,9 @@ class HttpConnection(asyncio.Protocol):
         self._finished = True
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self._set_timer(LINGER, self._transport.abort)
+        self._connection.set_timer(LINGER, self._transport.abort)
 
     def _too_slow(self) -> None:
-        self._timer = None
         if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
             # Not a byte of a request: a load balancer's probe or a browser's spare connection.
             self._transport.close()
@@ -237,22 +237,13 @@ class HttpConnection(asyncio.Protocol):
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
 
-    def _set_timer(self, seconds: float | None, action: Callable[[], None] | None = None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if seconds is not None and action is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, action)
-
     # Upgrade
 
     def _become_websocket(self, accepted: Accepted) -> None:
         self._finished = True
         trailing, _ = self._http.trailing_data
         self._transport.write(accepted.answer)
-        client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connections)
-        self._connections.discard(self)
-        self._transport.set_protocol(client)
-        client.connection_made(self._transport)
+        client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
+        self._connection.become(client)
         if trailing:
             client.data_received(bytes(trailing))

@@ -46,6 +46,12 @@ def _lines(bridge: Bridge) -> Iterator[str]:
         bridge.trouble.dropped,
     )
     yield from _metric(
+        "defects_total",
+        "counter",
+        "Errors that nobody expected; each ended one request or connection.",
+        bridge.trouble.defects,
+    )
+    yield from _metric(
         "waiting_bytes", "gauge", "Bytes in memory that were not looked at yet.", bridge.waiting
     )
     yield from _metric(

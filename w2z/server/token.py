@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from w2z.errors import TokenFileError
-from w2z.settings import Settings, is_token
+from w2z.settings import Settings, is_visible_ascii
 
 log = logging.getLogger("w2z")
 
@@ -54,7 +54,7 @@ class TokenFile:
         except OSError as error:
             raise TokenFileError(f"token file {self._path}: {error.strerror}") from None
         token = lines[0].strip().decode("ascii", "replace") if lines else ""
-        if not is_token(token):
+        if not is_visible_ascii(token):
             raise TokenFileError(
                 f"token file {self._path}: the first line has to be the token,"
                 " visible ASCII without spaces"

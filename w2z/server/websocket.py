@@ -6,11 +6,8 @@ data frames to the client do not pass through it, because a batch is framed once
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
@@ -18,11 +15,9 @@ from websockets.protocol import Protocol, Side, State
 from w2z.bridge import Bridge
 from w2z.errors import ClientError
 from w2z.message import Message
+from w2z.server.connections import Connection
 from w2z.server.handshake import PROTOCOL_LOG, Accepted
 from w2z.settings import Settings
-
-if TYPE_CHECKING:
-    from w2z.server.listener import Connections
 
 log = logging.getLogger("w2z")
 
@@ -52,11 +47,11 @@ _MAX_REASON = 123
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
-class WebsocketClient(asyncio.Protocol):
-    """A client of the bridge. Registered in ``connections`` while it lasts."""
+class WebsocketClient:
+    """A client of the bridge: the :class:`~w2z.server.connections.Stage` after the handshake."""
 
     def __init__(
-        self, bridge: Bridge, settings: Settings, accepted: Accepted, connections: Connections
+        self, bridge: Bridge, settings: Settings, accepted: Accepted, connection: Connection
     ) -> None:
         self.codec = accepted.codec
         self.writable = True
@@ -68,7 +63,8 @@ class WebsocketClient(asyncio.Protocol):
         self._replay = accepted.replay
         self._wants_pong = False
         self._is_behind = False
-        self._connections = connections
+        self._connection = connection
+        self._transport = connection.transport
         self._protocol = Protocol(
             Side.SERVER, state=State.OPEN, max_size=settings.max_message_size, logger=PROTOCOL_LOG
         )
@@ -80,16 +76,13 @@ class WebsocketClient(asyncio.Protocol):
         self._was_heard = False
         self._owed_bytes = 0
         self._is_ending = False
-        self._timer: asyncio.TimerHandle | None = None
 
-    # asyncio.Protocol
+    # Stage
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._transport = cast(asyncio.Transport, transport)
+    def begin(self) -> None:
+        """Join the bridge's clients."""
         self._transport.set_write_buffer_limits(HIGH_WATER)
-        self._connections.add(self)
-        self._set_timer(self._settings.ping_interval, self._ping)
+        self._connection.set_timer(self._settings.ping_interval, self._ping)
         self._clients.attach(
             self._session_id,
             self,
@@ -99,6 +92,7 @@ class WebsocketClient(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
+        """Bytes of frames."""
         self._was_heard = True
         self._protocol.receive_data(data)
         self._frames.extend(self._protocol.events_received())  # type: ignore[arg-type]
@@ -108,22 +102,23 @@ class WebsocketClient(asyncio.Protocol):
             self._end()
 
     def eof_received(self) -> bool:
+        """The peer sends no more, not even a close frame."""
         self._protocol.receive_eof()
         self._end()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def connection_lost(self) -> None:
+        """The connection is gone, closed or cut."""
         self._protocol.receive_eof()
         self._leave()
-        self._connections.discard(self)
 
     def pause_writing(self) -> None:
+        """The client reads slowly: what comes for it waits in its session."""
         self.writable = False
         self._clients.stalled(self._session_id, self)
 
     def resume_writing(self) -> None:
+        """The client has read: it gets what waited."""
         self.writable = True
         self._owed_bytes = 0
         self._clients.flow(self._session_id, self)
@@ -132,16 +127,20 @@ class WebsocketClient(asyncio.Protocol):
 
     def write(self, frames: bytes) -> None:
         """Send framed payloads (:class:`~w2z.clients.Client`)."""
-        if self._is_open:
+        if not self._is_open:
+            return
+        with self._connection.boundary:
             self._transport.write(frames)
             self._is_behind = True
             if self._resumable and not self._wants_pong:
                 self._wants_pong = True
-                self._set_timer(ACK_DELAY, self._ping)
+                self._connection.set_timer(ACK_DELAY, self._ping)
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake (:class:`~w2z.clients.Client`)."""
-        if self._is_open:
+        if not self._is_open:
+            return
+        with self._connection.boundary:
             self._protocol.send_close(code, _cut(reason))
             self._end()
 
@@ -149,9 +148,9 @@ class WebsocketClient(asyncio.Protocol):
         """w2z goes away; 1012 makes clients come back, 1000 and 1001 would not."""
         self.close(1012, "w2z is going away and may come back")
 
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
+    def fail(self) -> None:
+        """Close with 1011: an error that nobody expected."""
+        self._fail(1011, "internal error: see the log of w2z")
 
     # From the client
 
@@ -160,10 +159,11 @@ class WebsocketClient(asyncio.Protocol):
         message, self._refused = self._refused, None
         if message is None or not self._is_open:
             return
-        self._was_heard = True
-        self._transport.resume_reading()
-        self._to_kernel(message)
-        self._take_frames()
+        with self._connection.boundary:
+            self._was_heard = True
+            self._transport.resume_reading()
+            self._to_kernel(message)
+            self._take_frames()
 
     def _take_frames(self) -> None:
         while self._frames and self._refused is None and self._is_open:
@@ -208,14 +208,14 @@ class WebsocketClient(asyncio.Protocol):
         self._flush()
         self._was_heard = False
         self._waiting_bytes = self._transport.get_write_buffer_size()
-        self._set_timer(self._settings.ping_timeout, self._check_pong)
+        self._connection.set_timer(self._settings.ping_timeout, self._check_pong)
 
     def _on_pong(self, payload: bytes) -> None:
         if payload.isdigit() and len(payload) <= MAX_DIGITS:
             self._clients.acknowledge(self._session_id, self, int(payload))
         self._wants_pong = self._resumable and self._is_behind
         pause = ACK_PAUSE if self._wants_pong else self._settings.ping_interval
-        self._set_timer(pause, self._ping)
+        self._connection.set_timer(pause, self._ping)
 
     def _check_pong(self) -> None:
         waiting = self._transport.get_write_buffer_size()
@@ -227,12 +227,7 @@ class WebsocketClient(asyncio.Protocol):
             return
         self._was_heard = False
         self._waiting_bytes = waiting
-        self._set_timer(self._settings.ping_timeout, self._check_pong)
-
-    def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, action)
+        self._connection.set_timer(self._settings.ping_timeout, self._check_pong)
 
     # The end
 
@@ -251,7 +246,7 @@ class WebsocketClient(asyncio.Protocol):
         self._is_ending = True
         self._leave()
         self._flush()
-        self._set_timer(CLOSE_TIMEOUT, self._transport.abort)
+        self._connection.set_timer(CLOSE_TIMEOUT, self._transport.abort)
         self._transport.resume_reading()
 
     def _leave(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from w2z.errors import TokenFileError
 from w2z.server.token import GENERATED_BYTES, TokenFile, token_source
-from w2z.settings import Settings, is_token
+from w2z.settings import Settings, is_visible_ascii
 
 
 def written(path: Path, text: bytes) -> Path:
@@ -146,7 +146,7 @@ def test_without_either_a_token_is_generated_once():
     token, generated = source()
     assert token == generated
     assert token is not None
-    assert is_token(token)
+    assert is_visible_ascii(token)
     # base64 makes four characters of three bytes.
     assert len(token) >= GENERATED_BYTES * 4 / 3
     assert source() != (token, generated)
