@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
-MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
+MEASURED := tests/unit
 
 .PHONY: demo format lint types layers test measured unmeasured e2e docs check images image-check image-test bench clean
 

@@ -2,14 +2,15 @@
 
 The map, from the top (each layer imports only those below it):
 
-- :mod:`w2z.cli`: the command line.
+- :mod:`w2z.__main__` and :mod:`w2z.cli`: the command line.
+- :mod:`w2z.serve`: the program ``w2z serve``. | :mod:`w2z.client`: what talks to another w2z.
 - :mod:`w2z.server`: the listening side, HTTP and websockets on one port.
-- :mod:`w2z.bridge`: the only joint between the two sides.
-- :mod:`w2z.clients`: the clients' side of it. | :mod:`w2z.own`: what w2z says itself.
-- :mod:`w2z.hub`: who gets which message; decisions only. | :mod:`w2z.kernel`: the ZMQ sockets.
-- :mod:`w2z.wire`: the formats, as pure functions. | :mod:`w2z.connection_file`,
-  :mod:`w2z.settings`.
-- :mod:`w2z.message`, :mod:`w2z.errors`.
+- :mod:`w2z.bridge`: the only joint between the clients' side and the kernel's.
+- :mod:`w2z.delivery`: who gets which message. | :mod:`w2z.kernel`: the kernel's side.
+- :mod:`w2z.wire`: the formats. | :mod:`w2z.settings`. | :mod:`w2z.reports`: trouble, counted and
+  logged.
+- :mod:`w2z.store`: storage for what memory has no room for.
+- :mod:`w2z.message`, and below it :mod:`w2z.errors`.
 
 Words, as Jupyter, ZMQ and RFC 6455 use them:
 

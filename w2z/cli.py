@@ -128,7 +128,7 @@ def cli() -> None:
 
 def _serve(**options: Any) -> None:
     """Serve a kernel as one authenticated websocket."""
-    from w2z.server.serve import serve  # noqa: PLC0415 (other commands need no server)
+    from w2z.serve.serve import serve  # noqa: PLC0415 (other commands need no server)
 
     settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
     logging.basicConfig(

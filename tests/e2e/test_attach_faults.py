@@ -20,9 +20,9 @@ from tests.support.client import Client, Received, execute_request, open_client,
 from tests.support.processes import TOKEN, Process, W2z, running, w2z
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import serving
-from w2z.connection_file import ConnectionInfo
-from w2z.kernel.policy import BEATS_MISSED, Liveness, Suspicion
-from w2z.kernel.probe import is_refused
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.keeping.listening import is_refused
+from w2z.kernel.keeping.policy import BEATS_MISSED, Liveness, Suspicion
 
 AUTH = f"Authorization: token {TOKEN}"
 
@@ -154,7 +154,7 @@ class Watch:
             return self.probes[-1]
 
         monkeypatch.setattr(Liveness, "poll", count)
-        monkeypatch.setattr("w2z.kernel.attached.is_refused", note)
+        monkeypatch.setattr("w2z.kernel.keeping.attached.is_refused", note)
 
     async def probed(self, number: int) -> list[bool]:
         """Wait for so many tries of the port; which were refused."""
@@ -174,10 +174,10 @@ class Watch:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Kernels are suspected soon."""
     for name, seconds in {
-        "attached.LOOK": 0.01,
-        "policy.BEAT_EVERY": 0.05,
-        "policy.DEAD_AFTER": 0.1,
-        "policy.PROBE_EVERY": 0.02,
+        "keeping.attached.LOOK": 0.01,
+        "keeping.policy.BEAT_EVERY": 0.05,
+        "keeping.policy.DEAD_AFTER": 0.1,
+        "keeping.policy.PROBE_EVERY": 0.02,
     }.items():
         monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
     return Watch(monkeypatch)
@@ -262,7 +262,7 @@ async def test_a_restart_by_rest_under_a_supervisor(supervised: W2z) -> None:
 async def test_a_restart_without_a_supervisor_is_504(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: Watch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeper.RESTART_TIMEOUT", 0.5)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.5)
     path = place(tmp_path)
     async with (
         kernel_at(path) as kernel,

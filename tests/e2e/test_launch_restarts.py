@@ -19,7 +19,7 @@ both_loops = pytest.mark.parametrize(
 )
 
 _READABLE = """
-import w2z.server.keepers as keepers
+import w2z.serve.build as keepers
 keepers.prepare_process = lambda: None
 from w2z.cli import main
 main()

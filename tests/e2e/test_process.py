@@ -198,7 +198,7 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
         "websockets.asyncio",
     ]
     script = (
-        "import asyncio, sys, w2z.server.serve as s\n"
+        "import asyncio, sys, w2z.serve.serve as s\n"
         "from w2z.cli import cli\n"
         "async def seen(*_):\n"
         f"    print('loaded:', [name for name in {heavy!r} if name in sys.modules])\n"

@@ -19,10 +19,10 @@ from tests.support.client import Client, Received, open_client, request, stdout
 from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_address
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
-from w2z.connection_file import ConnectionInfo
-from w2z.kernel import attached
-from w2z.kernel.policy import Liveness, Suspicion
-from w2z.kernel.probe import is_refused
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.keeping import attached
+from w2z.kernel.keeping.listening import is_refused
+from w2z.kernel.keeping.policy import Liveness, Suspicion
 from w2z.message import Channel, Message
 
 AUTH = f"Authorization: token {TOKEN}"
@@ -54,7 +54,7 @@ class Looks:
 
         monkeypatch.setattr(Liveness, "poll", count)
         monkeypatch.setattr(Liveness, "on_echo", count_echo)
-        monkeypatch.setattr("w2z.kernel.attached.is_refused", note)
+        monkeypatch.setattr("w2z.kernel.keeping.attached.is_refused", note)
 
     async def more(self, number: int) -> None:
         """Wait for so many turns."""
@@ -79,13 +79,13 @@ class Looks:
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     """Everything happens soon, in the proportions of the real times."""
     for name, seconds in {
-        "attached.LOOK": 0.002,
+        "keeping.attached.LOOK": 0.002,
         "conversation.TICK": 0.002,
-        "lifecycle.FIRST_REPEAT": 0.01,
-        "lifecycle.LEFT_ALONE": 0,
-        "policy.BEAT_EVERY": 0.02,
-        "policy.DEAD_AFTER": DEAD_AFTER,
-        "policy.PROBE_EVERY": 0.01,
+        "readiness.FIRST_REPEAT": 0.01,
+        "readiness.LEFT_ALONE": 0,
+        "keeping.policy.BEAT_EVERY": 0.02,
+        "keeping.policy.DEAD_AFTER": DEAD_AFTER,
+        "keeping.policy.PROBE_EVERY": 0.01,
     }.items():
         monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
     return Looks(monkeypatch)
@@ -574,7 +574,7 @@ async def test_an_unknown_kernel_that_stops_was_interrupted(kernels: Kernels) ->
 async def test_an_unknown_kernel_that_says_ok_and_goes_on_is_504_with_advice(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeper.STOPS_WITHIN", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.STOPS_WITHIN", 0.01)
     kernel = kernels.now
     async with known_as("a new one", kernel) as rest:
         await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
@@ -606,7 +606,7 @@ async def test_a_kernel_that_refuses_is_504(kernels: Kernels, implementation: st
 async def test_a_silent_kernel_is_504(
     kernels: Kernels, implementation: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeper.INTERRUPT_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
     async with known_as(implementation, kernels.now) as rest:
         refused = await rest.json(f"POST {ONE}/interrupt", status=504)
     assert "did not answer interrupt_request within 0.01 seconds" in refused["message"]
@@ -637,7 +637,7 @@ async def test_a_kernel_that_takes_signals_only_and_cannot_be_seen_is_501_with_a
 async def test_a_kernel_that_does_not_take_the_message_is_sent_the_signal(
     kernels: Kernels, is_silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeper.INTERRUPT_TIMEOUT", 0.01 if is_silent else 60)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01 if is_silent else 60)
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
     monkeypatch.setattr("os.kill", lambda *told: sent.append(told))

@@ -24,7 +24,7 @@ from tests.support.client import Client, open_client, request, to_v1
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, serving
-from w2z.server.websocket import WebsocketClient
+from w2z.server.websocket_client import WebsocketClient
 
 AUTH = f"Authorization: token {TOKEN}"
 SECRET = "what only the peer may know"
@@ -113,46 +113,54 @@ async def talk(client: Client) -> None:
 
 
 STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
-    "the head of a request": ("w2z.server.http.HttpConnection._begin", throw, ask),
-    "a body": ("w2z.server.http.HttpConnection._collect", throw, ask_with_body),
-    "the end of a request": ("w2z.server.http.HttpConnection._end", throw, ask),
+    "the head of a request": ("w2z.server.http_connection.HttpConnection._begin", throw, ask),
+    "a body": ("w2z.server.http_connection.HttpConnection._collect", throw, ask_with_body),
+    "the end of a request": ("w2z.server.http_connection.HttpConnection._end", throw, ask),
     "a handler": ("w2z.server.app.App._dispatch", throw, ask),
-    "the headers of an answer": ("w2z.server.auth.Gate.cors_headers", throw, ask),
-    "writing an answer": ("w2z.server.http.HttpConnection._respond", throw, ask),
+    "the headers of an answer": ("w2z.server.access.gate.Gate.cors_headers", throw, ask),
+    "writing an answer": ("w2z.server.http_connection.HttpConnection._respond", throw, ask),
     "telling of a slow request": (
-        "w2z.server.http.HttpConnection._too_slow",
+        "w2z.server.http_connection.HttpConnection._too_slow",
         throw,
         begin_and_stop,
     ),
     "the handshake": ("w2z.server.app.accept", throw, come),
     "a handshake behind a request": ("w2z.server.app.accept", throw, ask_in_a_row),
-    "joining the clients": ("w2z.hub.hub.Hub.attach", throw, come_and_wait),
+    "joining the clients": ("w2z.delivery.hub.Hub.attach", throw, come_and_wait),
     "a session's sockets": (
-        "w2z.kernel.channels.Channels._open_dealer",
+        "w2z.kernel.sockets.channels.Channels._open_dealer",
         throw_zmq,
         come_and_wait,
     ),
     "a session's sockets, behind a request": (
-        "w2z.kernel.channels.Channels._open_dealer",
+        "w2z.kernel.sockets.channels.Channels._open_dealer",
         throw_zmq,
         ask_in_a_row,
     ),
-    "frames": ("w2z.server.websocket.WebsocketClient._take_frames", throw, come_and_say_something),
+    "frames": (
+        "w2z.server.websocket_client.WebsocketClient._take_frames",
+        throw,
+        come_and_say_something,
+    ),
     "decoding": ("w2z.wire.v1.V1Codec.decode", throw, come_and_say_something),
-    "on the way to the kernel": ("w2z.bridge.Bridge.to_kernel", throw, come_and_say_something),
+    "on the way to the kernel": (
+        "w2z.bridge.bridge.Bridge.to_kernel",
+        throw,
+        come_and_say_something,
+    ),
     "a kernel's socket": (
-        "w2z.kernel.channels.Channels.send",
+        "w2z.kernel.sockets.channels.Channels.send",
         throw_zmq,
         come_and_say_something,
     ),
-    "a timer": ("w2z.server.websocket.WebsocketClient._ping", throw, come_and_wait),
+    "a timer": ("w2z.server.websocket_client.WebsocketClient._ping", throw, come_and_wait),
     "leaving the clients": (
-        "w2z.kernel.channels.Channels.close_session",
+        "w2z.kernel.sockets.channels.Channels.close_session",
         throw_zmq,
         come_and_leave,
     ),
     "the end of a connection": (
-        "w2z.server.websocket.WebsocketClient.connection_lost",
+        "w2z.server.websocket_client.WebsocketClient.connection_lost",
         throw,
         come_and_leave,
     ),
@@ -250,7 +258,7 @@ async def test_an_error_at_the_shutdown_holds_nobody_up(
     async with serving(kernel.connection_file) as served:
         victim = open_client(served.url("a"), "v1")
         client = await victim.__aenter__()
-        monkeypatch.setattr("w2z.server.websocket.WebsocketClient.shutdown", throw)
+        monkeypatch.setattr("w2z.server.websocket_client.WebsocketClient.shutdown", throw)
     assert (await client.closed())[0] in (1006, 1011)
     await victim.__aexit__(None, None, None)
 
@@ -273,7 +281,7 @@ async def test_an_origin_that_no_browser_sends_is_nobodys(
         assert (await http.ask("GET /livez", "Origin: https://a.example")).headers[
             "access-control-allow-origin"
         ] == "https://a.example"
-        assert served.bridge.trouble.defects == 0
+        assert served.bridge.reports.defects == 0
 
 
 @pytest.mark.parametrize("before", [b"", LIVEZ])
@@ -300,7 +308,7 @@ async def test_an_upgrade_with_control_characters_of_its_own_is_400(
         assert answers[-1].json["message"] == (
             "the sec-websocket-extensions header has control characters in it"
         )
-    assert served.bridge.trouble.defects == 0
+    assert served.bridge.reports.defects == 0
 
 
 @pytest.mark.parametrize("base", ["/ünï/", "/%C3%BCn%C3%AF", "/日本/a b/", "/\x01/"])
@@ -319,7 +327,7 @@ async def test_a_base_url_of_any_letters_is_served_and_told(kernel: FakeKernel, 
 async def test_a_message_after_a_defect_still_says_1011(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.bridge.Bridge.to_kernel", throw)
+    monkeypatch.setattr("w2z.bridge.bridge.Bridge.to_kernel", throw)
     async with open_client(served.url("a"), "v1") as client:
         await client.websocket.send(to_v1(request("odd_request")))
         code, reason = await client.closed()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.support.proxies import certificate
-from w2z.server import chp
-from w2z.server.chp import Route, keep_route
+from w2z.serve import proxy_route as chp
+from w2z.serve.proxy_route import Route, keep_route
 
 TOKEN = "a-token-for-the-routes"
 OURS = "http://127.0.0.1:8888"
@@ -297,5 +297,5 @@ async def test_the_api_may_be_behind_tls(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_who_has_no_such_proxy_does_not_load_it() -> None:
-    code = "import sys, w2z.server.serve; sys.exit('w2z.server.chp' in sys.modules)"
+    code = "import sys, w2z.serve.serve; sys.exit('w2z.serve.proxy_route' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -25,7 +25,7 @@ LONG = 60.0
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask kernels that are restarted at once."""
-    monkeypatch.setattr("w2z.kernel.lifecycle.LEFT_ALONE", 0)
+    monkeypatch.setattr("w2z.kernel.readiness.LEFT_ALONE", 0)
 
 
 @pytest.fixture

@@ -328,7 +328,7 @@ async def test_messages_with_a_wrong_signature_or_shape_are_dropped(
             # Whether or not a short one comes glued to it, the good one behind it arrives.
             await kernel.iopub("stream", {"number": number})
             assert (await client.until("stream")).content == {"number": number}
-        assert served.bridge.trouble.dropped == len(bad)
+        assert served.bridge.reports.dropped == len(bad)
         warnings = [r for r in caplog.records if "dropped a kernel message" in r.message]
         assert len(warnings) == 1, "logged once a burst"
 

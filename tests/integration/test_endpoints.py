@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from w2z import connection_file
 from w2z.errors import ConnectionFileError
-from w2z.kernel.endpoints import Endpoints
-from w2z.kernel.owner import shell_owner
-from w2z.kernel.probe import is_refused
+from w2z.kernel import connection_file
+from w2z.kernel.keeping.listening import is_refused, shell_owner
+from w2z.kernel.process.endpoints import Endpoints
 from w2z.message import Channel
 
 CHANNELS = list(Channel)

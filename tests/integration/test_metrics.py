@@ -8,7 +8,7 @@ from tests.support.client import open_client
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import raw_http
 from tests.support.serving import TOKEN, Served, serving
-from w2z.server.metrics import metrics
+from w2z.server.rest.metrics import metrics
 
 
 def read(served: Served) -> dict[str, float]:

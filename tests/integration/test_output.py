@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from w2z.kernel.output import TAIL, Listener, Output, write_all
+from w2z.kernel.process.output import TAIL, Listener, Output, write_all
 
 SOON = 0.05
 LONG = 60.0

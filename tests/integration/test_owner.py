@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.processes import running
-from w2z.connection_file import ConnectionInfo
-from w2z.kernel.owner import shell_owner
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.keeping.listening import shell_owner
 
 LISTEN = """
 import os, socket, sys

@@ -53,8 +53,8 @@ async def rest_of(served: Served) -> AsyncIterator[Client]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask kernels that are restarted at once and often."""
-    monkeypatch.setattr("w2z.kernel.lifecycle.LEFT_ALONE", 0)
-    monkeypatch.setattr("w2z.kernel.lifecycle.FIRST_REPEAT", 0.01)
+    monkeypatch.setattr("w2z.kernel.readiness.LEFT_ALONE", 0)
+    monkeypatch.setattr("w2z.kernel.readiness.FIRST_REPEAT", 0.01)
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ async def test_interrupt_is_204_once_the_kernel_says_so(
 async def test_a_kernel_that_does_not_answer_an_interrupt_is_504(
     kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeper.INTERRUPT_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
     refused = await rest.ask(f"POST {ONE}/interrupt")
     assert is_error(refused, 504, "the kernel did not answer interrupt_request within 0.01 seconds")
     assert await answer(kernel, "interrupt") == {}, "it may answer late"
@@ -415,7 +415,7 @@ async def test_restart_is_200_once_another_kernel_answers(
 async def test_a_restart_without_a_goodbye_counts_all_the_same(
     kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.attached.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
     kernel.session = "another kernel"
     restarted = await rest.ask(f"POST {ONE}/restart")
     assert (restarted.status, is_kernel(restarted.json)) == (200, True)
@@ -438,8 +438,8 @@ async def test_what_ran_before_a_restart_does_not_run_after_it(
 async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
     kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.attached.END_TIMEOUT", 0.01)
-    monkeypatch.setattr("w2z.kernel.keeper.RESTART_TIMEOUT", 0.1)
+    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.1)
     async with open_client(served.url("a"), "v1", max_queue=None) as client:
         refused = await rest.ask(f"POST {ONE}/restart")
         assert is_error(refused, 504, "no other kernel was there 0.1 seconds after")
@@ -450,7 +450,7 @@ async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
         _, message = await kernel.received.get()
         assert json.loads(message.header) == sent
         # A second try may find another one.
-        monkeypatch.setattr("w2z.kernel.keeper.RESTART_TIMEOUT", 60)
+        monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 60)
         kernel.session = "another kernel"
         assert (await rest.ask(f"POST {ONE}/restart")).status == 200
 
@@ -541,8 +541,8 @@ async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
 async def test_delete_may_restart_a_kernel_that_does_not_come_back(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.attached.END_TIMEOUT", 0.01)
-    monkeypatch.setattr("w2z.kernel.keeper.RESTART_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.01)
     async with (
         serving(kernel.connection_file, on_delete="restart") as served,
         rest_of(served) as rest,
@@ -566,7 +566,7 @@ async def test_delete_may_stop_the_kernel_and_w2z(kernel: FakeKernel) -> None:
 async def test_delete_stops_w2z_though_the_kernel_is_silent(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.attached.END_TIMEOUT", 0.01)
+    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
     async with serving(kernel.connection_file, on_delete="stop") as served, rest_of(served) as rest:
         [own] = await rest.get("/api/sessions")
         await delete(rest, f"/api/sessions/{own['id']}")
@@ -666,7 +666,7 @@ async def test_a_lookup_that_fails_leaves_the_description(
         case "broken":
             install(jupyter_path, "fake", "{")
         case "slow":
-            monkeypatch.setattr("w2z.kernel.command.LOOKUP_TIMEOUT", 0)
+            monkeypatch.setattr("w2z.kernel.process.command.LOOKUP_TIMEOUT", 0)
         case "missing":
             monkeypatch.setattr(sys, "executable", str(jupyter_path / "no-python"))
     shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
@@ -698,7 +698,7 @@ async def test_a_kernel_that_is_not_ready_has_a_spec_all_the_same(
     async def say_nothing(identity: bytes, message: Message) -> None:
         pass
 
-    monkeypatch.setattr("w2z.server.kernelspecs.READY_TIMEOUT", 0)
+    monkeypatch.setattr("w2z.server.rest.kernelspecs.READY_TIMEOUT", 0)
     kernel.on_kernel_info = say_nothing
     async with serving(kernel.connection_file) as served, rest_of(served) as rest:
         specs = await rest.get("/api/kernelspecs")

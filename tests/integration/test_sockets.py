@@ -17,9 +17,9 @@ import zmq
 from tests.support.client import open_client
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served
-from w2z.kernel.sockets import BATCH_BYTES, BATCH_MESSAGES, DrainedSocket
+from w2z.kernel.sockets.drained import BATCH_BYTES, BATCH_MESSAGES, DrainedSocket
 from w2z.message import Channel, Message
-from w2z.signature import Signer
+from w2z.wire.signature import Signer
 from w2z.wire.zmq import DELIMITER, from_parts, rest_of, to_parts
 
 Socket = zmq.Socket[bytes]
@@ -331,14 +331,14 @@ async def test_the_bridge_rescues_a_message_behind_short_ones(
         glued += [b"topic", *(bytes(p) for p in to_parts(published("good"), kernel.signer))]
         served.bridge._from_kernel(None, Channel.IOPUB, [glued])
         assert (await client.until("stream")).content == {"text": "good"}
-    assert served.bridge.trouble.dropped == 1
+    assert served.bridge.reports.dropped == 1
 
 
 async def test_the_bridge_finds_nothing_behind_short_messages_alone(served: Served) -> None:
     before = served.bridge.state.last_activity
     glued = [DELIMITER, b"short", DELIMITER, b"0" * 64, *[b"{}"] * 4]
     served.bridge._from_kernel(None, Channel.IOPUB, [glued])
-    assert served.bridge.trouble.dropped == 1
+    assert served.bridge.reports.dropped == 1
     assert served.bridge.state.last_activity == before
 
 
@@ -351,9 +351,9 @@ async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
         await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
         await kernel.iopub("stream", {"text": "behind it"})
         assert (await client.until("stream")).content == {"text": "behind it"}
-        assert served.bridge.trouble.dropped == 1
+        assert served.bridge.reports.dropped == 1
         await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
-        await turns_until(lambda: served.bridge.trouble.dropped == 2)
+        await turns_until(lambda: served.bridge.reports.dropped == 2)
 
 
 # Hot and cold

@@ -63,8 +63,8 @@ def test_without_a_url_it_is_the_own_one() -> None:
 async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.policy.BEAT_EVERY", 0.02)
-    monkeypatch.setattr("w2z.kernel.attached.LOOK", 0.002)
+    monkeypatch.setattr("w2z.kernel.keeping.policy.BEAT_EVERY", 0.02)
+    monkeypatch.setattr("w2z.kernel.keeping.attached.LOOK", 0.002)
     async with serving(kernel.connection_file) as served:
         url = f"http://{served.host}:{served.port}"
         while not served.bridge.ready:

@@ -15,7 +15,7 @@ import zmq
 import zmq.asyncio
 
 from w2z.message import Channel, Message
-from w2z.signature import Signer
+from w2z.wire.signature import Signer
 from w2z.wire.zmq import from_parts, to_parts
 
 KEY = "the kernel's own key"

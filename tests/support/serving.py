@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2z import connection_file
-from w2z.bridge import Bridge
-from w2z.kernel.attached import Attached
+from w2z.bridge.bridge import Bridge
+from w2z.kernel import connection_file
+from w2z.kernel.keeping.attached import Attached
+from w2z.serve.build import attached
+from w2z.server.access.gate import Gate
+from w2z.server.access.token import token_source
 from w2z.server.app import App
-from w2z.server.auth import Gate
 from w2z.server.connections import Connections
-from w2z.server.keepers import attached
 from w2z.server.listener import Listener
-from w2z.server.token import token_source
 from w2z.settings import Settings
 
 TOKEN = "a-token-for-tests"

@@ -42,7 +42,7 @@ def serve(monkeypatch):
                 raise self.error
             return 0
 
-    monkeypatch.setattr("w2z.server.serve.serve", stand_in := Serve())
+    monkeypatch.setattr("w2z.serve.serve.serve", stand_in := Serve())
     for name in list(os.environ):
         if name.startswith("W2Z_"):
             monkeypatch.delenv(name)

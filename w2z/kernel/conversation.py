@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from w2z.errors import KernelSilent
-from w2z.kernel.channels import Channels
-from w2z.kernel.lifecycle import Readiness
+from w2z.kernel.readiness import Readiness
+from w2z.kernel.sockets.channels import Channels
 from w2z.message import Channel, Message
-from w2z.signature import Signer
-from w2z.wire.header import header
-from w2z.wire.jsontext import dump, parse_object
+from w2z.wire.authored import header
+from w2z.wire.json import dump, parse_object
+from w2z.wire.signature import Signer
 from w2z.wire.zmq import to_parts
 
 log = logging.getLogger("w2z")

@@ -1,10 +1,13 @@
 """The listening side: HTTP and websockets on one port.
 
-- :mod:`~w2z.server.serve`: from settings to a running server, and its end.
-- :mod:`~w2z.server.listener`: the TCP port and every connection on it.
-- :mod:`~w2z.server.http`: one HTTP/1.1 connection (h11), up to the websocket upgrade.
-- :mod:`~w2z.server.websocket`: one websocket, a client of the bridge.
-- :mod:`~w2z.server.handshake`: from an upgrade request to a websocket or a refusal.
-- :mod:`~w2z.server.routes`, :mod:`~w2z.server.api`: which request goes where, and the answers.
-- :mod:`~w2z.server.auth`: tokens and origins, as decisions.
+- :mod:`~w2z.server.listener`: the TCP port.
+- :mod:`~w2z.server.connections`: the open connections, and the net under each.
+- :mod:`~w2z.server.http_connection`: one connection that speaks HTTP/1.1, up to an upgrade.
+- :mod:`~w2z.server.websocket_client`: one connection that speaks websocket: a client.
+- :mod:`~w2z.server.app`: what all connections share: from a request to its answer.
+- :mod:`~w2z.server.handshake`: from an upgrade request to a websocket, or to a refusal.
+- :mod:`~w2z.server.routes`: which request goes where.
+- :mod:`~w2z.server.request`: a request and its answer, apart from any connection.
+- :mod:`~w2z.server.access`: who may connect.
+- :mod:`~w2z.server.rest`: the HTTP API.
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from w2z.bridge import Bridge
+from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError
-from w2z.kernel.keeper import Keeper
-from w2z.server.api import Api
-from w2z.server.auth import Gate
+from w2z.kernel.keeping.keeper import Keeper
+from w2z.server.access.gate import Gate
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request, Response, error_response
+from w2z.server.rest.api import Api
 from w2z.server.routes import Route, Router
 from w2z.settings import Settings
 
@@ -33,7 +33,7 @@ class App:
         self.bridge = bridge
         self._gate = gate
         # The connection goes on after a defect in a handler: the peer gets 500.
-        self._boundary = Boundary(bridge.trouble, lambda error: None)
+        self._boundary = Boundary(bridge.reports, lambda error: None)
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Protocol, cast
 
-from w2z.trouble import Trouble
+from w2z.reports import Reports
 
 SHUTDOWN_TIMEOUT = 3.0
 """Seconds clients have to close at the end; with the rest of a shutdown well below the ten that
@@ -33,8 +33,8 @@ class Boundary:
     Cancellation and the interpreter's own end (:class:`BaseException`) pass.
     """
 
-    def __init__(self, trouble: Trouble, on_error: Callable[[Exception], None]) -> None:
-        self._trouble = trouble
+    def __init__(self, reports: Reports, on_error: Callable[[Exception], None]) -> None:
+        self._reports = reports
         self._on_error = on_error
 
     def __enter__(self) -> None:
@@ -48,7 +48,7 @@ class Boundary:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        self._trouble.defect(error)
+        self._reports.defect(error)
         self._on_error(error)
         return True
 
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, connections: Connections, first: Callable[[Connection], Stage]) -> None:
         self.connections = connections
-        self.boundary = Boundary(connections.trouble, self._on_error)
+        self.boundary = Boundary(connections.reports, self._on_error)
         self._timer: asyncio.TimerHandle | None = None
         self._has_failed = False
         self._first = first
@@ -193,9 +193,9 @@ class Connection(asyncio.Protocol):
 class Connections:
     """The open connections, and the tasks that answer their requests."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, trouble: Trouble) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, reports: Reports) -> None:
         self.closing = False
-        self.trouble = trouble
+        self.reports = reports
         self._open: set[Connection] = set()
         self._all_closed = asyncio.Event()
         self._all_closed.set()

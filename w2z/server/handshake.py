@@ -17,7 +17,7 @@ from websockets.http11 import Request as WebsocketRequest
 from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError
-from w2z.server.auth import Gate
+from w2z.server.access.gate import Gate
 from w2z.server.request import Request
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose

@@ -12,7 +12,7 @@ from typing import Self
 from w2z.errors import ListenError
 from w2z.server.app import App
 from w2z.server.connections import Connection, Connections
-from w2z.server.http import HttpConnection
+from w2z.server.http_connection import HttpConnection
 
 BACKLOG = 1024
 
@@ -34,7 +34,7 @@ class Listener:
     async def __aenter__(self) -> Self:
         settings = self._app.settings
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self.connections = Connections(tasks, self._app.bridge.trouble)
+        self.connections = Connections(tasks, self._app.bridge.reports)
         loop = asyncio.get_running_loop()
         try:
             # asyncio sets TCP_NODELAY on every connection: a reply never waits for an ACK.

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 from pydantic import BaseModel
 
 from w2z.errors import HttpError
-from w2z.wire.jsontext import dump
+from w2z.wire.json import dump
 
 MAX_QUERY_FIELDS = 100
 """Fields read from a query string; no client sends more than a handful."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
 from w2z.message import Buffer, Channel, Message
-from w2z.wire.jsontext import dump, parse_object
+from w2z.wire.json import dump, parse_object
 from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
 
 _JSON_PARTS = ("header", "parent_header", "metadata", "content")

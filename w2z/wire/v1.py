@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Buffer, Channel, Message
-from w2z.wire.jsontext import parse_object
+from w2z.wire.json import parse_object
 from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"

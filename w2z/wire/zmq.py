@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from w2z.errors import KernelMessageError
 from w2z.message import Buffer, Channel, Message
-from w2z.signature import Signer
+from w2z.wire.signature import Signer
 
 DELIMITER = b"<IDS|MSG>"
 
@@ -30,9 +30,9 @@ def to_parts(message: Message, signer: Signer) -> list[Buffer]:
 def rest_of(parts: Sequence[bytes]) -> Sequence[bytes]:
     """What may be another message in ``parts`` that could not be read: from the next delimiter on.
 
-    Reading without asking ZMQ for every frame whether more follow (:mod:`w2z.kernel.sockets`)
-    glues a message that is too short to the one behind it; the signature tells that, and this
-    finds the one behind. Empty when there is none.
+    Reading without asking ZMQ for every frame whether more follow
+    (:mod:`w2z.kernel.sockets.drained`) glues a message that is too short to the one behind it; the
+    signature tells that, and this finds the one behind. Empty when there is none.
     """
     try:
         return parts[parts.index(DELIMITER, parts.index(DELIMITER) + 1) :]

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from w2z.errors import HttpError
-from w2z.server.auth import Gate
+from w2z.server.access.gate import Gate
 from w2z.server.handshake import MAX_SESSION_ID, PROTOCOL_LOG, Accepted, accept
 from w2z.server.request import Request
 from w2z.wire.subprotocol import DEFAULT, TOKEN_SUBPROTOCOL, V1

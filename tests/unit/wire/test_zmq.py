@@ -18,7 +18,7 @@ from jupyter_client.session import Session
 from tests.unit.examples import decoded, json_objects, message, messages, texts, wild_texts
 from w2z.errors import KernelMessageError
 from w2z.message import Channel, Message
-from w2z.signature import Signer
+from w2z.wire.signature import Signer
 from w2z.wire.zmq import DELIMITER, from_parts, rest_of, to_parts
 
 KEYS = [b"", b"5b1b6e6e-8f7b", b"k" * 300]

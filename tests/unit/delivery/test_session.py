@@ -1,0 +1,56 @@
+"""One session: what it needs of the journal, what it passes over, what is counted."""
+
+import pytest
+
+from w2z.delivery.session import Counters, Session
+
+
+def session(
+    *, resumable: bool = True, acked: int = 3, sent: int = 5, floor: int = 0
+) -> Session[str]:
+    """A session in the middle of things."""
+    return Session("ann", resumable, acked=acked, sent=sent, floor=floor)
+
+
+def test_it_needs_what_is_not_acknowledged():
+    assert session().needs(end=9) == 3
+
+
+def test_it_needs_nothing_before_its_floor():
+    assert session(floor=4).needs(end=9) == 4
+
+
+@pytest.mark.parametrize(("resumable", "needs"), [(True, 3), (False, 9)])
+def test_while_it_flows_it_needs_something_only_if_it_can_come_back(resumable, needs):
+    flowing = session(resumable=resumable)
+    flowing.flowing = True
+    assert flowing.needs(end=9) == needs
+
+
+def test_one_that_cannot_come_back_needs_what_it_has_not_read_while_it_does_not_flow():
+    assert session(resumable=False).needs(end=9) == 3
+
+
+def test_it_passes_over_messages_of_one_batch_only():
+    newcomer = session()
+    newcomer.skip = (3, 2)
+    assert [newcomer.skipped_at(position) for position in (2, 3, 4)] == [0, 2, 0]
+
+
+def test_one_that_asked_for_nothing_passes_over_nothing():
+    assert session(acked=0, sent=0).skipped_at(0) == 0
+
+
+def test_each_has_its_own_of_everything():
+    ann, bob = session(), session()
+    ann.counters.gaps += 1
+    assert bob.counters == Counters()
+    assert ann.remains is not bob.remains
+    assert ann.forwarded is not bob.forwarded
+
+
+def test_counters_add_up_one_by_one():
+    total = Counters(1, 2, 3, 4, 5, 6)
+    total.add(Counters(10, 20, 30, 40, 50, 60))
+    total.add(Counters())
+    assert total == Counters(11, 22, 33, 44, 55, 66)

@@ -1,0 +1,206 @@
+"""The clients of one kernel, and their sessions.
+
+Who gets what is decided in :mod:`w2z.delivery`; here it is encoded, once for each format, and
+written.
+A session that is new or gone opens or closes its sockets to the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from w2z.delivery.hub import Hub
+from w2z.delivery.session import Session
+from w2z.errors import KernelMessageError
+from w2z.message import Message
+from w2z.reports import Reports
+from w2z.settings import Settings
+from w2z.wire.payload import Codec, to_frames
+
+log = logging.getLogger("w2z")
+
+SWEEP = 5.0
+"""Seconds at most between looks for sessions whose resume window is over."""
+
+
+class Client(Protocol):
+    """A connected websocket."""
+
+    codec: Codec
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes more just now; when that ends, call :meth:`Clients.stalled`."""
+
+    def write(self, frames: bytes) -> None:
+        """Send framed payloads."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection; nothing is written to it any more."""
+
+    def resume(self) -> None:
+        """Messages that were refused on their way to the kernel may be handed in again."""
+
+
+class Sockets(Protocol):
+    """The way to the kernel, as far as sessions have one each."""
+
+    def open_session(self, session_id: str) -> None:
+        """The session may send."""
+
+    def close_session(self, session_id: str) -> None:
+        """The session is gone."""
+
+
+class Clients:
+    """Those of one kernel, reached by the sockets it is given with :meth:`use`."""
+
+    def __init__(self, settings: Settings, hub: Hub[Client], reports: Reports) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._reports = reports
+        self._sockets: Sockets
+
+    def use(self, sockets: Sockets) -> None:
+        """Every session gets its place at these sockets instead of those it had."""
+        self._sockets = sockets
+        for session_id in self._hub:
+            sockets.open_session(session_id)
+
+    # Who is there.
+
+    @property
+    def connections(self) -> int:
+        """Websockets connected now."""
+        return sum(1 for _ in self._hub.clients())
+
+    @property
+    def sessions(self) -> int:
+        """Sessions with a client, or waiting for theirs to come back."""
+        return len(self._hub)
+
+    @property
+    def hub(self) -> Hub[Client]:
+        """For whoever wants to know how the sessions fare."""
+        return self._hub
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(list(self._hub.clients()))
+
+    def has_room(self, session_id: str) -> bool:
+        """Whether a client of that session can be attached; a session that waits for a client
+        that left may have to go for it.
+        """
+        return self._fits(session_id) or self._hub.oldest_detached() is not None
+
+    def attach(
+        self,
+        session_id: str,
+        client: Client,
+        *,
+        resumable: bool,
+        replay: int = 0,
+        status: Message | None = None,
+    ) -> None:
+        """Connect a client to its session, which is made or taken up again.
+
+        A new session gets the last ``replay`` messages, and ``status``: what the kernel is doing.
+        A client that has the session already is closed with 4409. Ask :meth:`has_room` before.
+        """
+        is_new = session_id not in self._hub
+        oldest = None if self._fits(session_id) else self._hub.oldest_detached()
+        if oldest is not None:
+            self._forget(oldest)
+        self._sockets.open_session(session_id)
+        resumable = resumable and self._settings.resume_window > 0
+        replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
+        if replaced is not None:
+            replaced.close(4409, "replaced by a newer connection with the same session_id")
+        self.flow(session_id, client)
+        if is_new and status is not None:
+            client.write(self._encode(client.codec, [status]))
+
+    def detach(self, session_id: str, client: Client) -> None:
+        """The client is gone; its session waits for it if it may come back."""
+        if self._hub.detach(session_id, client, time.monotonic()):
+            self._sockets.close_session(session_id)
+
+    def resume(self, session_id: str) -> None:
+        """The kernel takes messages of that session again."""
+        client = self._hub.client(session_id)
+        if client is not None:
+            client.resume()
+
+    async def sweep(self) -> None:
+        """Forget sessions whose client does not come back, for ever."""
+        window = self._settings.resume_window
+        while window:
+            await asyncio.sleep(min(window, SWEEP))
+            for session_id in self._hub.expired(time.monotonic() - window):
+                self._forget(session_id)
+
+    # What they get.
+
+    def send(self, session_id: str | None, messages: Sequence[Message]) -> None:
+        """Write messages to one session's client or to all (``None``)."""
+        clients, lost = self._hub.to_clients(session_id, messages)
+        encoded: dict[Codec, bytes] = {}
+        for client in clients:
+            frames = encoded.get(client.codec)
+            if frames is None:
+                frames = encoded[client.codec] = self._encode(client.codec, messages)
+            client.write(frames)
+        for session in lost:
+            self._give_up(session)
+
+    def stalled(self, session_id: str, client: Client) -> None:
+        """The client takes no more for now; :meth:`flow` when it does."""
+        self._hub.stalled(session_id, client)
+
+    def flow(self, session_id: str, client: Client) -> None:
+        """Write to the client what it has not got yet, as far as it takes it."""
+        while client.writable and self._hub.owes(session_id, client):
+            messages = self._hub.read(session_id)
+            if messages:
+                client.write(self._encode(client.codec, messages))
+
+    def position(self, session_id: str) -> int:
+        """What the session's client has been handed, for :meth:`acknowledge`."""
+        return self._hub.position(session_id)
+
+    def acknowledge(self, session_id: str, client: Client, position: int) -> None:
+        """All that the client was handed before ``position`` has arrived."""
+        self._hub.acknowledge(session_id, client, position)
+
+    def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
+        try:
+            return to_frames(codec, messages)
+        except KernelMessageError:
+            pass
+        # One of them does not fit this format: the others still arrive.
+        frames = []
+        for message in messages:
+            try:
+                frames.append(to_frames(codec, [message]))
+            except KernelMessageError as error:
+                self._reports.drop(message.channel, error)
+        return b"".join(frames)
+
+    # Whose session goes.
+
+    def _fits(self, session_id: str) -> bool:
+        return session_id in self._hub or len(self._hub) < self._settings.max_connections
+
+    def _give_up(self, session: Session[Client]) -> None:
+        log.warning("a session was given up: its client reads too slowly for what it is sent")
+        self._sockets.close_session(session.session_id)
+        if session.client is not None:
+            session.client.close(1013, "this client reads too slowly; connect again")
+
+    def _forget(self, session_id: str) -> None:
+        self._hub.forget(session_id)
+        self._sockets.close_session(session_id)

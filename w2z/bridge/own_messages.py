@@ -1,0 +1,41 @@
+"""What w2z itself says to clients, in a kernel's place: messages in Jupyter's shape."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from w2z.message import Channel, Message
+from w2z.wire.authored import header, stream
+from w2z.wire.json import dump
+
+
+class OwnMessages:
+    """Makes them; ``session`` is the session of their headers."""
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+
+    def header(self, msg_type: str) -> bytes:
+        """A header of now, with an id of its own."""
+        return header(msg_type, uuid.uuid4().hex, self._session, datetime.now(UTC))
+
+    def status(self, state: str, reason: str | None) -> Message:
+        """A status without a parent, in the shape of jupyter_server's, after which frontends give
+        up what they waited for; ``reason`` is a field more.
+        """
+        content: dict[str, Any] = {"execution_state": state}
+        if reason is not None:
+            content["reason"] = reason
+        return Message(Channel.IOPUB, self.header("status"), b"{}", b"{}", dump(content))
+
+    def stream(self, name: str, text: str) -> Message:
+        """Output that belongs to no cell."""
+        return stream(name, self.header("stream"), b"{}", text)
+
+    def kernel_info_reply(self, request: Message, content: bytes) -> Message:
+        """What the kernel has answered before."""
+        return Message(
+            Channel.SHELL, self.header("kernel_info_reply"), request.header, b"{}", content
+        )

@@ -1,0 +1,206 @@
+"""One log of what the kernel sent; sessions read it from positions of their own.
+
+Invariants:
+
+- A *batch* (what one drain of a socket brought) is the unit: numbered without gaps, addressed to
+  one session or to all, never changed. :attr:`Journal.end` is where the next one goes.
+- Every batch from :attr:`Journal.start` on can be read, in order: the older ones perhaps from the
+  store, the newer ones from memory. Nothing before it can.
+- :attr:`Journal.memory` counts the bytes in memory, :attr:`Journal.spilled` those in the store;
+  each batch is in exactly one of the two.
+
+The store is passed in (:class:`~w2z.store.store.Store`), and may fail at any time: what it cannot
+take stays in memory, what it cannot give back is a gap.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from w2z.delivery.overflow import ITEM_COST, Gap, Item
+from w2z.message import Channel, Message, size_of
+from w2z.store.store import Depot, Store
+
+CHUNK = 256 * 1024
+"""Bytes moved to the store at once: few enough not to hold up what the kernel sends meanwhile."""
+
+
+class Batch(NamedTuple):
+    """Messages that arrived together; ``addressee`` is a session_id, or ``None`` for all."""
+
+    addressee: str | None
+    messages: Sequence[Message]
+    size: int
+    offset: int
+    """Bytes of all batches before this one, since the beginning."""
+
+    def is_for(self, session_id: str) -> bool:
+        """Whether the session reads this batch or passes over it."""
+        return self.addressee is None or self.addressee == session_id
+
+
+class Chunk(NamedTuple):
+    """Consecutive batches in the store: those from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+    size: int
+    offset: int
+    messages: int
+    token: int
+
+    @property
+    def gap(self) -> Gap:
+        """What is told when the store has lost it."""
+        return Gap(self.messages, self.size - ITEM_COST * self.messages, b"{}")
+
+
+class Journal:
+    """The log. ``tail`` is how many bytes stay although nobody needs them; ``report`` is told
+    what the store could not do.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        tail: int = 0,
+        report: Callable[[OSError], None] = lambda error: None,
+    ) -> None:
+        self.end = 0
+        self.memory = 0
+        self.spilled = 0
+        self._depot = Depot(store, report)
+        self.tail = tail
+        self._total = 0
+        self._chunks: list[Chunk] = []
+        self._kept: deque[Batch] = deque()
+
+    @property
+    def start(self) -> int:
+        """The position of the oldest batch there is; :attr:`end` when there is none."""
+        return self._chunks[0].start if self._chunks else self._kept_start
+
+    def append(self, addressee: str | None, messages: Sequence[Message]) -> None:
+        """Add a batch."""
+        size = size_of(messages) + ITEM_COST * len(messages)
+        self._kept.append(Batch(addressee, messages, size, self._total))
+        self._total += size
+        self.memory += size
+        self.end += 1
+
+    def read(self, position: int, session_id: str) -> tuple[list[Item], int]:
+        """What the session reads at ``position``, and where it reads on.
+
+        Less than all, but something of every batch is passed. A gap stands for what the store
+        lost.
+        """
+        messages: list[Item] = []
+        if position >= self._kept_start:
+            batch = self._kept[position - self._kept_start]
+            if batch.is_for(session_id):
+                messages.extend(batch.messages)
+            return messages, position + 1
+        chunk = self._chunk_at(position)
+        batches = self._load(chunk)
+        if batches is None:
+            return [chunk.gap], chunk.end
+        for batch in batches[position - chunk.start :]:
+            if batch.is_for(session_id):
+                messages.extend(batch.messages)
+        return messages, chunk.end
+
+    def oldest(self) -> list[tuple[int, Batch | Gap]]:
+        """The oldest batches, which can only be forgotten together, and their positions.
+
+        A gap in the place of those that the store lost.
+        """
+        if not self._chunks:
+            return [(self._kept_start, self._kept[0])]
+        chunk = self._chunks[0]
+        batches = self._load(chunk)
+        if batches is None:
+            return [(chunk.end - 1, chunk.gap)]
+        return [*zip(range(chunk.start, chunk.end), batches, strict=True)]
+
+    def spill(self) -> bool:
+        """Move the oldest batches in memory to the store; ``False`` when nothing was moved."""
+        if not self._kept:
+            return False
+        moved: list[Batch] = []
+        size = 0
+        for batch in self._kept:
+            moved.append(batch)
+            size += batch.size
+            if size >= CHUNK:
+                break
+        token = self._depot.put([_plain(batch) for batch in moved])
+        if token is None:
+            return False
+        start = self._kept_start
+        count = sum(len(batch.messages) for batch in moved)
+        self._chunks.append(Chunk(start, start + len(moved), size, moved[0].offset, count, token))
+        for _ in moved:
+            self._kept.popleft()
+        self.memory -= size
+        self.spilled += size
+        return True
+
+    def trim(self, position: int, *, keep_tail: bool = True) -> None:
+        """Forget every batch before ``position``, but for the tail."""
+        position = min(position, self.end)
+        while self._chunks and self._chunks[0].end <= position:
+            chunk = self._chunks.pop(0)
+            self.spilled -= chunk.size
+            self._depot.free(chunk.token)
+        tail = self.tail if keep_tail else 0
+        while self._kept and not self._chunks and self._kept_start < position:
+            if self.memory - self._kept[0].size < tail:
+                return
+            self.memory -= self._kept.popleft().size
+
+    def size_from(self, position: int) -> int:
+        """Bytes of the batches from ``position`` on, about."""
+        if position >= self.end:
+            return 0
+        if position >= self._kept_start:
+            return self._total - self._kept[position - self._kept_start].offset
+        return self._total - self._chunk_at(position).offset
+
+    def backwards(self) -> Iterator[tuple[int, Batch]]:
+        """The batches in memory and their positions, the last one first."""
+        position = self.end
+        for batch in reversed(self._kept):
+            position -= 1
+            yield position, batch
+
+    @property
+    def _kept_start(self) -> int:
+        return self.end - len(self._kept)
+
+    def _chunk_at(self, position: int) -> Chunk:
+        return self._chunks[bisect_right(self._chunks, position, key=_start) - 1]
+
+    def _load(self, chunk: Chunk) -> list[Batch] | None:
+        found = self._depot.take(chunk.token)
+        return None if found is None else [_batch(*plain) for plain in found]
+
+
+def _start(chunk: Chunk) -> int:
+    return chunk.start
+
+
+def _plain(batch: Batch) -> tuple[object, ...]:
+    """The batch made of types that a depot takes."""
+    messages = [
+        (message.channel.value, *message[1:5], tuple(map(bytes, message.buffers)))
+        for message in batch.messages
+    ]
+    return (batch.addressee, messages, *batch[2:])
+
+
+def _batch(addressee: str | None, messages: list[tuple[Any, ...]], size: int, offset: int) -> Batch:
+    found = [Message(Channel(channel), *parts) for channel, *parts in messages]
+    return Batch(addressee, found, size, offset)

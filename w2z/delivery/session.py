@@ -1,0 +1,72 @@
+"""One ``session_id``: its client, its place in the journal, and what it is owed besides.
+
+Invariants: ``acked <= sent <= end`` of the journal. Everything before ``acked`` has arrived, or was
+said to be missing; everything before ``sent`` was handed to the present client, and a client that
+comes back starts at ``acked`` again. Before ``floor`` the journal is no longer asked: what the
+session may still get from there is in ``remains``. While the session is *flowing*, ``sent`` is the
+journal's end, and not kept up to date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Generic, TypeVar
+
+from w2z.delivery.overflow import Remains
+from w2z.delivery.repeats import Forwarded
+from w2z.message import Message
+
+ClientT = TypeVar("ClientT")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to a session, for metrics."""
+
+    resumed: int = 0
+    """Connections that took it up again."""
+    resent: int = 0
+    """Batches that were handed out again to them."""
+    gaps: int = 0
+    dropped_messages: int = 0
+    dropped_bytes: int = 0
+    repeats: int = 0
+    """Requests that were not forwarded a second time."""
+
+    def add(self, other: Counters) -> None:
+        """Count what happened to another session, too."""
+        for counter in fields(self):
+            mine, its = getattr(self, counter.name), getattr(other, counter.name)
+            setattr(self, counter.name, mine + its)
+
+
+@dataclass(slots=True)
+class Session(Generic[ClientT]):
+    """What is known of one session; the rules are :class:`~w2z.delivery.hub.Hub`'s."""
+
+    session_id: str
+    resumable: bool
+    acked: int
+    sent: int
+    floor: int
+    client: ClientT | None = None
+    flowing: bool = False
+    skip: tuple[int, int] = (0, 0)
+    """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
+    remains: Remains = field(default_factory=Remains)
+    input_request: tuple[int, Message] | None = None
+    """An unanswered one and its position."""
+    asks_again: bool = False
+    forwarded: Forwarded = field(default_factory=Forwarded)
+    counters: Counters = field(default_factory=Counters)
+    detached_at: float = 0.0
+
+    def needs(self, end: int) -> int:
+        """From where on the session needs the journal."""
+        if self.flowing and not self.resumable:
+            return end
+        return max(self.floor, self.acked)
+
+    def skipped_at(self, position: int) -> int:
+        """How many messages at ``position`` the session does not read."""
+        return self.skip[1] if position == self.skip[0] else 0

@@ -1,0 +1,168 @@
+"""A kernel's connection file: where its five sockets are and which key signs its messages.
+
+https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files. Every mistake in
+one is told in one line that names the field; the key itself is never shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from w2z.errors import ConnectionFileError
+from w2z.message import Channel
+from w2z.wire.signature import Signer
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_CURVE_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+
+_KERNEL_FILE = re.compile(r"kernel-([A-Za-z0-9_.-]+)\.json")
+
+
+class Unfinished(ConnectionFileError):
+    """There is no file yet, or not yet a whole JSON text in it: worth waiting for."""
+
+
+class ConnectionInfo(BaseModel):
+    """The fields w2z needs; others are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    transport: Literal["tcp", "ipc"] = "tcp"
+    ip: str = Field("127.0.0.1", min_length=1)
+    shell_port: Port
+    iopub_port: Port
+    stdin_port: Port
+    control_port: Port
+    hb_port: Port
+    key: str = Field("", repr=False)
+    signature_scheme: str = "hmac-sha256"
+    kernel_name: str = ""
+    curve_publickey: str | None = Field(None, repr=False)
+    curve_secretkey: str | None = Field(None, repr=False)
+
+    @field_validator("signature_scheme")
+    @classmethod
+    def _scheme_is_known(cls, scheme: str) -> str:
+        # An empty one goes with an empty key: nothing is signed.
+        scheme = scheme or "hmac-sha256"
+        try:
+            Signer(b"", scheme)
+        except ValueError as error:
+            raise PydanticCustomError("signature_scheme", "{why}", {"why": str(error)}) from None
+        return scheme
+
+    @field_validator("curve_publickey", "curve_secretkey")
+    @classmethod
+    def _is_z85(cls, key: str | None) -> str | None:
+        if key is not None and not _CURVE_KEY.fullmatch(key):
+            raise PydanticCustomError("curve", "has to be a CurveZMQ key, 40 characters of Z85")
+        return key
+
+    @model_validator(mode="after")
+    def _curve_keys_are_a_pair(self) -> Self:
+        if (self.curve_publickey is None) != (self.curve_secretkey is None):
+            raise PydanticCustomError("curve", "one CurveZMQ key without the other")
+        return self
+
+    def endpoint(self, channel: Channel) -> str:
+        """The ZMQ endpoint of ``channel``."""
+        port = getattr(self, f"{channel}_port")
+        if self.transport == "ipc":
+            return f"ipc://{self.ip}-{port}"
+        return f"tcp://{self.host}:{port}"
+
+    @property
+    def host(self) -> str:
+        """The address to connect to: a wildcard means this host, IPv6 goes in brackets."""
+        if self.ip == "*":
+            return "127.0.0.1"
+        return f"[{self.ip}]" if ":" in self.ip else self.ip
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the sockets have to speak IPv6."""
+        return self.transport == "tcp" and ":" in self.ip
+
+    def signer(self) -> Signer:
+        """The signer for this kernel's key."""
+        return Signer(self.key.encode(), self.signature_scheme)
+
+
+def parse(text: bytes, path: Path) -> ConnectionInfo:
+    """Read the text of a connection file.
+
+    Raises :class:`Unfinished` for text that is not JSON (perhaps not yet), and
+    :class:`~w2z.errors.ConnectionFileError` for JSON that is not a connection file.
+    """
+    try:
+        return ConnectionInfo.model_validate_json(text)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+    if mistakes[0]["type"] == "json_invalid":
+        raise Unfinished(f"connection file {path}: not a whole JSON text: {mistakes[0]['msg']}")
+    told = "; ".join(
+        f"{'.'.join(map(str, mistake['loc'])) or 'the text'}: {mistake['msg']}"
+        for mistake in mistakes
+    )
+    raise ConnectionFileError(f"connection file {path}: {told}")
+
+
+def read(path: Path) -> ConnectionInfo:
+    """Read the connection file at ``path``; raises like :func:`parse`."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise Unfinished(f"connection file {path}: there is no such file") from None
+    except OSError as error:
+        raise ConnectionFileError(f"connection file {path}: {error.strerror}") from None
+    return parse(text, path)
+
+
+def write(path: Path, info: ConnectionInfo) -> None:
+    """Write a connection file that only its owner can read, whole or not at all.
+
+    Raises :class:`~w2z.errors.ConnectionFileError`.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        with open(unfinished, "x", opener=_for_owner_only) as file:
+            file.write(info.model_dump_json(exclude_none=True, indent=1))
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # the key is in it
+            unfinished.unlink()
+        raise ConnectionFileError(
+            f"connection file {path}: cannot be written: {error.strerror}"
+        ) from None
+
+
+def _for_owner_only(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def names_kernel(path: Path) -> bool:
+    """Whether the file's name has the kernel's id in it, as Jupyter's ``kernel-ID.json``."""
+    return _KERNEL_FILE.fullmatch(path.name) is not None
+
+
+def kernel_id(info: ConnectionInfo, path: Path) -> str:
+    """The id the kernel has when none is given: stable as long as the kernel is the same.
+
+    From a file name ``kernel-ID.json`` as Jupyter writes it; else derived from the key (one way:
+    the id does not tell the key), or from the path where there is no key.
+    """
+    named = _KERNEL_FILE.fullmatch(path.name)
+    if named:
+        return named[1]
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{info.key or path.absolute()}"))

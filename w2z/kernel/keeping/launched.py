@@ -1,0 +1,328 @@
+"""A kernel that w2z starts: watched, started again when it crashes, ended when w2z ends.
+
+One task owns the process, :meth:`Launched.run`; whoever wants something of the process says what,
+and waits until that task has done it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
+from w2z.kernel.keeping import policy
+from w2z.kernel.keeping.keeper import Host, Keeper
+from w2z.kernel.keeping.listening import is_refused
+from w2z.kernel.keeping.policy import Pulse, RestartPolicy, describe, exit_code
+from w2z.kernel.process.children import Child, Children
+from w2z.kernel.process.command import Command
+from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.output import Listener, Output
+
+log = logging.getLogger("w2z")
+
+LEFTOVERS = 0.5
+"""Seconds processes that a kernel left behind have to end after SIGTERM."""
+
+LAST_OUTPUT = 0.5
+"""Seconds in which what an ended kernel printed is passed on."""
+
+LOOK = 0.02
+"""Seconds between looks at a kernel that starts, or at leftovers."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a kernel may take, in seconds: to get ready, to end when it is asked to, and to end
+    after SIGTERM; and how often it may crash.
+    """
+
+    ready: float
+    shutdown: float
+    terminate: float
+    restarts: int
+
+
+class Wanted(Enum):
+    """What somebody wants of the process, and so what its end means."""
+
+    RUN = "to run on: an end is its own doing"
+    RESTART = "to end and give way to another"
+    END = "to end because a client said so"
+    STOP = "to end because w2z does"
+
+
+class Launched(Keeper):
+    """Starts ``command`` at ``endpoints`` and keeps it running; ``listen`` gets what it prints."""
+
+    owned = True
+
+    def __init__(
+        self,
+        host: Host,
+        children: Children,
+        command: Command,
+        endpoints: Endpoints,
+        limits: Limits,
+        *,
+        interrupt_mode: str | None,
+        listen: Listener | None,
+    ) -> None:
+        super().__init__(host, interrupt_mode)
+        self._children = children
+        self._command = command
+        self._endpoints = endpoints
+        self._limits = limits
+        self._listen = listen
+        self._policy = RestartPolicy(limits.restarts)
+        self._pulse = Pulse()
+        self._child: Child | None = None
+        self._wanted = Wanted.RUN
+        self._is_told = False
+        self._was_there = False
+        self._is_late = False
+        self._news = asyncio.Event()
+        self._number = 0
+        self._decided = 0
+        self._decision = asyncio.Event()
+        self._is_over = asyncio.Event()
+
+    # What others want.
+
+    async def restart(self) -> None:
+        """End the kernel and start another; raises
+        :class:`~w2z.errors.KernelNotStarted` when that one does not get ready.
+        """
+        async with self.restarting:
+            self.host.mark("restarting")
+            this = self._number
+            self._want(Wanted.RESTART)
+            while self._decided <= this and not self._is_over.is_set():
+                self._decision.clear()
+                await self._decision.wait()
+            if self._is_over.is_set() or not self.host.conversation.readiness.is_ready:
+                raise KernelNotStarted("the kernel was ended, and the next one did not get ready")
+
+    async def end(self) -> None:
+        """End the kernel, because somebody asked for that."""
+        self._want(Wanted.END)
+        await self._is_over.wait()
+
+    async def stop(self) -> None:
+        """End the kernel within the time there is: by message, by SIGTERM, by SIGKILL."""
+        self._want(Wanted.STOP)
+        await self._is_over.wait()
+
+    def hurry(self) -> None:
+        """Kill the kernel."""
+        self._signal_group(signal.SIGKILL)
+
+    def forward(self, number: int) -> None:
+        """Signal the kernel's process."""
+        if self._child is not None:
+            log.info("%s: passed on to the kernel", signal.Signals(number).name)
+            self._child.signal(number)
+
+    def on_shutdown_request(self, *, restart: bool) -> None:
+        """A client tells the kernel to end: it will, by force if it does not by itself."""
+        if self._wanted is Wanted.RUN:
+            if restart:
+                self.host.announce("restarting", "a client asked for it")
+            self._is_told = True
+            self._want(Wanted.RESTART if restart else Wanted.END)
+
+    def on_open(self) -> None:
+        """A kernel that runs something is in use, whether or not it has answered w2z."""
+        self._was_there = True
+
+    def on_lost(self) -> None:
+        """The process itself is watched."""
+
+    def on_echo(self) -> None:
+        """The kernel's heartbeat answered w2z."""
+        self._pulse.on_echo()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
+        return self._pulse.is_missed
+
+    async def spec_mode(self) -> str | None:
+        """The spec that the kernel was started from may say it."""
+        return self._command.interrupt_mode
+
+    def send_interrupt_signal(self) -> None:
+        """Interrupt the kernel and the processes it started."""
+        self._signal_group(signal.SIGINT)
+
+    def _want(self, wanted: Wanted) -> None:
+        # w2z's own end is final, and a client's is no longer a restart.
+        if self._wanted in (Wanted.RUN, Wanted.RESTART) or wanted is Wanted.STOP:
+            self._wanted = wanted
+        self.host.hold()
+        self._news.set()
+
+    def _signal_group(self, number: int) -> None:
+        if self._child is not None and not self._child.ended.done():
+            self._child.signal_group(number)
+
+    # The one task.
+
+    async def run(self) -> int:
+        """Run kernels until one ends for good; returns the last one's exit code for w2z, or 0 if a
+        client asked for its end.
+
+        Raises :class:`~w2z.errors.KernelEnded` or :class:`~w2z.errors.KernelNeverReady` when the
+        first one does not get ready.
+        """
+        try:
+            while self._wanted not in (Wanted.END, Wanted.STOP):
+                if self._child is not None:
+                    await self._move_on()
+                child, output = self._start()
+                await self._follow(child)
+                code = await child.ended
+                await self._tidy(child, output)
+                pause = self._after(code, output.last_words)
+                if pause is None:
+                    return self._exit_code(code)
+                await self._pause(pause)
+            return 0
+        finally:
+            self._signal_group(signal.SIGKILL)
+            self._is_over.set()
+            self._decision.set()
+
+    def _exit_code(self, code: int) -> int:
+        return 0 if self._wanted is Wanted.END else exit_code(code)
+
+    async def _move_on(self) -> None:
+        """Connect to where the next kernel will be: elsewhere, if a process that the last one
+        forked still listens there.
+        """
+        if not await is_refused(self._endpoints.info):
+            self._endpoints.renew()
+        self.host.connect(self._endpoints.info)
+
+    def _start(self) -> tuple[Child, Output]:
+        self._endpoints.write()
+        line = self._command.line(self._endpoints.path)
+        if self._wanted is Wanted.RESTART:
+            self._wanted = Wanted.RUN
+        self._is_told = self._is_late = False
+        try:
+            child = self._children.start(line, self._command.full_environment(os.environ))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise KernelEnded(f"the kernel cannot be started: {line[0]}: {reason}") from None
+        log.info("started the kernel: process %d", child.pid)
+        child.ended.add_done_callback(lambda _: self._news.set())
+        self._child = child
+        self._pulse = Pulse()
+        self._number += 1
+        self._news.clear()
+        return child, Output(child.stdout, child.stderr, self._listen)
+
+    async def _follow(self, child: Child) -> None:
+        """Wait until the kernel ends or has to, and see to that."""
+        conversation = self.host.conversation
+        deadline = time.monotonic() + self._limits.ready
+        while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
+            if await conversation.wait_ready(LOOK):
+                self._decide()
+                await self._listen_to_heart()
+            self._is_late = not conversation.readiness.is_ready and time.monotonic() > deadline
+        if not child.ended.done():
+            await self._end_process(child)
+
+    async def _listen_to_heart(self) -> None:
+        """Let the kernel's heartbeat answer every now and then until there is news."""
+        while not self._news.is_set():
+            self._pulse.on_beat()
+            self.host.conversation.beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(policy.BEAT_EVERY):
+                    await self._news.wait()
+        self._news.clear()
+
+    def _decide(self) -> None:
+        """The kernel that was started last is ready, or over before it was."""
+        self._decided = self._number
+        self._decision.set()
+
+    async def _end_process(self, child: Child) -> None:
+        conversation = self.host.conversation
+        self.host.hold()
+        if conversation.readiness.is_ready:
+            if not self._is_told:
+                await self.stop_running()
+                restart = self._wanted is Wanted.RESTART
+                conversation.tell("shutdown_request", {"restart": restart})
+            if await child.wait(self._limits.shutdown) is not None:
+                return
+            log.warning("the kernel does not end: SIGTERM")
+        child.signal_group(signal.SIGTERM)
+        if await child.wait(self._limits.terminate) is None:
+            log.warning("the kernel still does not end: SIGKILL")
+            child.signal_group(signal.SIGKILL)
+
+    async def _tidy(self, child: Child, output: Output) -> None:
+        """Carry on what the kernel said last, and end what it left behind in its group."""
+        self.host.hold()
+        await self.host.last_words()
+        deadline = time.monotonic() + LEFTOVERS
+        is_left = child.signal_group(signal.SIGTERM)
+        while is_left and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK)
+            is_left = child.signal_group(0)
+        if is_left:
+            child.signal_group(signal.SIGKILL)
+        await output.finish(LAST_OUTPUT)
+
+    def _after(self, code: int, last_words: str) -> float | None:
+        """Seconds to wait before another kernel takes the place of this one; ``None``: never."""
+        if self._wanted is Wanted.STOP:
+            return None
+        if self._wanted is Wanted.RESTART:
+            return 0.0
+        self._decide()
+        if not self._was_there:
+            raise self._failure(code, last_words)
+        reason = f"the kernel {describe(code)}"
+        if code == 0 or self._wanted is Wanted.END:
+            log.info("%s", reason)
+            self.host.announce("dead", reason)
+            return None
+        pause = self._policy.on_crash(time.monotonic())
+        if pause is None:
+            log.error("%s; that was once too often", reason)
+            self.host.announce("dead", f"{reason} again, and is not started any more")
+        else:
+            log.warning("%s; starting another in %g s", reason, pause)
+            self.host.announce("restarting", reason)
+        return pause
+
+    def _failure(self, code: int, last_words: str) -> KernelEnded | KernelNeverReady:
+        told = f"; its last words:\n{last_words}" if last_words else "; it said nothing on stderr"
+        if self._is_late:
+            return KernelNeverReady(
+                f"the kernel was not ready within {self._limits.ready:g} s (--ready-timeout){told}"
+            )
+        return KernelEnded(
+            f"the kernel {describe(code)} before it was ready{told}",
+            exit_code(code) or KernelEnded.exit_code,
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._wanted is Wanted.RUN and (left := deadline - time.monotonic()) > 0:
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._news.wait()

@@ -1,0 +1,115 @@
+"""Where a kernel that w2z starts shall listen: its connection file, and its ports or sockets.
+
+TCP ports are bound here, without listening, from before the kernel starts until w2z ends: with
+SO_REUSEADDR on both sides the kernel can bind and listen on them, and nobody else gets them in
+between, nor while a kernel is restarted (socket(7); libzmq, JeroMQ, Go and Rust set it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from w2z.errors import ConnectionFileError
+from w2z.kernel import connection_file
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.message import Channel
+
+LOOPBACK = "127.0.0.1"
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path (unix(7): 108 with the null)."""
+
+
+class Endpoints:
+    """One kernel's endpoints; a context manager that cleans up after it.
+
+    ``path`` is the connection file's, ``None`` for one in a private directory. Raises
+    :class:`~w2z.errors.ConnectionFileError` where nothing can be written.
+    """
+
+    def __init__(
+        self, path: Path | None, transport: Literal["tcp", "ipc"], kernel_name: str
+    ) -> None:
+        self._held: list[socket.socket] = []
+        self._folder: Path | None = None
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self.path = path or self._private() / "kernel.json"
+            ip, numbers = self._sockets() if transport == "ipc" else self._ports()
+            told = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
+            self.info = ConnectionInfo.model_validate(
+                {**told, **_port_fields(numbers), "key": secrets.token_hex(32)}
+            )
+            self.write()
+            undo.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def write(self) -> None:
+        """Write the connection file; kernels remove it when they end, so before each start."""
+        connection_file.write(self.path, self.info)
+
+    def renew(self) -> None:
+        """Take other TCP ports; sockets in a directory are replaced by whoever binds them."""
+        if self.info.transport == "tcp":
+            before, self._held = self._held, []
+            _, numbers = self._ports()
+            for held in before:
+                held.close()
+            self.info = self.info.model_copy(update=_port_fields(numbers))
+
+    def close(self) -> None:
+        """Remove what was made here; a connection file of somebody else's stays."""
+        for held in self._held:
+            held.close()
+        if hasattr(self, "info"):
+            with contextlib.suppress(OSError, ConnectionFileError):
+                if connection_file.read(self.path) == self.info:
+                    self.path.unlink()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _private(self) -> Path:
+        """A directory that only this user can enter."""
+        if self._folder is None:
+            try:
+                self._folder = Path(tempfile.mkdtemp(prefix="w2z-"))
+            except OSError as error:
+                raise ConnectionFileError(
+                    f"no directory for the kernel's connection file: {error.strerror}: give"
+                    " --connection-file, or a writable /tmp or TMPDIR"
+                ) from None
+        return self._folder
+
+    def _sockets(self) -> tuple[str, list[int]]:
+        prefix = str(self._private() / "kernel")
+        if len(prefix.encode()) + len("-5") > LONGEST_SOCKET_PATH:
+            raise ConnectionFileError(
+                f"{prefix}-5 is too long for a Unix socket: let TMPDIR be a shorter path"
+            )
+        return prefix, [1, 2, 3, 4, 5]
+
+    def _ports(self) -> tuple[str, list[int]]:
+        ports = []
+        for _ in Channel:
+            held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._held.append(held)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((LOOPBACK, 0))
+            ports.append(held.getsockname()[1])
+        return LOOPBACK, ports
+
+
+def _port_fields(numbers: Sequence[int]) -> dict[str, int]:
+    return {f"{channel}_port": number for channel, number in zip(Channel, numbers, strict=True)}

@@ -1,0 +1,64 @@
+"""Trouble that comes in bursts: all of it is counted, one line a burst is logged."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+
+from w2z.errors import KernelMessageError
+from w2z.message import Channel
+
+log = logging.getLogger("w2z")
+
+BURST = 10.0
+"""Seconds in which trouble of one kind is logged once."""
+
+
+class Reports:
+    """Counts recoverable errors, and logs each kind at most once in :data:`BURST` seconds."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.defects = 0
+        self._logged: dict[str, float] = {}
+
+    def drop(self, channel: Channel, error: KernelMessageError) -> None:
+        """A kernel's message on that channel goes no further."""
+        self.dropped += 1
+        if self._is_new("message"):
+            log.warning(
+                "dropped a kernel message on %s (%d so far): %s", channel, self.dropped, error
+            )
+
+    def defect(self, error: Exception) -> None:
+        """An error that nobody expected was raised while one connection was served.
+
+        The log gets its type and where it was raised, not its message: that may quote the peer.
+        """
+        self.defects += 1
+        frames = traceback.extract_tb(error.__traceback__)
+        kind = type(error).__name__
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+        if self._is_new(f"defect {kind} {where}"):
+            log.error(
+                "a defect ended a request or a connection, and nothing else: %s\n%s",
+                kind,
+                "".join(traceback.format_list(frames)).rstrip(),
+            )
+
+    def spill(self, error: OSError) -> None:
+        """Nothing can be kept in temporary files."""
+        if self._is_new("spill"):
+            log.warning(
+                "cannot keep output in temporary files: %s; what memory has no room for is"
+                " dropped, and clients are told",
+                error.strerror,
+            )
+
+    def _is_new(self, kind: str) -> bool:
+        now = time.monotonic()
+        is_new = now - self._logged.get(kind, float("-inf")) >= BURST
+        if is_new:
+            self._logged[kind] = now
+        return is_new

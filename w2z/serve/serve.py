@@ -1,0 +1,152 @@
+"""``w2z serve``: find or start the kernel, connect, listen, and end cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import resource
+import time
+from collections.abc import Callable
+
+from w2z.bridge.bridge import Bridge
+from w2z.kernel.keeping.keeper import Keeper
+from w2z.kernel.keeping.policy import Idleness
+from w2z.kernel.process.children import Children
+from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.serve.build import kernel
+from w2z.serve.stop import Stop
+from w2z.server.access.gate import Gate
+from w2z.server.access.token import token_source
+from w2z.server.app import App
+from w2z.server.http_connection import REFUSALS
+from w2z.server.listener import Listener
+from w2z.settings import Settings
+
+log = logging.getLogger("w2z")
+
+FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
+"""Each ZMQ socket has a mailbox and a connection."""
+
+FILES_BESIDE = 128 + REFUSALS
+"""Everything else that is open: libraries, the loop, connections being refused."""
+
+IDLE_LOOK = 1.0
+"""Seconds between looks whether anybody needs the kernel."""
+
+GONE = 0.5
+"""Seconds in which every process below w2z is killed at its end."""
+
+
+async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
+    """Serve until a signal, a client or the kernel ends it; returns the exit code.
+
+    ``announce`` gets the one line that says where w2z listens; ``terminal`` tells whether a
+    person reads it, and so whether a generated token may be in it. Raises
+    :class:`~w2z.errors.StartupError`.
+    """
+    stop = Stop()
+    token, generated = token_source(settings)
+    settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
+    with Children() as children:
+        async with contextlib.AsyncExitStack() as stack:
+            made = await kernel(settings, stop, children, stack)
+            if made is not None:
+                bridge, keeper = made
+                gate = Gate(token, settings.allow_origin, settings.strict_origin)
+                app = App(settings, bridge, keeper, gate, stop.on_request)
+                listener = await stack.enter_async_context(Listener(app))
+                shown = generated if terminal else None
+                announce(greeting(settings, *listener.address, shown))
+                _warn(settings, generated is not None and not terminal)
+                await run(settings, bridge, keeper, stop, listener.address[1])
+        if settings.starts_kernel:
+            await children.kill_all(GONE)
+    return stop.exit_code
+
+
+async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, port: int) -> None:
+    """Look after the kernel until there is a reason to end, then end it as its users expect.
+
+    ``port`` is where w2z listens, for the proxy that is to know.
+    """
+    stop.hurry, stop.forward = keeper.hurry, keeper.forward
+    async with asyncio.TaskGroup() as tasks:
+
+        async def live() -> None:
+            stop.because("the kernel ended", await keeper.run())
+
+        living = [tasks.create_task(live())]
+        if settings.idle_timeout is not None or settings.max_lifetime is not None:
+            living.append(tasks.create_task(grow_old(settings, bridge, stop)))
+        route = None
+        if settings.register_with_chp is not None:
+            route = tasks.create_task(_keep_route(settings, settings.register_with_chp, port))
+        await stop.wait()
+        if route is not None:
+            # While the kernel is ended: nobody should come by this way any more.
+            route.cancel()
+        await keeper.stop()
+        for task in living:
+            task.cancel()
+
+
+async def _keep_route(settings: Settings, api: str, port: int) -> None:
+    from w2z.serve.proxy_route import Route, keep_route  # noqa: PLC0415 (few need it)
+
+    route = Route(settings.base_url, settings.advertise, port)
+    await keep_route(api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route)
+
+
+async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
+    """End w2z when nobody has needed the kernel for long, or at a certain age."""
+    born = time.monotonic()
+    idleness = Idleness(settings.idle_timeout or math.inf, born)
+    while True:
+        await asyncio.sleep(IDLE_LOOK)
+        now = time.monotonic()
+        if idleness.poll(bridge.clients.connections, bridge.is_busy, now):
+            stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
+        if settings.max_lifetime is not None and now - born >= settings.max_lifetime:
+            stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")
+
+
+def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
+    """The line that says where w2z listens and how to connect."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        host = "127.0.0.1"
+    elif ":" in host:
+        host = f"[{host}]"
+    query = f"?token={shown_token}" if shown_token else ""
+    return f"w2z: serving the kernel at http://{host}:{port}{settings.base_url}{query}"
+
+
+def _warn(settings: Settings, token_is_unknown: bool) -> None:
+    if settings.no_auth:
+        log.warning("--no-auth: whoever reaches the port can run code in the kernel")
+    if token_is_unknown:
+        log.warning(
+            "a token was generated, but is only shown on a terminal:"
+            " set W2Z_TOKEN or --token-file to one that clients know"
+        )
+
+
+def _connections_to_take(settings: Settings) -> int:
+    """Take the file descriptors for ``max_connections``, or as many of them as there can be.
+
+    libzmq ends the process when it finds no descriptor left, so it must never come to that.
+    """
+    wanted = settings.max_connections
+    needed = wanted * FILES_PER_CONNECTION + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    fit = max(1, (hard - FILES_BESIDE) // FILES_PER_CONNECTION)
+    log.warning("%d open files are allowed: room for %d connections, not %d", hard, fit, wanted)
+    return fit

@@ -1,0 +1,249 @@
+"""One HTTP/1.1 connection: requests in, answers out, until it closes or becomes a websocket.
+
+h11 holds the protocol's state; this shell moves bytes, time and limits. One request is answered
+at a time, so what a client pipelines waits in the socket.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import cast
+
+import h11
+
+from w2z.errors import HttpError
+from w2z.server.app import App
+from w2z.server.connections import Connection
+from w2z.server.handshake import Accepted
+from w2z.server.request import Request, Response, error_response
+from w2z.server.websocket_client import WebsocketClient
+
+log = logging.getLogger("w2z")
+
+KEEP_ALIVE = 75.0
+"""Seconds an idle connection is kept: longer than the pools of common proxies keep theirs."""
+
+LINGER = 2.0
+"""Seconds to let a peer read a refusal before the connection is cut: closing while it still
+sends would reset the connection and take the answer with it.
+"""
+
+REFUSALS = 64
+"""Connections over the limit that are told so; further ones are cut, for they cost files too."""
+
+
+class HttpConnection:
+    """The front door: the first :class:`~w2z.server.connections.Stage` of every connection."""
+
+    def __init__(self, app: App, connection: Connection) -> None:
+        self._app = app
+        self._connection = connection
+        self._transport = connection.transport
+        self._limits = app.settings
+        self._http = h11.Connection(
+            h11.SERVER, max_incomplete_event_size=self._limits.max_header_size
+        )
+        self._head: h11.Request | None = None
+        self._body = bytearray()
+        self._answering = False
+        self._finished = False
+        self._idle = False
+
+    # Stage
+
+    def begin(self) -> None:
+        """Wait for a request, unless there are too many connections."""
+        surplus = len(self._connection.connections) - self._limits.max_connections
+        if surplus > REFUSALS:
+            self._transport.abort()
+            return
+        if surplus > 0:
+            self._refuse(HttpError(503, "too many connections: try again later"))
+            return
+        self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        if self._finished:
+            return
+        if self._idle:
+            self._idle = False
+            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
+        self._http.receive_data(data)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more requests."""
+        if not self._finished:
+            self._http.receive_data(b"")
+            self._advance()
+        # While an answer is being made the write side stays open for it.
+        return self._answering
+
+    def connection_lost(self) -> None:
+        """Nothing is left to do: an answer that is being made is dropped when it is there."""
+
+    def pause_writing(self) -> None:
+        """The peer reads its answers slowly."""
+
+    def resume_writing(self) -> None:
+        """The peer has read them."""
+
+    def shutdown(self) -> None:
+        """Close now, or after the answer that is being made."""
+        if not self._answering:
+            self._transport.close()
+
+    def fail(self) -> None:
+        """Answer 500 if no answer has begun, and close."""
+        self._answering = False
+        self._refuse(HttpError(500, "internal error: see the log of w2z"))
+
+    # Requests
+
+    def _advance(self) -> None:
+        """Take h11's events as far as they go."""
+        while not (self._answering or self._finished or self._transport.is_closing()):
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                self._refuse(HttpError(error.error_status_hint, f"bad request: {error}"))
+                return
+            if event is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                return
+            if isinstance(event, h11.Request):
+                self._begin(event)
+            elif isinstance(event, h11.Data):
+                self._collect(event)
+            elif isinstance(event, h11.EndOfMessage):
+                self._end()
+            else:
+                # PAUSED cannot come while no answer is under way; the peer closed.
+                self._transport.close()
+                return
+
+    def _begin(self, head: h11.Request) -> None:
+        self._head = head
+        self._body.clear()
+        declared = dict(head.headers).get(b"content-length", b"0")
+        # h11 bounds what is incomplete only; a head that comes in one piece is measured here.
+        size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
+        if size > self._limits.max_header_size:
+            limit = self._limits.max_header_size
+            self._refuse(HttpError(431, f"the request head is larger than {limit} bytes"))
+        elif int(declared) > self._limits.max_body_size:
+            self._refuse_body()
+
+    def _collect(self, event: h11.Data) -> None:
+        self._body += event.data
+        if len(self._body) > self._limits.max_body_size:
+            self._refuse_body()
+
+    def _refuse_body(self) -> None:
+        limit = self._limits.max_body_size
+        self._refuse(HttpError(413, f"the body is larger than {limit} bytes"))
+
+    def _end(self) -> None:
+        self._connection.set_timer(None)
+        request = self._request()
+        try:
+            accepted = self._app.accept_websocket(request)
+        except HttpError as error:
+            response = self._app.with_cors(request, error_response(error))
+            self._respond(response)
+            return
+        if accepted is not None:
+            self._become_websocket(accepted)
+            return
+        self._answering = True
+        self._transport.pause_reading()
+        self._connection.spawn(self._answer(request))
+
+    def _request(self) -> Request:
+        head = cast(h11.Request, self._head)  # h11 gives it before the EndOfMessage
+        headers = tuple(
+            (name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers
+        )
+        return Request(
+            head.method.decode("ascii"),
+            head.target.decode("latin-1"),
+            headers,
+            bytes(self._body),
+            head.http_version.decode("ascii"),
+        )
+
+    async def _answer(self, request: Request) -> None:
+        response = await self._app.answer(request)
+        self._answering = False
+        if self._transport.is_closing():
+            return
+        self._respond(response)
+
+    # Answers
+
+    def _respond(self, response: Response) -> None:
+        self._write_response(response)
+        if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
+            self._transport.close()
+            return
+        self._http.start_next_cycle()
+        self._head = None
+        self._idle = not self._http.trailing_data[0]
+        if self._idle:
+            self._connection.set_timer(KEEP_ALIVE, self._transport.close)
+        else:
+            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
+        self._transport.resume_reading()
+        self._advance()
+
+    def _write_response(self, response: Response) -> None:
+        headers = [(name.lower(), value) for name, value in response.headers.items()]
+        if response.status != 204:
+            headers.append(("content-length", str(len(response.body))))
+        if response.close or self._connection.connections.closing:
+            headers.append(("connection", "close"))
+        reason = HTTPStatus(response.status).phrase
+        self._send(h11.Response(status_code=response.status, headers=headers, reason=reason))
+        is_head = self._head is not None and self._head.method == b"HEAD"
+        if response.body and not is_head:
+            self._send(h11.Data(data=response.body))
+        self._send(h11.EndOfMessage())
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._transport.write(data)
+
+    def _refuse(self, error: HttpError) -> None:
+        """Answer with an error where the connection cannot go on, and end it gently."""
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            response = error_response(error, close=True)
+            if self._head is not None:
+                response = self._app.with_cors(self._request(), response)
+            self._write_response(response)
+        self._finished = True
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._connection.set_timer(LINGER, self._transport.abort)
+
+    def _too_slow(self) -> None:
+        if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
+            # Not a byte of a request: a load balancer's probe or a browser's spare connection.
+            self._transport.close()
+            return
+        seconds = self._limits.handshake_timeout
+        self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
+
+    # Upgrade
+
+    def _become_websocket(self, accepted: Accepted) -> None:
+        self._finished = True
+        trailing, _ = self._http.trailing_data
+        self._transport.write(accepted.answer)
+        client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
+        self._connection.become(client)
+        if trailing:
+            client.data_received(bytes(trailing))
