@@ -34,7 +34,7 @@ test: $(VENV)/dev  ## the fast suite
 
 measured: $(VENV)/dev  ## each pure module is covered by its own tests
 	$(BIN)/coverage run -m pytest $(MEASURED)
-	$(BIN)/python tests/own_coverage.py
+	$(BIN)/python tools/own_coverage.py
 
 unmeasured: $(VENV)/dev
 	$(BIN)/python -m pytest -m "not e2e and not containers" $(MEASURED:%=--ignore=%)
