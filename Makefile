@@ -1,16 +1,20 @@
-# Everything runs in a virtual environment below this folder; nothing else is touched.
+# Everything runs in a virtual environment below this folder; nothing else is touched, except by the
+# targets that need more of the system: `check`, `e2e` and those of images install it.
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
 
-.PHONY: demo format lint types layers test measured unmeasured e2e docs check images image-check image-test bench clean
+.PHONY: demo format lint types layers test measured unmeasured docs e2e check images image-check image-test bench clean
 
-check: lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
+# The system and its programs first: types are checked with what they bring.
+check: $(VENV)/system $(VENV)/e2e lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
 
 demo: $(VENV)/demo  ## serve a real kernel and run code through it
 	$(BIN)/python examples/demo.py
+
+# These need pip alone.
 
 format: $(VENV)/dev  ## put the code into shape
 	$(BIN)/ruff format .
@@ -37,31 +41,34 @@ measured: $(VENV)/dev  ## each pure module is covered by its own tests
 	$(BIN)/python tools/own_coverage.py
 
 unmeasured: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not e2e and not containers" $(MEASURED:%=--ignore=%)
-
-e2e: $(VENV)/dev tests/node/node_modules/.installed  ## real kernels, real clients
-	$(BIN)/python -m pytest -m e2e
-
-images: $(VENV)/dev $(VENV)/podman  ## all images of containers/
-	$(BIN)/python -m tests.containers.images
-
-image-check: $(VENV)/dev $(VENV)/podman  ## the images that take little time to build, at work
-	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest -m "containers and not slow"
-
-image-test: $(VENV)/dev $(VENV)/podman  ## all images at work, and what they cost
-	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest -m containers
+	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%)
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
 
-$(VENV)/pip: tests/install-system.sh
-	tests/install-system.sh
+# These install programs of the system, through apt-get.
+
+e2e: $(VENV)/e2e tests/node/node_modules/.installed  ## real kernels, real clients
+	$(BIN)/python -m pytest tests/e2e
+
+images: $(VENV)/e2e $(VENV)/podman  ## all images of containers/
+	$(BIN)/python -m tests.containers.images
+
+image-check: $(VENV)/e2e $(VENV)/podman  ## the images that take little time to build, at work
+	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest -m "not slow" tests/containers
+
+image-test: $(VENV)/e2e $(VENV)/podman  ## all images at work, and what they cost
+	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest tests/containers
+
+# What is installed, each marked by a file.
+
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "$(PYTHON) is no Python 3.11 or later that can make a virtual environment."; \
+	    echo "Debian and its kin: apt-get install python3-venv. Another Python: make PYTHON=python3.12 ..."; \
+	    exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	touch $@
-
-$(VENV)/podman: $(VENV)/pip tests/containers/install-podman.sh
-	tests/containers/install-podman.sh
 	touch $@
 
 $(VENV)/demo: $(VENV)/pip pyproject.toml
@@ -72,7 +79,20 @@ $(VENV)/dev: $(VENV)/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-tests/node/node_modules/.installed: tests/node/package-lock.json
+$(VENV)/e2e: $(VENV)/system $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --editable . --group e2e
+	touch $@
+
+$(VENV)/system: tests/install-system.sh
+	tests/install-system.sh
+	mkdir -p $(VENV)
+	touch $@
+
+$(VENV)/podman: $(VENV)/pip tests/containers/install-podman.sh
+	tests/containers/install-podman.sh
+	touch $@
+
+tests/node/node_modules/.installed: tests/node/package-lock.json | $(VENV)/system
 	cd tests/node && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
