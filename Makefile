@@ -66,7 +66,7 @@ $(VENV)/pip:
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "$(PYTHON) is no Python 3.11 or later that can make a virtual environment."; \
 	    echo "Debian and its kin: apt-get install python3-venv. Another Python: make PYTHON=python3.12 ..."; \
-	    exit 1; }
+	    exit 1; } >&2
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	touch $@
