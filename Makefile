@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
 
-.PHONY: demo format lint types layers test measured unmeasured docs e2e check images image-check image-test bench clean
+.PHONY: demo format lint types layers test measured unmeasured docs bench dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
 check: $(VENV)/system $(VENV)/e2e lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
@@ -46,6 +46,11 @@ unmeasured: $(VENV)/dev
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
 
+dist: $(VENV)/release  ## what is published, built from a source distribution
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 # These install programs of the system, through apt-get.
 
 e2e: $(VENV)/e2e tests/node/node_modules/.installed  ## real kernels, real clients
@@ -79,6 +84,10 @@ $(VENV)/dev: $(VENV)/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
+$(VENV)/release: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group release
+	touch $@
+
 $(VENV)/e2e: $(VENV)/system $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable . --group e2e
 	touch $@
@@ -97,4 +106,4 @@ tests/node/node_modules/.installed: tests/node/package-lock.json | $(VENV)/syste
 	touch $@
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist tests/node/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
