@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit/wire tests/unit/hub tests/unit/test_message.py tests/unit/test_signature.py
 
-.PHONY: demo format lint types layers test measured unmeasured docs bench dist e2e check images image-check image-test clean
+.PHONY: demo format lint types layers test measured unmeasured docs bench hooks dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
 check: $(VENV)/system $(VENV)/e2e lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
@@ -46,6 +46,9 @@ unmeasured: $(VENV)/dev
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
 
+hooks: $(VENV)/hooks  ## check what is committed, before every commit
+	$(BIN)/pre-commit install
+
 dist: $(VENV)/release  ## what is published, built from a source distribution
 	rm -rf dist
 	$(BIN)/python -m build
@@ -82,6 +85,10 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 
 $(VENV)/dev: $(VENV)/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+$(VENV)/hooks: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group hooks
 	touch $@
 
 $(VENV)/release: $(VENV)/pip pyproject.toml
