@@ -41,7 +41,7 @@ measured: $(VENV)/dev  ## each pure module is covered by its own tests
 	$(BIN)/python tools/own_coverage.py
 
 unmeasured: $(VENV)/dev
-	$(BIN)/python -m pytest $(MEASURED:%=--ignore=%)
+	$(BIN)/python -m pytest -m "not e2e" $(MEASURED:%=--ignore=%)
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
@@ -57,7 +57,7 @@ dist: $(VENV)/release  ## what is published, built from a source distribution
 # These install programs of the system, through apt-get.
 
 e2e: $(VENV)/e2e tests/node/node_modules/.installed  ## real kernels, real clients
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/integration tests/e2e
 
 images: $(VENV)/e2e $(VENV)/podman  ## all images of containers/
 	$(BIN)/python -m tests.containers.images
