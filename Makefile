@@ -71,7 +71,7 @@ image-test: $(VENV)/e2e $(VENV)/podman  ## all images at work, and what they cos
 # What is installed, each marked by a file.
 
 $(VENV)/pip:
-	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "$(PYTHON) is no Python 3.11 or later that can make a virtual environment."; \
 	    echo "Debian and its kin: apt-get install python3-venv. Another Python: make PYTHON=python3.12 ..."; \
 	    exit 1; } >&2
