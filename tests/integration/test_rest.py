@@ -152,8 +152,8 @@ async def test_there_are_no_pages(rest: Client, path: str) -> None:
 
 
 async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest: Client) -> None:
-    served.bridge.state.last_activity = served.bridge.started.replace(microsecond=0)
-    assert (await rest.get(ONE))["last_activity"].endswith(".000000Z")
+    served.bridge.started = served.bridge.started.replace(microsecond=0)
+    assert (await rest.get("/api/status"))["started"].endswith(".000000Z")
 
 
 # Kernels.
