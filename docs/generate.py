@@ -97,7 +97,7 @@ def _codes() -> list[tuple[str, str]]:
 
 def broken_links() -> list[str]:
     broken = []
-    for text in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]:
+    for text in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text.read_text())
         missing = [target for target in targets if not (text.parent / target).exists()]
         broken += [f"{text.relative_to(ROOT)}: {target}" for target in missing]

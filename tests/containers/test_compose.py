@@ -32,7 +32,7 @@ async def composed(folder: Path) -> AsyncIterator[tuple[str, int]]:
         image(name)
     stand_in("debian:bookworm-slim")
     proxy = "w2z-test-nginx"
-    build("--tag", proxy, str(Path(__file__).with_name("nginx")))
+    build("--tag", proxy, str(Path(__file__).with_name("compose")))
     for name in ("compose", "proxies"):
         shutil.copytree(ROOT / "containers" / name, folder / name)
     here = folder / "compose"

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.soak import soak
 from tests.support.client import execute_request, open_client, request, stdout
 from tests.support.processes import W2z, launched, peak, running, w2z
+from tools.soak import soak
 
 SCRIPTED = Path(__file__).parents[2] / "benchmarks" / "kernel.py"
 

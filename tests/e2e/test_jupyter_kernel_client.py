@@ -14,7 +14,7 @@ from tests.support.rest import open_rest
 
 
 async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
-    script = "tests.e2e.use_jupyter_kernel_client"
+    script = "tests.programs.use_jupyter_kernel_client"
     command = [sys.executable, "-W", "error", "-m", script, supervised.url, TOKEN, str(tmp_path)]
     async with running(*command) as process:
         found = await process.line(r"^\{.*")
@@ -49,7 +49,7 @@ async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
 
 
 def cut_client(url: str, file: Path, reconnect_interval: int) -> list[str]:
-    script = "tests.e2e.cut_jupyter_kernel_client"
+    script = "tests.programs.cut_jupyter_kernel_client"
     arguments = [url, TOKEN, str(file), str(reconnect_interval)]
     return [sys.executable, "-W", "error", "-m", script, *arguments]
 

@@ -20,7 +20,7 @@ from tests.support.processes import Process, ipykernel, running, supervised_ipyk
 @asynccontextmanager
 async def nbclient(gateway: str, folder: Path, *arguments: str) -> AsyncIterator[Process]:
     environment = {**os.environ, "HOME": str(folder), "JUPYTER_GATEWAY_URL": gateway}
-    command = [sys.executable, "-W", "error", "-m", "tests.e2e.use_nbclient", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "tests.programs.use_nbclient", *arguments]
     async with running(*command, env=environment) as process:
         yield process
 

@@ -281,6 +281,7 @@ async def test_a_token_that_cannot_be_sent_is_not_shown(
         assert api.asked == []
 
 
+@pytest.mark.e2e  # openssl makes the certificate
 async def test_the_api_may_be_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate(tmp_path, "127.0.0.1")
     file = tmp_path / "tls.pem"

@@ -357,7 +357,7 @@ async def test_a_base_url_may_be_encoded(kernel: FakeKernel) -> None:
 async def test_a_defect_in_a_handler_is_500_without_its_details(
     served: Served, http: RawHttp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served.bridge.state.last_activity = None  # type: ignore[assignment]
+    served.bridge.started = None  # type: ignore[assignment]
     shows_an_error(await http.ask("GET /api/status", AUTH), 500, "internal error")
     [told] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "AttributeError" in told.getMessage()

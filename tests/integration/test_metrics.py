@@ -12,17 +12,20 @@ from w2z.server.rest.metrics import metrics
 
 
 def read(served: Served) -> dict[str, float]:
-    """The values by name and labels, each with its type and its help."""
+    """The values by name and labels, each with its help and its type: a total is a counter."""
     values: dict[str, float] = {}
-    told: dict[str, set[str]] = {"HELP": set(), "TYPE": set()}
+    told: dict[str, dict[str, str]] = {"HELP": {}, "TYPE": {}}
     for line in metrics(served.bridge).splitlines():
         if line.startswith("# "):
-            _, kind, name, _ = line.split(" ", 3)
-            told[kind].add(name)
+            _, what, name, text = line.split(" ", 3)
+            told[what][name] = text
         else:
             name, value = line.rsplit(" ", 1)
             values[name] = float(value)
-            assert name.split("{")[0] in told["HELP"] & told["TYPE"]
+            family = name.split("{")[0]
+            assert told["HELP"][family]
+            kind = "counter" if family.endswith("_total") else "gauge"
+            assert told["TYPE"][family] == kind
     return values
 
 
@@ -52,16 +55,16 @@ async def test_what_a_slow_client_costs_and_misses_is_counted(kernel: FakeKernel
                 while (await slow.until("status")).content["execution_state"] != "last":
                     pass
                 after = read(served)
-        dropped = after["w2z_session_dropped_messages" + name]
-        assert after["w2z_session_gaps" + name] == 1
-        assert after["w2z_session_resumed" + name] == 1
+        dropped = after["w2z_session_dropped_messages_total" + name]
+        assert after["w2z_session_gaps_total" + name] == 1
+        assert after["w2z_session_resumed_total" + name] == 1
         assert 0 < dropped <= 8
-        assert after["w2z_session_dropped_bytes" + name] > dropped * 100_000
+        assert after["w2z_session_dropped_bytes_total" + name] > dropped * 100_000
         assert after["w2z_dropped_messages_total"] == dropped
         served.bridge.clients.hub.forget("slow")
         gone = read(served)
         assert gone["w2z_dropped_messages_total"] == dropped
-        assert "w2z_session_gaps" + name not in gone
+        assert "w2z_session_gaps_total" + name not in gone
 
 
 async def test_the_page_names_no_session_and_no_token(kernel: FakeKernel) -> None:

@@ -1,7 +1,4 @@
-"""The hub, as a dialogue: who comes and goes, what the kernel says, who hears it.
-
-What holds whatever the interleaving is in test_model.py.
-"""
+"""The hub, as a dialogue: who comes and goes, what the kernel says, who hears it."""
 
 import json
 import re

@@ -64,10 +64,10 @@ def _lines(bridge: Bridge) -> Iterator[str]:
         value = getattr(totals, counter.name)
         yield from _metric(f"{counter.name}_total", "counter", MEANINGS[counter.name], value)
     queued = {_name(s.session_id): hub.queued(s) for s in hub.sessions()}
-    yield from _by_session("queued_bytes", "Bytes kept for a session.", queued)
+    yield from _by_session("queued_bytes", "gauge", "Bytes kept for a session.", queued)
     for name in ("gaps", "dropped_messages", "dropped_bytes", "resumed"):
         values = {_name(s.session_id): getattr(s.counters, name) for s in hub.sessions()}
-        yield from _by_session(name, MEANINGS[name], values)
+        yield from _by_session(f"{name}_total", "counter", MEANINGS[name], values)
 
 
 def _metric(name: str, kind: str, meaning: str, value: int) -> Iterator[str]:
@@ -76,9 +76,9 @@ def _metric(name: str, kind: str, meaning: str, value: int) -> Iterator[str]:
     yield f"w2z_{name} {value}"
 
 
-def _by_session(name: str, meaning: str, values: Mapping[str, int]) -> Iterator[str]:
+def _by_session(name: str, kind: str, meaning: str, values: Mapping[str, int]) -> Iterator[str]:
     yield f"# HELP w2z_session_{name} {meaning}"
-    yield f"# TYPE w2z_session_{name} gauge"
+    yield f"# TYPE w2z_session_{name} {kind}"
     for session, value in values.items():
         yield f'w2z_session_{name}{{session="{session}"}} {value}'
 

@@ -1,4 +1,4 @@
-"""Many clients for long: ``python -m tests.soak [MINUTES]`` prints what w2z takes meanwhile."""
+"""Many clients for long: ``python -m tools.soak [MINUTES]`` prints what w2z takes meanwhile."""
 
 from __future__ import annotations
 
