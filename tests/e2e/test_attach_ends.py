@@ -113,10 +113,10 @@ async def test_an_encrypted_kernel_does_not_talk_to_who_has_not_its_keys(
             # Whoever has the keys comes later, and is served.
             async with serving(path) as served, open_client(served.url("a"), "v1") as client:
                 assert stdout(await client.execute("print(6 * 7)")) == "42\n"
-                while not served.bridge.ready:
+                while not served.bridge.kernel.is_ready:
                     await asyncio.sleep(0)
-        assert not stranger.bridge.ready
-        assert stranger.bridge.conversation.kernel_info is None
+        assert not stranger.bridge.kernel.is_ready
+        assert stranger.bridge.kernel.info is None
         # It may be given the keys.
         without.write_text(path.read_text())
         async with open_client(stranger.url("a"), "v1") as client:

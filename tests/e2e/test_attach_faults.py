@@ -19,10 +19,12 @@ from tests.support.attaching import announced, kernel_at, place, until_announced
 from tests.support.client import Client, Received, execute_request, open_client, stdout
 from tests.support.processes import TOKEN, Process, W2z, running, w2z
 from tests.support.rest import Rest, open_rest
-from tests.support.serving import serving
+from tests.support.serving import retime, serving
+from w2z.kernel.actions import Action, Beat, Found, Probe
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.keeping.listening import is_refused
-from w2z.kernel.keeping.policy import BEATS_MISSED, Liveness, Suspicion
+from w2z.kernel.keeping.listening import probe
+from w2z.kernel.life import BEATS_MISSED, Life
+from w2z.timing import Timing
 
 AUTH = f"Authorization: token {TOKEN}"
 
@@ -141,27 +143,28 @@ class Watch:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        self.probes: list[bool] = []
-        poll = Liveness.poll
+        self.found: list[Found] = []
+        poll = Life.poll
 
-        def count(liveness: Liveness, now: float) -> Suspicion:
-            suspicion = poll(liveness, now)
-            self.count += suspicion is not Suspicion.NONE
-            return suspicion
+        def count(life: Life, now: float) -> list[Action]:
+            actions = poll(life, now)
+            self.count += any(isinstance(action, Beat | Probe) for action in actions)
+            return actions
 
-        async def note(info: ConnectionInfo) -> bool:
-            self.probes.append(await is_refused(info))
-            return self.probes[-1]
+        async def note(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
+            found, where = await probe(info)
+            self.found.append(found)
+            return found, where
 
-        monkeypatch.setattr(Liveness, "poll", count)
-        monkeypatch.setattr("w2z.kernel.keeping.attached.is_refused", note)
+        monkeypatch.setattr(Life, "poll", count)
+        monkeypatch.setattr("w2z.kernel.keeping.attached.probe", note)
 
-    async def probed(self, number: int) -> list[bool]:
-        """Wait for so many tries of the port; which were refused."""
-        wanted = len(self.probes) + number
-        while len(self.probes) < wanted:
+    async def probed(self, number: int) -> list[Found]:
+        """Wait for so many tries of the port; what they found."""
+        wanted = len(self.found) + number
+        while len(self.found) < wanted:
             await asyncio.sleep(0)
-        return self.probes[-number:]
+        return self.found[-number:]
 
     async def more(self, number: int) -> None:
         """Wait for so many."""
@@ -170,16 +173,12 @@ class Watch:
             await asyncio.sleep(0)
 
 
+SOON = Timing(look=0.01, beat_every=0.05, dead_after=0.1, probe_every=0.02)
+
+
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Kernels are suspected soon."""
-    for name, seconds in {
-        "keeping.attached.LOOK": 0.01,
-        "keeping.policy.BEAT_EVERY": 0.05,
-        "keeping.policy.DEAD_AFTER": 0.1,
-        "keeping.policy.PROBE_EVERY": 0.02,
-    }.items():
-        monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
     return Watch(monkeypatch)
 
 
@@ -189,17 +188,17 @@ async def test_a_stopped_process_is_neither_dead_nor_restarted(
     path = place(tmp_path)
     async with (
         kernel_at(path) as kernel,
-        serving(path) as served,
+        serving(path, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
     ):
         assert await run(client, "x = 'still'; print(x)") == "still\n"
         kernel.process.send_signal(signal.SIGSTOP)
         # A kernel whose port refuses would be gone at the first probe, and dead at the next.
-        assert await watch.probed(6) == [False] * 6
+        assert await watch.probed(6) == [Found.LISTENING] * 6
         asked = await client.send(execute_request("print(x, 'here')"))
         kernel.process.send_signal(signal.SIGCONT)
         assert_undisturbed(await client.collect("execute_reply"), asked, "still here\n")
-        assert served.bridge.ready
+        assert served.bridge.kernel.is_ready
 
 
 def assert_undisturbed(seen: list[Received], asked: dict[str, str], text: str) -> None:
@@ -228,7 +227,7 @@ async def test_a_kernel_that_is_busy_in_c_is_not_dead(tmp_path: Path, watch: Wat
     from_kernel, to_kernel = (os.open(pipe, os.O_RDWR) for pipe in paths)
     async with (
         kernel_at(path),
-        serving(path) as served,
+        serving(path, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
     ):
         await client.execute(HOLD)
@@ -237,7 +236,7 @@ async def test_a_kernel_that_is_busy_in_c_is_not_dead(tmp_path: Path, watch: Wat
         await watch.more(BEATS_MISSED + 6)
         os.write(to_kernel, b"x")
         assert_undisturbed(await client.collect("execute_reply"), asked, "done\n")
-        assert served.bridge.ready
+        assert served.bridge.kernel.is_ready
     os.close(from_kernel)
     os.close(to_kernel)
 
@@ -259,18 +258,16 @@ async def test_a_restart_by_rest_under_a_supervisor(supervised: W2z) -> None:
         assert await rest.json("GET /readyz") == {"ready": True}
 
 
-async def test_a_restart_without_a_supervisor_is_504(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: Watch
-) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.5)
+async def test_a_restart_without_a_supervisor_is_504(tmp_path: Path, watch: Watch) -> None:
     path = place(tmp_path)
     async with (
         kernel_at(path) as kernel,
-        serving(path) as served,
+        serving(path, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
         open_rest(f"http://{served.host}:{served.port}", AUTH) as rest,
     ):
         await run(client, "print('in use')")
+        retime(served, restart=0.5)
         refused = await rest.json("POST /api/kernels/the-kernel/restart", status=504)
         assert "no other kernel was there 0.5 seconds after" in refused["message"]
         assert "w2z did not start it and cannot start another" in refused["message"]

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from tests.support.client import Client, Received, open_client, request, stdout
 from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_address
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
+from w2z.kernel.actions import Action, Found
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.keeping import attached
-from w2z.kernel.keeping.listening import is_refused
-from w2z.kernel.keeping.policy import Liveness, Suspicion
+from w2z.kernel.keeping.listening import probe
+from w2z.kernel.life import Life
 from w2z.message import Channel, Message
+from w2z.timing import Timing
 
 AUTH = f"Authorization: token {TOKEN}"
 ONE = "/api/kernels/the-kernel"
@@ -37,24 +40,25 @@ class Looks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self.echoes = 0
-        self.refusals: list[bool] = []
-        poll, on_echo = Liveness.poll, Liveness.on_echo
+        self.found: list[Found] = []
+        poll, on_echo = Life.poll, Life.on_echo
 
-        def count(liveness: Liveness, now: float) -> Suspicion:
+        def count(life: Life, now: float) -> list[Action]:
             self.count += 1
-            return poll(liveness, now)
+            return poll(life, now)
 
-        def count_echo(liveness: Liveness) -> None:
+        def count_echo(life: Life) -> list[Action]:
             self.echoes += 1
-            on_echo(liveness)
+            return on_echo(life)
 
-        async def note(info: ConnectionInfo) -> bool:
-            self.refusals.append(await is_refused(info))
-            return self.refusals[-1]
+        async def note(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
+            found, where = await probe(info)
+            self.found.append(found)
+            return found, where
 
-        monkeypatch.setattr(Liveness, "poll", count)
-        monkeypatch.setattr(Liveness, "on_echo", count_echo)
-        monkeypatch.setattr("w2z.kernel.keeping.attached.is_refused", note)
+        monkeypatch.setattr(Life, "poll", count)
+        monkeypatch.setattr(Life, "on_echo", count_echo)
+        monkeypatch.setattr("w2z.kernel.keeping.attached.probe", note)
 
     async def more(self, number: int) -> None:
         """Wait for so many turns."""
@@ -67,27 +71,28 @@ class Looks:
         while not self.echoes:
             await asyncio.sleep(0)
 
-    async def probed(self, number: int) -> list[bool]:
-        """Wait for so many tries of the kernel's port; which were refused."""
-        wanted = len(self.refusals) + number
-        while len(self.refusals) < wanted:
+    async def probed(self, number: int) -> list[Found]:
+        """Wait for so many tries of the kernel's port; what they found."""
+        wanted = len(self.found) + number
+        while len(self.found) < wanted:
             await asyncio.sleep(0)
-        return self.refusals[-number:]
+        return self.found[-number:]
+
+
+SOON = Timing(
+    look=0.002,
+    tick=0.002,
+    first_repeat=0.01,
+    left_alone=0,
+    beat_every=0.02,
+    dead_after=DEAD_AFTER,
+    probe_every=0.01,
+)
+"""Everything happens soon, in the proportions of the real times."""
 
 
 @pytest.fixture(autouse=True)
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    """Everything happens soon, in the proportions of the real times."""
-    for name, seconds in {
-        "keeping.attached.LOOK": 0.002,
-        "conversation.TICK": 0.002,
-        "readiness.FIRST_REPEAT": 0.01,
-        "readiness.LEFT_ALONE": 0,
-        "keeping.policy.BEAT_EVERY": 0.02,
-        "keeping.policy.DEAD_AFTER": DEAD_AFTER,
-        "keeping.policy.PROBE_EVERY": 0.01,
-    }.items():
-        monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
     return Looks(monkeypatch)
 
 
@@ -124,7 +129,7 @@ async def kernels(tmp_path: Path, nothing_is_left: None) -> AsyncIterator[Kernel
 
 @pytest.fixture
 async def served(kernels: Kernels) -> AsyncIterator[Served]:
-    async with serving(kernels.now.connection_file) as found:
+    async with serving(kernels.now.connection_file, timing=SOON) as found:
         await ready(found)
         yield found
 
@@ -148,12 +153,12 @@ async def rest_of(served: Served) -> AsyncIterator[Rest]:
 
 
 async def ready(served: Served) -> None:
-    while not served.bridge.ready:
+    while not served.bridge.kernel.is_ready:
         await asyncio.sleep(0)
 
 
 async def lost(served: Served) -> None:
-    while served.bridge.ready:
+    while served.bridge.kernel.is_ready:
         await asyncio.sleep(0)
 
 
@@ -179,7 +184,7 @@ async def test_another_kernel_in_its_place_is_announced(
         await until_announced(client, "idle")
     second = await kernels.replace(session)
     assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
-    assert served.bridge.ready
+    assert served.bridge.kernel.is_ready
     assert announced(await ask(client, second)) == []
 
 
@@ -279,11 +284,10 @@ async def test_a_restart_that_a_client_asked_for_is_told_to_it_and_not_as_a_mish
 
 
 async def test_a_kernel_that_hangs_up_as_soon_as_it_is_ready_is_missed(
-    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    kernels: Kernels,
 ) -> None:
-    monkeypatch.setattr(attached, "LOOK", 0.5)
     async with (
-        serving(kernels.now.connection_file) as served,
+        serving(kernels.now.connection_file, timing=replace(SOON, look=0.5)) as served,
         open_client(served.url("a"), "v1") as client,
     ):
         await ready(served)
@@ -305,13 +309,13 @@ async def test_a_kernel_that_took_requests_and_never_answered_w2z_can_die(
 
     kernels.now.on_kernel_info = say_nothing
     async with (
-        serving(kernels.now.connection_file) as served,
+        serving(kernels.now.connection_file, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
     ):
         await kernels.now.subscribed.wait()
         await kernels.now.iopub("status", {"execution_state": "starting"})
         await ask(client, kernels.now)
-        assert not served.bridge.ready
+        assert not served.bridge.kernel.is_ready
         await kernels.hang_up()
         assert announced(await until_announced(client, "dead")) == ["dead"]
         second = await kernels.start("second")
@@ -320,12 +324,11 @@ async def test_a_kernel_that_took_requests_and_never_answered_w2z_can_die(
 
 
 async def test_requests_reach_a_successor_after_clients_heard_of_it(
-    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    kernels: Kernels,
 ) -> None:
     """Or frontends give up what already runs, and the model forgets that it does."""
-    monkeypatch.setattr(attached, "LOOK", 0.5)
     async with (
-        serving(kernels.now.connection_file) as served,
+        serving(kernels.now.connection_file, timing=replace(SOON, look=0.5)) as served,
         open_client(served.url("a"), "v1") as client,
         rest_of(served) as rest,
     ):
@@ -395,7 +398,7 @@ async def test_on_to_the_kernel_of_a_connection_file_that_was_written_anew(
 async def lost_by_hand(served: Served, kernels: Kernels) -> None:
     """The end of a kernel that is not served any more changes nothing."""
     await kernels.hang_up()
-    assert served.bridge.ready
+    assert served.bridge.kernel.is_ready
 
 
 async def test_half_a_file_changes_nothing_until_it_is_whole(
@@ -444,7 +447,7 @@ async def test_a_kernel_that_never_was_ready_is_left_for_another_without_a_word(
     kernels.now.on_kernel_info = say_nothing
     (tmp_path / "other").mkdir()
     async with (
-        serving(kernels.now.connection_file) as served,
+        serving(kernels.now.connection_file, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
         fake_kernel(tmp_path / "other") as second,
     ):
@@ -463,7 +466,10 @@ async def test_a_connection_that_is_cut_is_not_a_restart(
         fields["iopub_port"] = int(iopub.url.rpartition(":")[2])
         path = tmp_path / "through-the-cable.json"
         path.write_text(json.dumps(fields))
-        async with serving(path) as served, open_client(served.url("a"), "v1") as client:
+        async with (
+            serving(path, timing=SOON) as served,
+            open_client(served.url("a"), "v1") as client,
+        ):
             for _ in range(2):
                 await ready(served)
                 await looks.more(2)
@@ -479,12 +485,12 @@ async def test_a_kernel_that_does_not_echo_is_not_dead_as_long_as_its_port_is_op
 ) -> None:
     await looks.echoed()
     kernels.now.beats.clear()
-    assert await looks.probed(5) == [False] * 5
+    assert await looks.probed(5) == [Found.LISTENING] * 5
     assert announced(await ask(client, kernels.now)) == []
     kernels.now.beats.set()
     await looks.more(5)
     assert announced(await ask(client, kernels.now)) == []
-    assert served.bridge.ready
+    assert served.bridge.kernel.is_ready
 
 
 # Death.
@@ -550,10 +556,13 @@ async def interrupted(kernel: FakeKernel, rest: Rest, **content: Any) -> tuple[i
 
 
 @asynccontextmanager
-async def known_as(implementation: str | None, kernel: FakeKernel) -> AsyncIterator[Rest]:
+async def known_as(
+    implementation: str | None, kernel: FakeKernel, **durations: float
+) -> AsyncIterator[Rest]:
     """w2z in front of a kernel that says it is that, and has no installed spec."""
     kernel.info = {"status": "ok", "implementation": implementation}
-    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+    timing = replace(SOON, **durations)
+    async with serving(kernel.connection_file, timing=timing) as served, rest_of(served) as rest:
         await ready(served)
         yield rest
 
@@ -572,11 +581,10 @@ async def test_an_unknown_kernel_that_stops_was_interrupted(kernels: Kernels) ->
 
 
 async def test_an_unknown_kernel_that_says_ok_and_goes_on_is_504_with_advice(
-    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+    kernels: Kernels,
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.STOPS_WITHIN", 0.01)
     kernel = kernels.now
-    async with known_as("a new one", kernel) as rest:
+    async with known_as("a new one", kernel, stops_within=0.01) as rest:
         await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
         while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
             pass
@@ -604,10 +612,9 @@ async def test_a_kernel_that_refuses_is_504(kernels: Kernels, implementation: st
 
 @pytest.mark.parametrize("implementation", ["a new one", "JJava", None])
 async def test_a_silent_kernel_is_504(
-    kernels: Kernels, implementation: str | None, monkeypatch: pytest.MonkeyPatch
+    kernels: Kernels, implementation: str | None, served: Served
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
-    async with known_as(implementation, kernels.now) as rest:
+    async with known_as(implementation, kernels.now, interrupt=0.01) as rest:
         refused = await rest.json(f"POST {ONE}/interrupt", status=504)
     assert "did not answer interrupt_request within 0.01 seconds" in refused["message"]
 
@@ -637,11 +644,11 @@ async def test_a_kernel_that_takes_signals_only_and_cannot_be_seen_is_501_with_a
 async def test_a_kernel_that_does_not_take_the_message_is_sent_the_signal(
     kernels: Kernels, is_silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01 if is_silent else 60)
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
     monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
-    async with known_as("ipython", kernels.now) as rest:
+    seconds = 0.01 if is_silent else 60
+    async with known_as("ipython", kernels.now, interrupt=seconds) as rest:
         if is_silent:
             await rest.done(f"POST {ONE}/interrupt")
         else:

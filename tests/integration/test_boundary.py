@@ -170,7 +170,7 @@ STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
 @pytest.fixture
 async def quick(kernel: FakeKernel) -> AsyncIterator[Served]:
     async with serving(kernel.connection_file, ping_interval=0.2, handshake_timeout=0.2) as found:
-        while not found.bridge.ready:
+        while not found.bridge.kernel.is_ready:
             await asyncio.sleep(0)
         yield found
 

@@ -22,18 +22,12 @@ LONG = 60.0
 """Seconds for one that does."""
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask kernels that are restarted at once."""
-    monkeypatch.setattr("w2z.kernel.readiness.LEFT_ALONE", 0)
-
-
 @pytest.fixture
 async def talk(served: Served) -> Conversation:
     """The conversation of a kernel that is ready."""
-    while not served.bridge.ready:
+    while not served.bridge.kernel.is_ready:
         await asyncio.sleep(0)
-    return served.bridge.conversation
+    return served.bridge.kernel.link.conversation
 
 
 def info_reply(asked: Message, session: str, **content: str) -> Message:
@@ -135,11 +129,10 @@ async def test_the_kernels_own_description_is_known_when_it_is_ready(
 
     kernel.on_kernel_info = describe
     async with serving(kernel.connection_file) as served:
-        talk = served.bridge.conversation
-        assert talk.kernel_info is None
-        while not served.bridge.ready:
+        assert served.bridge.kernel.info is None
+        while not served.bridge.kernel.is_ready:
             await asyncio.sleep(0)
-        assert talk.kernel_info == {"status": "ok", "banner": "a fake"}
+        assert served.bridge.kernel.info == {"status": "ok", "banner": "a fake"}
 
 
 async def test_what_w2z_asks_is_answered_to_no_client_and_what_clients_ask_not_to_w2z(
@@ -158,10 +151,17 @@ async def test_no_two_bridges_have_the_same_address_for_it(
     talk: Conversation, kernel: FakeKernel
 ) -> None:
     async with serving(kernel.connection_file) as other:
-        assert other.bridge.conversation.session_id != talk.session_id
+        assert other.bridge.kernel.link.conversation.session_id != talk.session_id
 
 
 # Another kernel
+
+
+def expect_another(served: Served) -> None:
+    """As a restart does: the kernel is asked to end, and another is to come."""
+    served_kernel = served.bridge.kernel
+    served_kernel.do(served_kernel.life.ask_to_end(served_kernel.now()))
+    served_kernel.do(served_kernel.life.expect_another(served_kernel.now()))
 
 
 class Questions:
@@ -188,29 +188,29 @@ async def test_only_another_kernel_is_ready_after_a_restart(
     talk: Conversation, served: Served, kernel: FakeKernel
 ) -> None:
     questions = Questions(kernel)
-    talk.expect_another_kernel()
-    assert not served.bridge.ready
+    expect_another(served)
+    assert not served.bridge.kernel.is_ready
     async with open_client(served.url("a"), "v1") as client:
         # The kernel before: its answer to the question, and its last words.
         await questions.answer(Channel.CONTROL, "kernel")
         await answered(talk, kernel)
         await kernel.iopub("stream", {"text": "last words"})
         await client.until("stream")
-        assert not served.bridge.ready
-        assert talk.kernel_info == {"status": "ok"}
+        assert not served.bridge.kernel.is_ready
+        assert served.bridge.kernel.info == {"status": "ok"}
         # Clients' requests wait for the next one.
         await client.send(request("execute_request", {}))
         await client.websocket.ping()
         assert kernel.received.empty()
         await questions.answer(Channel.SHELL, "another")
-        while talk.kernel_info != {"status": "ok", "from_": "another"}:
+        while served.bridge.kernel.info != {"status": "ok", "from_": "another"}:
             await asyncio.sleep(0)
-        assert not served.bridge.ready
+        assert not served.bridge.kernel.is_ready
         assert kernel.received.empty()
         await kernel.iopub("status", {"execution_state": "idle"})
         _, asked = await kernel.received.get()
         assert json.loads(asked.header)["msg_type"] == "execute_request"
-        assert served.bridge.ready
+        assert served.bridge.kernel.is_ready
 
 
 async def test_the_kernel_after_the_next_is_another_again(
@@ -218,43 +218,42 @@ async def test_the_kernel_after_the_next_is_another_again(
 ) -> None:
     for session, before in (("second", "kernel"), ("third", "second")):
         questions = Questions(kernel)
-        talk.expect_another_kernel()
+        expect_another(served)
         await questions.answer(Channel.CONTROL, before)
         await answered(talk, kernel)
-        assert not served.bridge.ready
+        assert not served.bridge.kernel.is_ready
         await questions.answer(Channel.SHELL, session)
-        while talk.kernel_info != {"status": "ok", "from_": session}:
+        while served.bridge.kernel.info != {"status": "ok", "from_": session}:
             await asyncio.sleep(0)
-        assert not await talk.wait_ready(SOON)
+        assert not await served.bridge.kernel.wait_ready(SOON)
         await kernel.iopub("status", {"execution_state": "idle"})
-        assert await talk.wait_ready(LONG)
-        assert served.bridge.ready
+        assert await served.bridge.kernel.wait_ready(LONG)
+        assert served.bridge.kernel.is_ready
 
 
 async def test_the_same_kernel_counts_again_when_it_was_not_replaced(
     talk: Conversation, served: Served, kernel: FakeKernel
 ) -> None:
     questions = Questions(kernel)
-    talk.expect_another_kernel()
+    expect_another(served)
     await questions.answer(Channel.CONTROL, "kernel")
     await answered(talk, kernel)
-    assert talk.kernel_info == {"status": "ok"}
-    talk.accept_same_kernel()
+    assert served.bridge.kernel.info == {"status": "ok"}
+    served.bridge.kernel.do(served.bridge.kernel.life.stay(served.bridge.kernel.now()))
     await questions.answer(Channel.SHELL, "kernel")
-    while talk.kernel_info == {"status": "ok"}:
+    while served.bridge.kernel.info == {"status": "ok"}:
         await asyncio.sleep(0)
     await kernel.iopub("status", {"execution_state": "idle"})
-    assert await talk.wait_ready(LONG)
+    assert await served.bridge.kernel.wait_ready(LONG)
 
 
 async def test_any_kernel_is_another_where_none_was_known(kernel: FakeKernel) -> None:
     questions = Questions(kernel)
     async with serving(kernel.connection_file) as served:
-        talk = served.bridge.conversation
-        talk.expect_another_kernel()
+        expect_another(served)
         await questions.answer(Channel.SHELL, "kernel")
-        while talk.kernel_info is None:
+        while served.bridge.kernel.info is None:
             await asyncio.sleep(0)
         await kernel.iopub("status", {"execution_state": "idle"})
-        while not served.bridge.ready:
+        while not served.bridge.kernel.is_ready:
             await asyncio.sleep(0)

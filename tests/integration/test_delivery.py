@@ -183,7 +183,7 @@ async def test_a_request_waits_until_its_output_would_be_seen(tmp_path: Path) ->
                 await client.send(request("execute_request", {}))
                 await client.websocket.ping()
                 assert kernel.received.empty()
-                assert not served.bridge.ready
+                assert not served.bridge.kernel.is_ready
                 # iopub_welcome has no topic, and is enough to know that output arrives.
                 welcome = Message(
                     Channel.IOPUB, as_json(header("iopub_welcome")), b"{}", b"{}", b"{}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import sys
@@ -17,7 +18,7 @@ from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel, header
 from tests.support.raw_http import Answer, raw_http
 from tests.support.rest import Rest
-from tests.support.serving import TOKEN, Served, serving
+from tests.support.serving import QUICK, TOKEN, Served, retime, serving
 from w2z import __version__
 from w2z.message import Message
 
@@ -48,13 +49,6 @@ class Client(Rest):
 async def rest_of(served: Served) -> AsyncIterator[Client]:
     async with raw_http(served.host, served.port) as http:
         yield Client(http, AUTH)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask kernels that are restarted at once and often."""
-    monkeypatch.setattr("w2z.kernel.readiness.LEFT_ALONE", 0)
-    monkeypatch.setattr("w2z.kernel.readiness.FIRST_REPEAT", 0.01)
 
 
 @pytest.fixture
@@ -370,9 +364,9 @@ async def test_interrupt_is_204_once_the_kernel_says_so(
 
 
 async def test_a_kernel_that_does_not_answer_an_interrupt_is_504(
-    kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, rest: Client, served: Served
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
+    retime(served, interrupt=0.01)
     refused = await rest.ask(f"POST {ONE}/interrupt")
     assert is_error(refused, 504, "the kernel did not answer interrupt_request within 0.01 seconds")
     assert await answer(kernel, "interrupt") == {}, "it may answer late"
@@ -418,9 +412,9 @@ async def test_restart_is_200_once_another_kernel_answers(
 
 
 async def test_a_restart_without_a_goodbye_counts_all_the_same(
-    kernel: FakeKernel, rest: Client, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, rest: Client, served: Served
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
+    retime(served, end=0.01)
     kernel.session = "another kernel"
     restarted = await rest.ask(f"POST {ONE}/restart")
     assert (restarted.status, is_kernel(restarted.json)) == (200, True)
@@ -441,10 +435,10 @@ async def test_what_ran_before_a_restart_does_not_run_after_it(
 
 
 async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
-    kernel: FakeKernel, served: Served, rest: Client, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel, served: Served, rest: Client
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.1)
+    retime(served, end=0.01)
+    retime(served, restart=0.1)
     async with open_client(served.url("a"), "v1", max_queue=None) as client:
         refused = await rest.ask(f"POST {ONE}/restart")
         assert is_error(refused, 504, "no other kernel was there 0.1 seconds after")
@@ -455,7 +449,7 @@ async def test_a_restart_that_fails_is_504_and_the_old_kernel_goes_on(
         _, message = await kernel.received.get()
         assert json.loads(message.header) == sent
         # A second try may find another one.
-        monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 60)
+        retime(served, restart=60)
         kernel.session = "another kernel"
         assert (await rest.ask(f"POST {ONE}/restart")).status == 200
 
@@ -500,7 +494,7 @@ async def test_a_kernel_restarted_before_it_was_ready_does_not_count_as_another(
         assert not asked.done()
         kernel.session = "another kernel"
         assert (await asked).status == 200
-        assert served.bridge.ready
+        assert served.bridge.kernel.is_ready
 
 
 # Delete.
@@ -543,13 +537,13 @@ async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
         assert not served.stopped.is_set()
 
 
-async def test_delete_may_restart_a_kernel_that_does_not_come_back(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.RESTART_TIMEOUT", 0.01)
+async def test_delete_may_restart_a_kernel_that_does_not_come_back(kernel: FakeKernel) -> None:
     async with (
-        serving(kernel.connection_file, on_delete="restart") as served,
+        serving(
+            kernel.connection_file,
+            timing=dataclasses.replace(QUICK, end=0.01, restart=0.01),
+            on_delete="restart",
+        ) as served,
         rest_of(served) as rest,
     ):
         await rest.until("/readyz", "ready", True)
@@ -568,11 +562,13 @@ async def test_delete_may_stop_the_kernel_and_w2z(kernel: FakeKernel) -> None:
         await served.stopped.wait()
 
 
-async def test_delete_stops_w2z_though_the_kernel_is_silent(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.attached.END_TIMEOUT", 0.01)
-    async with serving(kernel.connection_file, on_delete="stop") as served, rest_of(served) as rest:
+async def test_delete_stops_w2z_though_the_kernel_is_silent(kernel: FakeKernel) -> None:
+    async with (
+        serving(
+            kernel.connection_file, timing=dataclasses.replace(QUICK, end=0.01), on_delete="stop"
+        ) as served,
+        rest_of(served) as rest,
+    ):
         [own] = await rest.get("/api/sessions")
         await delete(rest, f"/api/sessions/{own['id']}")
         assert served.stopped.is_set()
@@ -708,7 +704,7 @@ async def test_a_kernel_that_is_not_ready_has_a_spec_all_the_same(
     async with serving(kernel.connection_file) as served, rest_of(served) as rest:
         specs = await rest.get("/api/kernelspecs")
         assert specs["kernelspecs"]["fake"]["spec"]["display_name"] == "Fake"
-        assert not served.bridge.ready
+        assert not served.bridge.kernel.is_ready
 
 
 # Sessions.

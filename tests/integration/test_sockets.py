@@ -270,7 +270,7 @@ async def test_messages_with_as_many_parts_as_promised_or_more_stay_apart(
 ) -> None:
     pair.connect()
     sent = [[b"%d" % number, *[b""] * (SURELY - 1 + number % 3)] for number in range(300)]
-    with drained(pair.ours, received, surely=SURELY):
+    with drained(pair.ours, received, min_frames=SURELY):
         for parts in sent:
             pair.peer.send_multipart(parts)
         await received.until(len(sent))
@@ -287,7 +287,7 @@ async def test_a_short_message_comes_glued_to_the_next_which_is_found_behind_it(
     inproc.peer.send_multipart(short)
     inproc.peer.send_multipart([b"topic", *parts_of(first)])
     inproc.peer.send_multipart(parts_of(second))
-    with drained(inproc.ours, received, surely=SURELY):
+    with drained(inproc.ours, received, min_frames=SURELY):
         await received.until(2)
     assert received.multiparts == [[*short, b"topic", *parts_of(first)], parts_of(second)]
     rest = rest_of(received.multiparts[0])
@@ -299,7 +299,7 @@ async def test_several_short_messages_come_as_one(inproc: Pair, received: Receiv
     for parts in ([b"1"], [b"2", b"3"], [b"4"]):
         inproc.peer.send_multipart(parts)
     inproc.peer.send_multipart(parts_of(good("x")))
-    with drained(inproc.ours, received, surely=SURELY):
+    with drained(inproc.ours, received, min_frames=SURELY):
         await received.until(1)
     assert received.multiparts == [[b"1", b"2", b"3", b"4", *parts_of(good("x"))]]
 
@@ -308,7 +308,7 @@ async def test_a_short_message_with_nothing_behind_it_is_handed_over_alone(
     pair: Pair, received: Receiver
 ) -> None:
     pair.connect()
-    with drained(pair.ours, received, surely=SURELY):
+    with drained(pair.ours, received, min_frames=SURELY):
         pair.peer.send_multipart(parts_of(good("1")))
         pair.peer.send_multipart([b"too", b"short"])
         await received.until(2)
@@ -329,17 +329,17 @@ async def test_the_bridge_rescues_a_message_behind_short_ones(
     async with open_client(served.url("a"), "v1") as client:
         glued = [DELIMITER, b"short"] * shorts
         glued += [b"topic", *(bytes(p) for p in to_parts(published("good"), kernel.signer))]
-        served.bridge._from_kernel(None, Channel.IOPUB, [glued])
+        served.bridge.from_kernel(None, Channel.IOPUB, [glued])
         assert (await client.until("stream")).content == {"text": "good"}
     assert served.bridge.reports.dropped == 1
 
 
 async def test_the_bridge_finds_nothing_behind_short_messages_alone(served: Served) -> None:
-    before = served.bridge.state.last_activity
+    before = served.bridge.kernel.state.last_activity
     glued = [DELIMITER, b"short", DELIMITER, b"0" * 64, *[b"{}"] * 4]
-    served.bridge._from_kernel(None, Channel.IOPUB, [glued])
+    served.bridge.from_kernel(None, Channel.IOPUB, [glued])
     assert served.bridge.reports.dropped == 1
-    assert served.bridge.state.last_activity == before
+    assert served.bridge.kernel.state.last_activity == before
 
 
 async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
@@ -347,7 +347,7 @@ async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         await kernel.subscribed.wait()
-        await turns_until(lambda: served.bridge.ready)
+        await turns_until(lambda: served.bridge.kernel.is_ready)
         await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
         await kernel.iopub("stream", {"text": "behind it"})
         assert (await client.until("stream")).content == {"text": "behind it"}

@@ -12,6 +12,7 @@ from tests.support.serving import serving
 from w2z.cli import _own_url
 from w2z.client.wait import wait_ready
 from w2z.errors import SettingsError
+from w2z.timing import Timing
 
 
 async def waited(url: str, seconds: float) -> str | None:
@@ -61,23 +62,22 @@ def test_without_a_url_it_is_the_own_one() -> None:
 
 
 async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    kernel: FakeKernel,
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.policy.BEAT_EVERY", 0.02)
-    monkeypatch.setattr("w2z.kernel.keeping.attached.LOOK", 0.002)
-    async with serving(kernel.connection_file) as served:
+    timing = Timing(beat_every=0.02, look=0.002)
+    async with serving(kernel.connection_file, timing=timing) as served:
         url = f"http://{served.host}:{served.port}"
-        while not served.bridge.ready:
+        while not served.bridge.kernel.is_ready:
             await asyncio.sleep(0)
         assert await waited(url, 0) is None
         kernel.beats.clear()
-        while not served.keeper.is_silent:
+        while not served.bridge.kernel.life.misses_beats:
             await asyncio.sleep(0)
         assert "503" in str(await waited(url, 0))
         # One that is busy may be too busy to answer.
         cell = header("execute_request")
         await kernel.iopub("status", {"execution_state": "busy"}, cell)
-        while not served.bridge.is_busy:
+        while not served.bridge.kernel.is_busy:
             await asyncio.sleep(0)
         assert await waited(url, 0) is None
         await kernel.iopub("status", {"execution_state": "idle"}, cell)

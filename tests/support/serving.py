@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ from w2z.server.app import App
 from w2z.server.connections import Connections
 from w2z.server.listener import Listener
 from w2z.settings import Settings
+from w2z.timing import Timing
 
 TOKEN = "a-token-for-tests"
+
+QUICK = Timing(left_alone=0, first_repeat=0.05)
+"""As in production, but for kernels that are asked again soon."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
+async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> AsyncIterator[Served]:
     """Serve the kernel of a connection file on a free port."""
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
     chosen = Settings(connection_file=path, **given)
@@ -50,7 +54,7 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
     gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
     stopped = asyncio.Event()
     async with (
-        Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
+        Bridge(chosen, info, chosen.kernel_id or "the-kernel", timing) as bridge,
         asyncio.TaskGroup() as tasks,
     ):
         keeper = attached(chosen, bridge, path, info)
@@ -62,3 +66,9 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
                 )
         finally:
             watching.cancel()
+
+
+def retime(served: Served, **changes: float) -> None:
+    """Other durations from now on, of what w2z asks the kernel."""
+    kernel = served.bridge.kernel
+    kernel.timing = replace(kernel.timing, **changes)

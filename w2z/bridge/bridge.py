@@ -1,8 +1,8 @@
-"""The only joint between the kernel's side and the websockets' side.
+"""The only joint between the kernel's side and the clients' side: two pumps.
 
-It carries messages both ways and decides nothing: formats are :mod:`w2z.wire`'s, who gets what is
-:mod:`w2z.delivery`'s, readiness is :mod:`w2z.kernel.readiness`'s. To the kernel it is
-:meth:`Bridge.to_kernel`, to the clients ``_from_kernel``. Everything runs on one event loop.
+Formats are :mod:`w2z.wire`'s, who gets what is :mod:`w2z.delivery`'s, whether requests may go to
+the kernel is its life's (:mod:`w2z.kernel.life`). To the kernel it is :meth:`Bridge.to_kernel`, to
+the clients :meth:`Bridge.from_kernel`. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -21,62 +21,69 @@ from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap, is_droppable
 from w2z.errors import ClientError, KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.conversation import Conversation
-from w2z.kernel.keeping.keeper import Listener
-from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.channels import Channels
-from w2z.kernel.state import KernelState
+from w2z.kernel.kernel import Kernel
+from w2z.kernel.link import Link
 from w2z.message import Channel, Message
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import Budget, SpillFiles
 from w2z.store.store import Store
+from w2z.timing import Timing
 from w2z.wire import zmq as zmq_wire
 from w2z.wire.json import parse_object
+from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
-BUSY_FOR = 0.2
-"""Seconds a kernel has been busy before w2z answers in its place: most are idle again sooner."""
+DEFAULT_TIMING = Timing()
 
 
 class Bridge:
-    """One kernel and its clients. An async context manager: entered, it is connected."""
+    """One kernel and its clients. An async context manager: entered, it is connected.
 
-    def __init__(self, settings: Settings, info: ConnectionInfo, kernel_id: str) -> None:
+    Raises :class:`~w2z.errors.ConnectionFileError` there, for endpoints that ZMQ does not take.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        info: ConnectionInfo,
+        kernel_id: str,
+        timing: Timing = DEFAULT_TIMING,
+    ) -> None:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
-        self.state = KernelState(self.started, kernel_id)
         self.reports = Reports()
         self.outpaced = 0
-        self.listener: Listener | None = None
         self._settings = settings
-        self._info = info
-        self._signer = info.signer()
-        self._own = OwnMessages(kernel_id)
+        self._own = OwnMessages(self._header_session)
         budget = Budget(settings.spill_size)
         self._spills = [SpillFiles(budget, settings.spill_dir) for _ in range(2)]
         stores: list[Store | None] = [*self._spills] if budget.limit else [None, None]
-        self._backlog = Backlog(stores[1], self._may_go, self._on_missing, self.reports.spill)
+        self._backlog_store = stores[1]
         journal = Journal(stores[0], settings.replay_size, self.reports.spill)
         self._hub: Hub[Client] = Hub(
             settings.journal_size, lambda: self._own.header("stream"), journal
         )
         self.clients = Clients(settings, self._hub, self.reports)
+        self.kernel = Kernel(
+            info,
+            kernel_id,
+            self,
+            self._open_link,
+            is_owned=settings.starts_kernel,
+            timing=timing,
+        )
         self._stack = contextlib.AsyncExitStack()
-        self._gate_is_open = False
-        self._is_held = False
 
     async def __aenter__(self) -> Self:
-        self._open_channels()
-        for spill in self._spills:
-            self._stack.callback(spill.close)
-        self._stack.callback(self._close_channels)
-        self.conversation = Conversation(
-            self._channels, self._signer, self.kernel_id, self._open_gate
-        )
-        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for work in (self.conversation.run(), self.clients.sweep()):
-            self._stack.callback(tasks.create_task(work).cancel)
+        async with contextlib.AsyncExitStack() as undo:
+            for spill in self._spills:
+                undo.callback(spill.close)
+            self.kernel.connect()
+            undo.callback(self.kernel.close)
+            tasks = await undo.enter_async_context(asyncio.TaskGroup())
+            undo.callback(tasks.create_task(self.clients.sweep()).cancel)
+            self._stack = undo.pop_all()
         return self
 
     async def __aexit__(
@@ -87,96 +94,26 @@ class Bridge:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
 
-    # The kernel as a whole.
-
-    @property
-    def ready(self) -> bool:
-        """Whether the kernel answered and its output arrives, and it is not on its way out."""
-        return self.conversation.readiness.is_ready and not self._is_held
-
-    @property
-    def kernel_name(self) -> str:
-        """The name of the kernel's spec, as far as its connection file or it itself tells."""
-        if self._info.kernel_name:
-            return self._info.kernel_name
-        told = self.conversation.kernel_info or {}
-        name = str(told.get("implementation") or "kernel").lower()
-        # The name under which ipykernel installs itself.
-        return "python3" if name == "ipython" else name
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether the kernel is running something."""
-        return self.state.execution_state == "busy"
-
     @property
     def waiting(self) -> int:
         """Bytes in memory of what the kernel sent faster than w2z could work."""
-        return self._backlog.memory
+        return self.kernel.link.backlog.memory
 
-    def connect(self, info: ConnectionInfo) -> None:
-        """Leave the sockets there were, with all that was under way to the kernel, and serve the
-        one at ``info``; every session gets sockets there.
+    def newcomer_status(self) -> Message | None:
+        """What the kernel is doing, for a client that has just come; ``None`` before anything is
+        known of it.
         """
-        self._channels.close(0)
-        self._hub.kernel_is_gone()
-        self._info = info
-        self._signer = info.signer()
-        self._open_channels()
-        self._is_held = False
-        self.conversation.begin(self._channels, self._signer)
-
-    def hold(self) -> None:
-        """Keep clients' requests back until :meth:`connect`: they are for the next kernel."""
-        self._is_held = True
-        self._gate_is_open = False
-        self.conversation.be_quiet()
-
-    def mark(self, state: str) -> None:
-        """Let the kernel model say this until requests are taken again; clients hear the kernel's
-        own states.
-        """
-        self.state.mark(state)
-
-    def announce(self, state: str, reason: str | None = None) -> None:
-        """Tell every client an execution state that the kernel cannot tell itself, and why."""
-        self.state.begin_anew(state)
-        self.state.last_status = self._own.status(state, reason)
-        messages = [self.state.last_status]
-        if reason is not None:
-            messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
-        self.clients.send(None, messages)
-
-    async def last_words(self) -> None:
-        """Carry what a kernel that has ended still said."""
-        await self._channels.last_words()
+        state = self.kernel.state
+        if state.last_status is None and state.execution_state != "starting":
+            return self._own.status(state.execution_state)
+        return state.last_status
 
     def printed(self, name: str, text: str) -> None:
         """Carry what the kernel's process printed outside of any cell."""
-        if not self.is_busy:
+        if not self.kernel.is_busy:
             self.clients.send(None, [self._own.stream(name, text)])
 
-    def _open_channels(self) -> None:
-        self._channels = Channels(
-            self._info,
-            max_sessions=self._settings.max_connections,
-            signed=self._signer.signs,
-            receive=self._from_kernel,
-            writable=self.clients.resume,
-            echo=self._from_heartbeat,
-            lost=self._on_lost,
-            backlog=self._backlog,
-        )
-        self.clients.use(self._channels)
-
-    def _close_channels(self) -> None:
-        self._channels.close()
-
-    def _on_lost(self) -> None:
-        if self.listener is not None:
-            self.listener.on_lost()
-
-    # The path of a message.
+    # To the kernel.
 
     def to_kernel(self, session_id: str, message: Message) -> bool:
         """Carry a client's message to the kernel.
@@ -185,18 +122,19 @@ class Bridge:
         :meth:`~w2z.bridge.fanout.Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what
         may not be sent.
         """
+        link = self.kernel.link
         if message.channel is Channel.HB:
             payload = b"".join(V1.encode(message).chunks)
-            self._channels.send_heartbeat(session_id, payload)
+            link.channels.send_heartbeat(session_id, payload)
             return True
         if not self._hub.check_to_kernel(session_id, message):
             return True
-        if not self._gate_is_open:
+        if not self.kernel.life.takes_requests:
             return False
         if self._is_answered_here(session_id, message):
             return True
-        parts = zmq_wire.to_parts(message, self._signer)
-        if not self._channels.send(session_id, message.channel, parts):
+        parts = zmq_wire.to_parts(message, link.signer)
+        if not link.channels.send(session_id, message.channel, parts):
             return False
         self._hub.forwarded(session_id, message)
         if b'"shutdown_request"' in message.header:
@@ -205,15 +143,15 @@ class Bridge:
 
     def _is_answered_here(self, session_id: str, message: Message) -> bool:
         """Tell a client what the kernel is while the kernel itself is too busy to."""
-        content = self.conversation.kernel_info_content
+        content = self.kernel.info_content
         if (
             b'"kernel_info_request"' not in message.header
             or message.channel is not Channel.SHELL
             or content is None
-            or not self.state.is_busy_for(BUSY_FOR, datetime.now(UTC))
+            or self.kernel.answers_for_itself
         ):
             return False
-        self.clients.send(session_id, [self._own.kernel_info_reply(message, content)])
+        self.clients.send(session_id, self._own.kernel_info_reply(message, content))
         return True
 
     def _on_shutdown_request(self, message: Message) -> None:
@@ -222,54 +160,40 @@ class Bridge:
             restart = bool(parse_object(message.content, "content").get("restart"))
         except ValueError:
             return  # the kernel will not understand it either
-        if is_one and self.listener is not None:
-            self.listener.on_shutdown_request(restart=restart)
+        if is_one:
+            self.kernel.on_shutdown_request(restart=restart)
 
-    def _from_kernel(
+    # To the clients (:class:`~w2z.kernel.link.LinkListener`).
+
+    def from_kernel(
         self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
     ) -> None:
+        """Carry what arrived from the kernel to one session or to all (``None``)."""
+        signer = self.kernel.link.signer
         messages = []
         for parts in batch:
             try:
-                messages.append(zmq_wire.from_parts(channel, parts, self._signer))
+                messages.append(zmq_wire.from_parts(channel, parts, signer))
             except KernelMessageError as error:
                 self.reports.drop(channel, error)
                 messages += self._rescue(channel, parts)
         if not messages:
             return
         if channel is Channel.IOPUB:
-            self.state.observe(messages, datetime.now(UTC))
-            self.conversation.readiness.on_iopub()
-            self._open_gate()
-        if session_id == self.conversation.session_id:
-            self.conversation.on_replies(messages)
+            self.kernel.observe(messages)
+        if session_id == self.kernel.link.conversation.session_id:
+            self.kernel.on_replies(messages)
         else:
             self.clients.send(session_id, messages)
 
-    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
-        """The good message that a bad one before it was received together with."""
-        while parts := zmq_wire.rest_of(parts):
-            with contextlib.suppress(KernelMessageError):
-                return [zmq_wire.from_parts(channel, parts, self._signer)]
-        return []
+    def writable(self, session_id: str) -> None:
+        """The kernel takes messages of that session again."""
+        self.clients.resume(session_id)
 
-    def _may_go(self, parts: list[bytes]) -> bool:
-        """Whether clients can do without what the kernel sent there."""
-        try:
-            return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, self._signer))
-        except KernelMessageError:
-            return False  # it is dropped, and counted, when it is looked at
-
-    def _on_missing(self, messages: int, size: int) -> None:
-        """Tell every client what of the kernel's output there was no room for."""
-        self.outpaced += messages
-        gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
-        self.clients.send(None, [gap.notice(self._own.header("stream"))])
-
-    def _from_heartbeat(self, session_id: str, payload: bytes) -> None:
-        if session_id == self.conversation.session_id:
-            if self.listener is not None:
-                self.listener.on_echo()
+    def echo(self, session_id: str, payload: bytes) -> None:
+        """The kernel's heartbeat answered."""
+        if session_id == self.kernel.link.conversation.session_id:
+            self.kernel.on_echo()
             return
         try:
             message = V1.decode(payload, text=False)
@@ -279,14 +203,70 @@ class Bridge:
             return
         self.clients.send(session_id, [message])
 
-    def _open_gate(self) -> None:
-        """Take up clients' requests as soon as their output would be seen."""
-        was_open = self._gate_is_open
-        self._gate_is_open = not self._is_held and self.conversation.readiness.accepts_requests
-        if not self._gate_is_open or was_open:
-            return
-        self.state.unmark()
-        if self.listener is not None:
-            self.listener.on_open()
+    def reached(self) -> None:
+        """The iopub socket is connected."""
+        self.kernel.on_reached()
+
+    def hung_up(self) -> None:
+        """The connection of the iopub socket ended."""
+        self.kernel.on_hung_up()
+
+    def may_go(self, parts: list[bytes], signer: Signer) -> bool:
+        """Whether clients can do without what the kernel sent there."""
+        return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, signer))
+
+    def missing(self, messages: int, size: int) -> None:
+        """Tell every client what of the kernel's output there was no room, or no time, for."""
+        self.outpaced += messages
+        gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
+        self.clients.send(None, [gap.notice(self._own.header("stream"))])
+
+    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
+        """The good message that a bad one before it was received together with."""
+        while parts := zmq_wire.rest_of(parts):
+            with contextlib.suppress(KernelMessageError):
+                return [zmq_wire.from_parts(channel, parts, self.kernel.link.signer)]
+        return []
+
+    # What clients hear of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
+
+    def opened(self) -> None:
+        """Let clients hand in again what was refused."""
         for client in self.clients:
             client.resume()
+
+    def lost(self, reason: str) -> None:
+        """Nobody waits for the kernel that was any more."""
+        self._hub.kernel_is_gone()
+
+    def announce(self, state: str, reason: str | None) -> None:
+        """Tell every client an execution state that the kernel cannot tell itself, and why."""
+        status = self.kernel.state.last_status = self._own.status(state, reason)
+        messages = [status]
+        if reason is not None:
+            messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
+        self.clients.send(None, messages)
+
+    def ended(self, busy: Sequence[Message]) -> None:
+        """Tell every client the ends that never arrived."""
+        idle = [self._own.status("idle", parent_header=one.parent_header) for one in busy]
+        if idle:
+            self.clients.send(None, idle)
+
+    # The link.
+
+    def _open_link(self, info: ConnectionInfo) -> Link:
+        link = Link(
+            info,
+            self,
+            name=self.kernel_id,
+            sessions=self._hub,
+            max_sessions=self._settings.max_connections,
+            store=self._backlog_store,
+            reports=self.reports,
+        )
+        self.clients.use(link.channels)
+        return link
+
+    def _header_session(self) -> str:
+        return self.kernel.life.session or self.kernel_id

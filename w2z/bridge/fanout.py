@@ -66,10 +66,8 @@ class Clients:
         self._sockets: Sockets
 
     def use(self, sockets: Sockets) -> None:
-        """Every session gets its place at these sockets instead of those it had."""
+        """Sessions open and close their sockets there from now on."""
         self._sockets = sockets
-        for session_id in self._hub:
-            sockets.open_session(session_id)
 
     # Who is there.
 

@@ -73,6 +73,10 @@ class ConnectionInfo(BaseModel):
             raise PydanticCustomError("curve", "one CurveZMQ key without the other")
         return self
 
+    def at(self, ip: str) -> ConnectionInfo:
+        """The same kernel, at the address that its host name leads to."""
+        return self if ip == self.host.strip("[]") else self.model_copy(update={"ip": ip})
+
     def endpoint(self, channel: Channel) -> str:
         """The ZMQ endpoint of ``channel``."""
         port = getattr(self, f"{channel}_port")

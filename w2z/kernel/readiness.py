@@ -10,91 +10,105 @@ from __future__ import annotations
 from enum import Enum
 
 from w2z.message import Channel
-
-ASK_AGAIN = 0.1
-"""After a reply without output: the next request's statuses show that iopub is connected."""
-
-GRACE = 5.0
-"""A kernel that answers and never says a word on iopub (some do not) is ready after this."""
-
-LEFT_ALONE = 1.0
-"""A kernel that was told to end is not asked this long, so that it can: ipykernel hangs for ever
-when a request comes between the end of its output and that of its control thread.
-"""
-
-FIRST_REPEAT = 1.0
-LAST_REPEAT = 60.0
-"""Unanswered requests are repeated ever more slowly: they queue up in a busy kernel's shell."""
+from w2z.timing import Timing
 
 
-class Phase(Enum):
-    """How far the kernel is."""
+class Progress(Enum):
+    """How far the kernel is on its way to ready."""
 
-    STARTING = "starting"
-    READY = "ready"
+    NOTHING = "it has not answered, and its output was not seen"
+    HEARD = "its output arrives, it has not answered"
+    BESIDE = "its output arrives, it answers on control and not on shell: it is busy"
+    READY = "its output arrives, and it answers"
 
 
 class Readiness:
     """One kernel on its way to ready.
 
-    ``restarted`` says that another was there before it, at the same sockets; ``is_first`` that
-    there never was another, so that nobody has to be told before requests go to it.
+    ``restarted`` says that another kernel was there before it, at the same sockets: what arrives
+    before the first answer may still be that one's.
     """
 
-    def __init__(self, now: float, *, restarted: bool = False, is_first: bool = False) -> None:
-        self.phase = Phase.STARTING
+    def __init__(self, now: float, timing: Timing, *, restarted: bool = False) -> None:
+        self._timing = timing
         self._restarted = restarted
-        self._is_first = is_first
+        self._is_reached = False
         self._iopub_seen = False
+        self._is_silent = False
         self._answered_at: float | None = None
-        self._ask_at = now + LEFT_ALONE if restarted else now
-        self._repeat = FIRST_REPEAT
+        self._answered_on_shell = False
+        self._begun_at = now
+        self._ask_at = now + timing.left_alone if restarted else now
+        self._repeat = timing.first_repeat
+
+    def on_reached(self) -> None:
+        """The iopub socket is connected to a kernel, or to something that speaks like one."""
+        self._is_reached = True
 
     def on_iopub(self) -> None:
         """Something arrived on iopub, ``iopub_welcome`` (JEP 65) included."""
-        # After a restart it may be the last words of the kernel before.
+        self._is_reached = True
         self._iopub_seen = self._answered_at is not None or not self._restarted
-        self._decide()
 
-    def on_reply(self, now: float) -> None:
+    def on_reply(self, channel: Channel, now: float) -> None:
         """A ``kernel_info_reply`` arrived."""
         if self._answered_at is None:
             self._answered_at = now
-        self._ask_at = now + ASK_AGAIN
-        self._repeat = FIRST_REPEAT
-        self._decide()
+        self._answered_on_shell = self._answered_on_shell or channel is Channel.SHELL
+        self._ask_at = now + self._timing.ask_again
+        self._repeat = self._timing.first_repeat
 
     def poll(self, now: float) -> list[Channel]:
         """The channels to send a ``kernel_info_request`` on now.
 
         Control as well as shell: some kernels answer there while a cell is running.
         """
-        if self._answered_at is not None and now >= self._answered_at + GRACE:
-            self.phase = Phase.READY
-        if self.phase is Phase.READY or now < self._ask_at:
+        if self.progress(now) in (Progress.READY, Progress.BESIDE) or now < self._ask_at:
             return []
         self._ask_at = now + self._repeat
-        self._repeat = min(2 * self._repeat, LAST_REPEAT)
+        self._repeat = min(2 * self._repeat, self._timing.last_repeat)
         return [Channel.SHELL, Channel.CONTROL]
 
-    @property
-    def accepts_requests(self) -> bool:
-        """Whether clients' messages may go to the kernel: their output would be seen.
-
-        A successor's wait until it is known whether it is one, and clients were told.
-        """
-        return self.is_ready or (self._is_first and self._iopub_seen)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the kernel answered and its output arrives."""
-        return self.phase is Phase.READY
+    def progress(self, now: float) -> Progress:
+        """How far the kernel is."""
+        if self._answered_at is None:
+            return Progress.HEARD if self._iopub_seen else Progress.NOTHING
+        if not self._iopub_seen:
+            self._is_silent = self._is_reached and now >= self._answered_at + self._timing.grace
+        if not (self._iopub_seen or self._is_silent):
+            return Progress.NOTHING
+        if self._answered_on_shell:
+            return Progress.READY
+        is_late = now >= self._answered_at + self._timing.shell_grace
+        return Progress.BESIDE if is_late else Progress.HEARD
 
     @property
     def is_silent(self) -> bool:
         """Whether the kernel is taken for ready although iopub said nothing."""
-        return self.is_ready and not self._iopub_seen
+        return self._is_silent
 
-    def _decide(self) -> None:
-        if self._iopub_seen and self._answered_at is not None:
-            self.phase = Phase.READY
+    @property
+    def has_answered(self) -> bool:
+        """Whether any reply arrived."""
+        return self._answered_at is not None
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the iopub socket has been connected."""
+        return self._is_reached
+
+    def is_cut_off(self, now: float) -> bool:
+        """Whether the kernel answers, but its iopub endpoint cannot be reached."""
+        return (
+            self._answered_at is not None
+            and not self._is_reached
+            and now >= self._answered_at + self._timing.grace
+        )
+
+    def is_unanswered(self, now: float) -> bool:
+        """Whether the kernel was reached long ago, and has not answered."""
+        return (
+            self._answered_at is None
+            and self._is_reached
+            and now >= self._begun_at + self._timing.unanswered
+        )

@@ -64,7 +64,7 @@ async def kernel(
     )
     listen = printer(bridge) if settings.forward_output else None
     return bridge, Launched(
-        bridge,
+        bridge.kernel,
         children,
         command,
         endpoints,
@@ -77,11 +77,11 @@ async def kernel(
 def attached(settings: Settings, bridge: Bridge, path: Path, info: ConnectionInfo) -> Attached:
     """The keeper of a kernel that somebody else started."""
     return Attached(
-        bridge,
+        bridge.kernel,
         path,
         info,
         interrupt_mode=settings.interrupt_mode,
-        find_spec_mode=lambda: installed_mode(bridge.kernel_name),
+        find_spec_mode=lambda: installed_mode(bridge.kernel.name),
     )
 
 

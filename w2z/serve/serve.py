@@ -107,7 +107,7 @@ async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
     while True:
         await asyncio.sleep(IDLE_LOOK)
         now = time.monotonic()
-        if idleness.poll(bridge.clients.connections, bridge.is_busy, now):
+        if idleness.poll(bridge.clients.connections, bridge.kernel.is_busy, now):
             stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
         if settings.max_lifetime is not None and now - born >= settings.max_lifetime:
             stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")

@@ -88,7 +88,7 @@ class WebsocketClient:
             self,
             resumable=self._resumable,
             replay=self._replay,
-            status=self._bridge.state.last_status,
+            status=self._bridge.newcomer_status(),
         )
 
     def data_received(self, data: bytes) -> None:

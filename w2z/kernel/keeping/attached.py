@@ -6,30 +6,29 @@ back; it never starts one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from w2z.errors import ConnectionFileError, KernelNotInterrupted, KernelSilent
 from w2z.kernel import connection_file
+from w2z.kernel.actions import Found, Leave, Probe
 from w2z.kernel.connection_file import ConnectionInfo, Unfinished
-from w2z.kernel.keeping import keeper
-from w2z.kernel.keeping.keeper import Host, Keeper
-from w2z.kernel.keeping.listening import is_refused, shell_owner
-from w2z.kernel.keeping.policy import Liveness, Suspicion
+from w2z.kernel.keeping.keeper import Keeper
+from w2z.kernel.keeping.listening import probe, shell_owner
+from w2z.kernel.kernel import Kernel
+from w2z.kernel.life import State
+from w2z.kernel.sockets.channels import check_endpoints
 
 log = logging.getLogger("w2z")
 
-END_TIMEOUT = 5.0
-"""Seconds a kernel has to answer a shutdown_request."""
-
-LOOK = 0.25
-"""Seconds between looks at the connection file and at the kernel."""
+LAST_WORDS = 0.25
+"""Seconds to notice that all connections of a kernel that hung up have ended, and as many more to
+carry what it said last.
+"""
 
 
 class Attached(Keeper):
@@ -39,90 +38,57 @@ class Attached(Keeper):
 
     def __init__(
         self,
-        host: Host,
+        kernel: Kernel,
         path: Path,
         info: ConnectionInfo,
         *,
         interrupt_mode: str | None,
         find_spec_mode: Callable[[], Awaitable[str | None]],
     ) -> None:
-        super().__init__(host, interrupt_mode)
+        super().__init__(kernel, interrupt_mode)
         self._path = path
         self._info = info
         self._find_spec_mode = find_spec_mode
         # The file may have changed since it was read.
         self._stamp: tuple[int, int, int] | None = None
-        self._liveness = Liveness(time.monotonic())
-        self._is_wanted_back = False
-        self._hung_up = asyncio.Event()
 
     async def run(self) -> int:
         """Watch; never returns."""
+        timing = self.kernel.timing
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await self._hung_up.wait()
-            if self._hung_up.is_set():
+            self.kernel.poll()
+            pause = timing.look if self.kernel.is_ready else min(timing.tick, timing.look)
+            task = await self.kernel.next_task(pause)
+            if isinstance(task, Leave):
                 await self._leave()
+            elif isinstance(task, Probe):
+                await self._probe(task.number)
             self._look_at_file()
-            await self._follow_suspicion()
-
-    def on_open(self) -> None:
-        """A kernel is there; clients hear of it before it hears of them."""
-        if not self._liveness.on_there() or self._is_wanted_back:
-            return
-        if not self.host.conversation.is_same_kernel:
-            # What the one before was running when it went has no end of its own.
-            self.host.announce("restarting", "another kernel has taken its place")
-            self.host.announce("idle")
-
-    def on_lost(self) -> None:
-        """The kernel hung up: requests wait for whoever is there next."""
-        if self._liveness.on_lost(time.monotonic()):
-            self.host.hold()
-            self._hung_up.set()
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
-        return self._liveness.is_silent
-
-    async def _leave(self) -> None:
-        """Carry what the kernel said last, then talk to whoever is there next."""
-        log.info("the kernel hung up")
-        await self.host.last_words()
-        self._hung_up.clear()
-        self.host.connect(self._info)
-
-    def on_echo(self) -> None:
-        """The kernel's heartbeat answered w2z."""
-        self._liveness.on_echo()
 
     async def restart(self) -> None:
         """Ask the kernel to end, and wait until another has taken its place."""
-        conversation = self.host.conversation
+        kernel, life = self.kernel, self.kernel.life
         async with self.restarting:
-            await self.stop_running()
-            conversation.expect_another_kernel()
-            self.host.mark("restarting")
-            self._is_wanted_back = True
+            kernel.do(life.ask_to_end(kernel.now()))
             try:
-                with contextlib.suppress(KernelSilent):
-                    await conversation.ask("shutdown_request", {"restart": True}, END_TIMEOUT)
-                if not await conversation.wait_ready(keeper.RESTART_TIMEOUT):
-                    conversation.accept_same_kernel()
+                # Before the mark: what is marked is not busy, and would not be interrupted.
+                await self.stop_running()
+                kernel.mark("restarting")
+                kernel.do(life.expect_another(kernel.now()))
+                await kernel.ask_to_end(restart=True)
+                if not await kernel.wait_ready(kernel.timing.restart):
                     raise KernelSilent(
-                        f"no other kernel was there {keeper.RESTART_TIMEOUT:g} seconds after the"
+                        f"no other kernel was there {kernel.timing.restart:g} seconds after the"
                         " kernel was asked to end; w2z did not start it and cannot start another"
                     )
             finally:
-                self._is_wanted_back = False
+                if life.state is State.ENDING:
+                    kernel.do(life.stay(kernel.now()))
 
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
         await self.stop_running()
-        with contextlib.suppress(KernelSilent):
-            await self.host.conversation.ask("shutdown_request", {"restart": False}, END_TIMEOUT)
+        await self.kernel.ask_to_end(restart=False)
 
     async def stop(self) -> None:
         """Leave the kernel running: it is its starter's."""
@@ -134,16 +100,13 @@ class Attached(Keeper):
         """The kernel is its starter's to signal."""
         log.info("%s: not passed on, w2z did not start the kernel", signal.Signals(number).name)
 
-    def on_shutdown_request(self, *, restart: bool) -> None:
-        """Whoever started the kernel may start another."""
-
     async def spec_mode(self) -> str | None:
         """Look for an installed spec of the name in the connection file."""
         return await self._find_spec_mode() if self._info.kernel_name else None
 
-    def send_interrupt_signal(self) -> None:
+    async def send_interrupt_signal(self) -> None:
         """Signal the process that listens at the shell port."""
-        pid = shell_owner(self._info)
+        pid = shell_owner(self.kernel.connection_info)
         if pid is None:
             raise KernelNotInterrupted(
                 "the kernel's process cannot be seen from here, and it takes no message to"
@@ -158,6 +121,21 @@ class Attached(Keeper):
                 " kernel as the same user"
             ) from None
 
+    async def _leave(self) -> None:
+        """Carry what the kernel said last, then talk to whoever is there next."""
+        log.info("the kernel hung up")
+        await self.kernel.link.channels.last_words(LAST_WORDS)
+        self.kernel.reconnect(self._info)
+
+    async def _probe(self, number: int) -> None:
+        found, where = await probe(self._info)
+        if found is Found.LISTENING and where.ip != self.kernel.connection_info.ip:
+            # The name in the file leads to several addresses, and the kernel is at another one.
+            if not self.kernel.life.takes_requests:
+                self.kernel.reconnect(where)
+            return
+        self.kernel.do(self.kernel.life.on_probe(number, found, self.kernel.now()))
+
     def _look_at_file(self) -> None:
         """Move on to another kernel when the file tells of one; half a file tells nothing yet."""
         stamp = _stamp(self._path)
@@ -165,6 +143,7 @@ class Attached(Keeper):
             return
         try:
             info = connection_file.read(self._path)
+            check_endpoints(info)
         except Unfinished:
             return
         except ConnectionFileError as error:
@@ -175,28 +154,17 @@ class Attached(Keeper):
         if info != self._info:
             log.info("the connection file changed: on to another kernel")
             self._info = info
-            self._liveness.on_lost(time.monotonic())
-            self.host.connect(info)
-
-    async def _follow_suspicion(self) -> None:
-        """Do what the kernel's silence asks for."""
-        if self._is_wanted_back:
-            return
-        suspicion = self._liveness.poll(time.monotonic())
-        if suspicion is Suspicion.BEAT:
-            self.host.conversation.beat()
-        elif suspicion is Suspicion.PROBE and await is_refused(self._info):
-            if not self._liveness.is_gone:
-                self.on_lost()
-            elif self._liveness.on_refused(time.monotonic()):
-                log.warning("the kernel is dead: nobody listens on its ports")
-                self.host.announce("dead", "the kernel ended")
+            actions = self.kernel.life.on_hung_up(self.kernel.now())
+            if actions:
+                self.kernel.do(actions)
+            else:
+                # Nobody was there: there are no last words to wait for.
+                self.kernel.reconnect(info)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     """What changes when a file is written again; ``None`` when there is none."""
-    try:
+    with contextlib.suppress(OSError):
         status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
+    return None

@@ -7,7 +7,6 @@ and waits until that task has done it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -16,10 +15,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
-from w2z.kernel.keeping import policy
-from w2z.kernel.keeping.keeper import Host, Keeper
+from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.listening import is_refused
-from w2z.kernel.keeping.policy import Pulse, RestartPolicy, describe, exit_code
+from w2z.kernel.keeping.policy import RestartPolicy, describe, exit_code
+from w2z.kernel.kernel import Kernel
 from w2z.kernel.process.children import Child, Children
 from w2z.kernel.process.command import Command
 from w2z.kernel.process.endpoints import Endpoints
@@ -33,8 +32,13 @@ LEFTOVERS = 0.5
 LAST_OUTPUT = 0.5
 """Seconds in which what an ended kernel printed is passed on."""
 
+LAST_WORDS = 0.25
+"""Seconds to notice that all connections of a kernel that ended have, too, and as many more to
+carry what it said last.
+"""
+
 LOOK = 0.02
-"""Seconds between looks at a kernel that starts, or at leftovers."""
+"""Seconds between looks at leftovers."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Launched(Keeper):
 
     def __init__(
         self,
-        host: Host,
+        kernel: Kernel,
         children: Children,
         command: Command,
         endpoints: Endpoints,
@@ -74,20 +78,16 @@ class Launched(Keeper):
         interrupt_mode: str | None,
         listen: Listener | None,
     ) -> None:
-        super().__init__(host, interrupt_mode)
+        super().__init__(kernel, interrupt_mode)
         self._children = children
         self._command = command
         self._endpoints = endpoints
         self._limits = limits
         self._listen = listen
         self._policy = RestartPolicy(limits.restarts)
-        self._pulse = Pulse()
         self._child: Child | None = None
         self._wanted = Wanted.RUN
-        self._is_told = False
-        self._was_there = False
         self._is_late = False
-        self._news = asyncio.Event()
         self._number = 0
         self._decided = 0
         self._decision = asyncio.Event()
@@ -100,13 +100,12 @@ class Launched(Keeper):
         :class:`~w2z.errors.KernelNotStarted` when that one does not get ready.
         """
         async with self.restarting:
-            self.host.mark("restarting")
             this = self._number
             self._want(Wanted.RESTART)
             while self._decided <= this and not self._is_over.is_set():
                 self._decision.clear()
                 await self._decision.wait()
-            if self._is_over.is_set() or not self.host.conversation.readiness.is_ready:
+            if self._is_over.is_set() or not self.kernel.is_ready:
                 raise KernelNotStarted("the kernel was ended, and the next one did not get ready")
 
     async def end(self) -> None:
@@ -129,35 +128,11 @@ class Launched(Keeper):
             log.info("%s: passed on to the kernel", signal.Signals(number).name)
             self._child.signal(number)
 
-    def on_shutdown_request(self, *, restart: bool) -> None:
-        """A client tells the kernel to end: it will, by force if it does not by itself."""
-        if self._wanted is Wanted.RUN:
-            if restart:
-                self.host.announce("restarting", "a client asked for it")
-            self._is_told = True
-            self._want(Wanted.RESTART if restart else Wanted.END)
-
-    def on_open(self) -> None:
-        """A kernel that runs something is in use, whether or not it has answered w2z."""
-        self._was_there = True
-
-    def on_lost(self) -> None:
-        """The process itself is watched."""
-
-    def on_echo(self) -> None:
-        """The kernel's heartbeat answered w2z."""
-        self._pulse.on_echo()
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
-        return self._pulse.is_missed
-
     async def spec_mode(self) -> str | None:
         """The spec that the kernel was started from may say it."""
         return self._command.interrupt_mode
 
-    def send_interrupt_signal(self) -> None:
+    async def send_interrupt_signal(self) -> None:
         """Interrupt the kernel and the processes it started."""
         self._signal_group(signal.SIGINT)
 
@@ -165,8 +140,8 @@ class Launched(Keeper):
         # w2z's own end is final, and a client's is no longer a restart.
         if self._wanted in (Wanted.RUN, Wanted.RESTART) or wanted is Wanted.STOP:
             self._wanted = wanted
-        self.host.hold()
-        self._news.set()
+        self.kernel.do(self.kernel.life.ask_to_end(self.kernel.now()))
+        self.kernel.wake()
 
     def _signal_group(self, number: int) -> None:
         if self._child is not None and not self._child.ended.done():
@@ -208,48 +183,49 @@ class Launched(Keeper):
         """
         if not await is_refused(self._endpoints.info):
             self._endpoints.renew()
-        self.host.connect(self._endpoints.info)
+        self.kernel.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:
         self._endpoints.write()
         line = self._command.line(self._endpoints.path)
         if self._wanted is Wanted.RESTART:
             self._wanted = Wanted.RUN
-        self._is_told = self._is_late = False
+        self._is_late = False
         try:
             child = self._children.start(line, self._command.full_environment(os.environ))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise KernelEnded(f"the kernel cannot be started: {line[0]}: {reason}") from None
         log.info("started the kernel: process %d", child.pid)
-        child.ended.add_done_callback(lambda _: self._news.set())
+        child.ended.add_done_callback(lambda _: self.kernel.wake())
         self._child = child
-        self._pulse = Pulse()
         self._number += 1
-        self._news.clear()
+        self.kernel.on_started()
         return child, Output(child.stdout, child.stderr, self._listen)
 
     async def _follow(self, child: Child) -> None:
         """Wait until the kernel ends or has to, and see to that."""
-        conversation = self.host.conversation
-        deadline = time.monotonic() + self._limits.ready
+        kernel = self.kernel
+        deadline = kernel.now() + self._limits.ready
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
-            if await conversation.wait_ready(LOOK):
+            kernel.poll()
+            if kernel.is_ready and self._decided < self._number:
                 self._decide()
-                await self._listen_to_heart()
-            self._is_late = not conversation.readiness.is_ready and time.monotonic() > deadline
+            await kernel.next_task(kernel.timing.look if kernel.is_ready else kernel.timing.tick)
+            self._take_clients_word()
+            # One that clients use is there, whether or not it has answered w2z.
+            self._is_late = not kernel.life.was_used and kernel.now() > deadline
         if not child.ended.done():
             await self._end_process(child)
 
-    async def _listen_to_heart(self) -> None:
-        """Let the kernel's heartbeat answer every now and then until there is news."""
-        while not self._news.is_set():
-            self._pulse.on_beat()
-            self.host.conversation.beat()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(policy.BEAT_EVERY):
-                    await self._news.wait()
-        self._news.clear()
+    def _take_clients_word(self) -> None:
+        """A client sent a ``shutdown_request``: see to it that the kernel does end."""
+        restart = self.kernel.is_told_to_end
+        if restart is None or self._wanted is not Wanted.RUN:
+            return
+        if restart:
+            self.kernel.announce("restarting", "a client asked for it")
+        self._want(Wanted.RESTART if restart else Wanted.END)
 
     def _decide(self) -> None:
         """The kernel that was started last is ready, or over before it was."""
@@ -257,13 +233,16 @@ class Launched(Keeper):
         self._decision.set()
 
     async def _end_process(self, child: Child) -> None:
-        conversation = self.host.conversation
-        self.host.hold()
-        if conversation.readiness.is_ready:
-            if not self._is_told:
-                await self.stop_running()
-                restart = self._wanted is Wanted.RESTART
-                conversation.tell("shutdown_request", {"restart": restart})
+        kernel = self.kernel
+        kernel.do(kernel.life.ask_to_end(kernel.now()))
+        if kernel.life.was_used:
+            restart = self._wanted is Wanted.RESTART
+            # Before the mark: what is marked is not busy, and would not be interrupted.
+            await self.stop_running()
+            if restart:
+                kernel.mark("restarting")
+            if kernel.is_told_to_end is None:
+                kernel.link.conversation.tell("shutdown_request", {"restart": restart})
             if await child.wait(self._limits.shutdown) is not None:
                 return
             log.warning("the kernel does not end: SIGTERM")
@@ -274,8 +253,8 @@ class Launched(Keeper):
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
-        self.host.hold()
-        await self.host.last_words()
+        self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
+        await self.kernel.link.channels.last_words(LAST_WORDS)
         deadline = time.monotonic() + LEFTOVERS
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and time.monotonic() < deadline:
@@ -287,25 +266,29 @@ class Launched(Keeper):
 
     def _after(self, code: int, last_words: str) -> float | None:
         """Seconds to wait before another kernel takes the place of this one; ``None``: never."""
+        kernel = self.kernel
         if self._wanted is Wanted.STOP:
+            kernel.lose("w2z is ending")
             return None
         if self._wanted is Wanted.RESTART:
+            kernel.lose("the kernel was restarted")
             return 0.0
         self._decide()
-        if not self._was_there:
+        if not kernel.life.has_served:
             raise self._failure(code, last_words)
         reason = f"the kernel {describe(code)}"
+        kernel.lose(reason)
         if code == 0 or self._wanted is Wanted.END:
             log.info("%s", reason)
-            self.host.announce("dead", reason)
+            kernel.announce("dead", reason)
             return None
-        pause = self._policy.on_crash(time.monotonic())
+        pause = self._policy.on_crash(kernel.now())
         if pause is None:
             log.error("%s; that was once too often", reason)
-            self.host.announce("dead", f"{reason} again, and is not started any more")
+            kernel.announce("dead", f"{reason} again, and is not started any more")
         else:
             log.warning("%s; starting another in %g s", reason, pause)
-            self.host.announce("restarting", reason)
+            kernel.announce("restarting", reason)
         return pause
 
     def _failure(self, code: int, last_words: str) -> KernelEnded | KernelNeverReady:
@@ -320,9 +303,7 @@ class Launched(Keeper):
         )
 
     async def _pause(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self._wanted is Wanted.RUN and (left := deadline - time.monotonic()) > 0:
-            self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._news.wait()
+        kernel = self.kernel
+        deadline = kernel.now() + seconds
+        while self._wanted is Wanted.RUN and (left := deadline - kernel.now()) > 0:
+            await kernel.next_task(left)

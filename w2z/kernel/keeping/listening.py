@@ -8,39 +8,82 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from w2z.kernel.actions import Found
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.message import Channel
 
 PROBE_TIMEOUT = 1.0
 """Seconds to connect to a port of the kernel; one that takes longer has not refused."""
 
+_REFUSALS = {
+    errno.ECONNREFUSED,
+    errno.ENOENT,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.ENETDOWN,
+    errno.EHOSTDOWN,
+}
+"""Answers that are as good as nobody: no listener, or no way to the host."""
+
 _LISTEN = "0A"
 """TCP_LISTEN in /proc/net/tcp."""
 
 
+async def probe(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
+    """Try whether anybody listens at the kernel's shell endpoint, and where.
+
+    A host name may lead to several addresses, of both families; the first one at which somebody
+    listens counts.
+    """
+    if info.transport == "ipc":
+        path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
+        return await _try(socket.AF_UNIX, path), info
+    best = Found.REFUSED
+    for family, address in await _addresses(info):
+        found = await _try(family, address)
+        if found is Found.LISTENING:
+            return found, info.at(address[0])
+        if found is Found.NO_ANSWER:
+            best = found
+    return best, info
+
+
 async def is_refused(info: ConnectionInfo) -> bool:
     """Whether nobody listens at the kernel's shell endpoint; no answer at all is no refusal."""
-    if info.transport == "ipc":
-        family = socket.AF_UNIX
-        address: object = info.endpoint(Channel.SHELL).removeprefix("ipc://")
-    else:
-        family = socket.AF_INET6 if info.is_ipv6 else socket.AF_INET
-        address = (info.host.strip("[]"), info.shell_port)
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
+    found, _ = await probe(info)
+    return found is Found.REFUSED
+
+
+async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    """Where the shell endpoint may be; empty for a name that nobody knows just now."""
+    host = info.host.strip("[]")
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, info.shell_port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def _try(family: socket.AddressFamily, address: Any) -> Found:
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        attempt.setblocking(False)
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                await asyncio.get_running_loop().sock_connect(probe, address)  # type: ignore[arg-type]
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
-        except (OSError, TimeoutError):
-            return False
-    return False
+                await asyncio.get_running_loop().sock_connect(attempt, address)
+        except TimeoutError:
+            return Found.NO_ANSWER
+        except OSError as error:
+            return Found.REFUSED if error.errno in _REFUSALS else Found.NO_ANSWER
+    return Found.LISTENING
 
 
 def shell_owner(info: ConnectionInfo) -> int | None:

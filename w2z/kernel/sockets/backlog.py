@@ -116,8 +116,12 @@ class Backlog:
         self.memory -= size
         return batch
 
-    def clear(self) -> None:
-        """Nobody wants it any more."""
+    def clear(self) -> Missing:
+        """Nobody wants it any more; returns what is missing by that."""
+        size = sum(lost.size for _, lost in self._chunks) + _size_of(self._back)
+        for item in self._front:
+            size += item.size if isinstance(item, Missing) else item[1]
+        lost = Missing(self._came - self._left, size)
         while self._chunks:
             self._depot.free(self._chunks.popleft()[0])
         self._front.clear()
@@ -125,6 +129,7 @@ class Backlog:
         self._turns.clear()
         self._left = self._came
         self.memory = 0
+        return lost
 
     def _load(self) -> None:
         """Have in memory what leaves next."""

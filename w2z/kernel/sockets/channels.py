@@ -1,21 +1,26 @@
 """The sockets between w2z and one kernel, and whose they are.
 
 Addressing is ZMQ's own. One SUB and one heartbeat socket serve everybody. Each session has DEALER
-sockets of its own under one generated identity (shell and stdin have to share it, that is how a
-kernel's ``input_request`` finds its asker), so the socket a reply arrives on *is* its address.
+sockets of its own under one identity (shell and stdin have to share it, that is how a kernel's
+``input_request`` finds its asker), so the socket a reply arrives on *is* its address. The identity
+is derived from the kernel's key and the session_id: a w2z that is started again beside a kernel
+that lives on gets the replies to what was asked through the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import Callable, Sequence
+import hmac
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import zmq
 
+from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.kernel.sockets.drained import BATCH_MESSAGES, DrainedSocket
@@ -44,13 +49,42 @@ ZERO_COPY_RECV = 10
 whole buffer it was read into: 20 kB for each that has 4.
 """
 
-LAST_WORDS = 0.5
-"""Seconds within which the end of a kernel's connections is noticed."""
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 4
+"""Seconds of silence until the kernel's host is asked for a sign, seconds between attempts, and
+how many of them fail (tcp(7)): half a minute until a host that vanished is missed.
+"""
 
 HOT_PAUSE = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
 """
+
+
+def identity(key: str, session_id: str) -> bytes:
+    """The ZMQ identity of a session's sockets, the same for the same kernel and session_id.
+
+    Not the session_id itself: not every text can be one, and nobody who knows an identity shall
+    know a session_id by it.
+    """
+    told = b"w2z identity\0" + session_id.encode(errors="surrogatepass")
+    return b"w2z-" + hmac.new(key.encode(), told, "sha256").hexdigest()[:32].encode()
+
+
+def check_endpoints(info: ConnectionInfo) -> None:
+    """Raise :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take, such as
+    a host that cannot be one or the path of a socket that is too long. Nobody has to be there.
+    """
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.setsockopt(zmq.IPV6, info.is_ipv6)
+        for channel in Channel:
+            try:
+                socket.connect(info.endpoint(channel))
+            except zmq.ZMQError as error:
+                raise ConnectionFileError(
+                    f"connection file: {info.endpoint(channel)} is no endpoint that ZMQ takes"
+                    f" ({error.strerror}): look at its ip and transport"
+                ) from None
 
 
 @dataclass(slots=True)
@@ -61,34 +95,47 @@ class _Dealers:
     sockets: dict[Channel, DrainedSocket] = field(default_factory=dict)
 
 
+class ChannelsListener(Protocol):
+    """What hears from a kernel's sockets."""
+
+    def from_kernel(
+        self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
+    ) -> None:
+        """Multiparts arrived, for a session or for all."""
+
+    def writable(self, session_id: str) -> None:
+        """The session's socket, which was full, takes messages again."""
+
+    def echo(self, session_id: str, payload: bytes) -> None:
+        """The kernel's heartbeat returned what the session had sent."""
+
+    def reached(self) -> None:
+        """The iopub socket is connected, behind ZMQ's own handshake."""
+
+    def hung_up(self) -> None:
+        """The connection of the iopub socket ended: the kernel has, or the network failed."""
+
+
 class Channels:
     """All sockets of one kernel; another one gets others.
 
-    ``signed`` tells that messages carry signatures, which allows to receive them faster.
-    ``receive`` gets ``(session_id or None for all, channel, multiparts)``; ``writable`` gets the
-    session_id whose socket takes messages again; ``echo`` a session_id and what the kernel's
-    heartbeat returned to it; ``lost`` is called when the connection to the kernel's iopub ends:
-    the kernel itself has, or the network between failed. ``backlog`` is where output waits that
-    comes faster than ``receive`` takes it.
+    ``signed`` says that messages carry signatures, which allows to receive them faster. Output that
+    comes faster than ``listener`` takes it waits in ``backlog``. Raises
+    :class:`~w2z.errors.ConnectionFileError` where ZMQ refuses the endpoints.
     """
 
     def __init__(
         self,
         info: ConnectionInfo,
+        listener: ChannelsListener,
         *,
         max_sessions: int,
         signed: bool,
-        receive: Callable[[str | None, Channel, list[list[bytes]]], None],
-        writable: Callable[[str], None],
-        echo: Callable[[str, bytes], None],
-        lost: Callable[[], None],
         backlog: Backlog,
     ) -> None:
         self._info = info
-        self._surely = LEAST_PARTS if signed else 1
-        self._receive = receive
-        self._writable = writable
-        self._lost = lost
+        self._listener = listener
+        self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         with contextlib.suppress(zmq.ZMQError):  # libzmq of before 4.3
@@ -96,8 +143,10 @@ class Channels:
         # Sockets that were closed count until they have lingered, hence the double.
         self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
+        self._heartbeat = Heartbeat(
+            self._socket(zmq.DEALER), info.endpoint(Channel.HB), listener.echo
+        )
         self._iopub = self._open_iopub()
-        self._heartbeat = Heartbeat(self._socket(zmq.DEALER), info.endpoint(Channel.HB), echo)
 
     def open_session(self, session_id: str) -> None:
         """Connect the session's shell and stdin; does nothing if they are.
@@ -106,7 +155,7 @@ class Channels:
         """
         if session_id in self._dealers:
             return
-        dealers = _Dealers(b"w2z-" + uuid.uuid4().hex.encode())
+        dealers = _Dealers(identity(self._info.key, session_id))
         with contextlib.ExitStack() as undo:
             # stdin first: it has to be there before shell can make the kernel ask for input.
             for channel in (Channel.STDIN, Channel.SHELL):
@@ -136,30 +185,48 @@ class Channels:
         """Let the kernel's heartbeat socket echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    async def last_words(self) -> None:
-        """Receive what a kernel that has ended still said, to its last byte or for a while."""
+    async def last_words(self, seconds: float) -> None:
+        """Receive what a kernel that has ended still said.
+
+        Waits ``seconds`` at most for the end of its connections, and takes as many for what is
+        there then. In turns with everything else: libzmq connects again by itself, perhaps to a
+        kernel that never stops talking.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(seconds):
                 await self._is_lost.wait()
-        # The end of iopub was told after all that came there. Replies come over connections of
-        # their own, which end at the same time.
-        await asyncio.sleep(HOT_PAUSE)
-        while self._iopub.look():
-            pass
-        for dealers in list(self._dealers.values()):
-            for socket in dealers.sockets.values():
-                while socket.look():
-                    pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                # The end of iopub was told after all that came there. Replies come over connections
+                # of their own, which end at the same time.
+                await asyncio.sleep(HOT_PAUSE)
+                has_more = True
+                while has_more:
+                    has_more = self._look_everywhere()
+                    await asyncio.sleep(0)
+
+    def _look_everywhere(self) -> bool:
+        """One batch of each socket, and of the backlog; returns whether there may be more."""
+        has_more = self._iopub.look()
+        # Whoever is given up by what arrives has its sockets closed: the next list is without them.
+        for session_id in list(self._dealers):
+            for channel in (Channel.SHELL, Channel.STDIN, Channel.CONTROL):
+                dealers = self._dealers.get(session_id)
+                socket = None if dealers is None else dealers.sockets.get(channel)
+                if socket is not None and socket.look():
+                    has_more = True
+        return has_more
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
-        """Close everything; what was sent last has ``linger_ms`` to leave, and blocks so long."""
+        """Close everything, once; what was sent last has ``linger_ms`` to leave, which blocks."""
+        if self._context.closed:
+            return
         for session_id in list(self._dealers):
             self.close_session(session_id, linger_ms)
         # First, because libzmq would wait for a reader of its events.
         self._sub.disable_monitor()
         self._monitor.close(0)
         self._iopub.close(0)
-        self._backlog.clear()
         self._heartbeat.close()
         self._context.term()
 
@@ -177,16 +244,22 @@ class Channels:
     def _open_iopub(self) -> DrainedSocket:
         socket = self._sub = self._socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
+        # A kernel's host that is gone without a word ends the connection; one whose kernel is
+        # stopped or busy does not. Nothing is sent here, so nothing waits to be acknowledged.
+        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
         # Subscribed before connecting: no message can come between the two.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
-        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
         self._is_lost = asyncio.Event()
-        self._monitor = DrainedSocket(monitor, self._on_disconnected)
+        self._monitor = DrainedSocket(monitor, self._on_events)
         socket.connect(self._info.endpoint(Channel.IOPUB))
         return DrainedSocket(
             socket,
-            partial(self._receive, None, Channel.IOPUB),
-            surely=self._surely,
+            partial(self._listener.from_kernel, None, Channel.IOPUB),
+            min_frames=self._min_frames,
             hot_pause=HOT_PAUSE,
             backlog=self._backlog,
         )
@@ -203,13 +276,19 @@ class Channels:
         return DrainedSocket(
             socket,
             partial(self._receive_addressed, session_id, channel),
-            partial(self._writable, session_id),
-            surely=self._surely,
+            partial(self._listener.writable, session_id),
+            min_frames=self._min_frames,
         )
 
-    def _on_disconnected(self, events: list[list[bytes]]) -> None:
-        self._is_lost.set()
-        self._lost()
+    def _on_events(self, events: list[list[bytes]]) -> None:
+        for event in events:
+            # https://libzmq.readthedocs.io/en/latest/zmq_socket_monitor.html
+            (number,) = struct.unpack_from("=H", event[0])
+            if number == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._listener.reached()
+            elif not self._is_lost.is_set():
+                self._is_lost.set()
+                self._listener.hung_up()
 
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
@@ -218,7 +297,7 @@ class Channels:
         # control are those who do not want to wait.
         if self._iopub.look():
             self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
-        carry = partial(self._receive, session_id, channel, batch)
+        carry = partial(self._listener.from_kernel, session_id, channel, batch)
         if self._backlog and channel is not Channel.CONTROL:
             self._backlog.then(carry)
         else:

@@ -36,9 +36,9 @@ class DrainedSocket:
     """One connected socket.
 
     ``receive`` is called with the multiparts of each batch, ``writable`` when a socket that
-    refused a message takes messages again. ``surely`` is the number of frames every multipart has:
-    that many are received without asking whether they belong together, which is most
-    of the cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
+    refused a message takes messages again. ``min_frames`` is the number of frames every multipart
+    has: that many are received without asking whether they belong together, which is most of the
+    cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
     ``hot_pause`` is how many seconds to wait between looks while messages keep coming; 0 looks
     whenever one comes. With a ``backlog`` messages are received ahead of the work on them.
     """
@@ -49,7 +49,7 @@ class DrainedSocket:
         receive: Callable[[list[list[bytes]]], None],
         writable: Callable[[], None] = lambda: None,
         *,
-        surely: int = 1,
+        min_frames: int = 1,
         hot_pause: float = 0,
         backlog: Backlog | None = None,
     ) -> None:
@@ -57,7 +57,7 @@ class DrainedSocket:
         self._socket = socket
         self._receive = receive
         self._writable = writable
-        self._blind = range(surely - 1)
+        self._all_but_last = range(min_frames - 1)
         self._hot_pause = hot_pause
         self._backlog = backlog
         self._is_hot = False
@@ -174,7 +174,7 @@ class DrainedSocket:
         try:
             while len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
                 parts = []
-                for _ in self._blind:
+                for _ in self._all_but_last:
                     parts.append(receive(_NOBLOCK))
                 frame = receive(_NOBLOCK, False)
                 parts.append(frame.bytes)

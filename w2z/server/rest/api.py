@@ -70,9 +70,9 @@ class Api:
         bridge = self._bridge
         return Kernel(
             id=bridge.kernel_id,
-            name=bridge.kernel_name,
-            last_activity=timestamp(bridge.state.last_activity),
-            execution_state=bridge.state.execution_state,
+            name=bridge.kernel.name,
+            last_activity=timestamp(bridge.kernel.state.last_activity),
+            execution_state=bridge.kernel.state.execution_state,
             connections=bridge.clients.connections,
         )
 
@@ -86,8 +86,8 @@ class Api:
         """200 once the kernel answered and its output arrives; 503 before, and when it has nothing
         to do and yet answers no heartbeats.
         """
-        is_stuck = self._keeper.is_silent and not self._bridge.is_busy
-        ready = self._bridge.ready and not is_stuck
+        is_stuck = self._bridge.kernel.life.misses_beats and not self._bridge.kernel.is_busy
+        ready = self._bridge.kernel.is_ready and not is_stuck
         return json_response({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
@@ -106,7 +106,7 @@ class Api:
             {
                 "connections": bridge.clients.connections,
                 "kernels": 1,
-                "last_activity": timestamp(bridge.state.last_activity),
+                "last_activity": timestamp(bridge.kernel.state.last_activity),
                 "started": timestamp(bridge.started),
             }
         )

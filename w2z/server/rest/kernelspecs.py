@@ -35,13 +35,13 @@ class Specs:
 
     async def get(self) -> KernelSpecs:
         """The spec as the list that clients expect."""
-        await self._bridge.conversation.wait_ready(READY_TIMEOUT)
-        name = self._bridge.kernel_name
+        await self._bridge.kernel.wait_ready(READY_TIMEOUT)
+        name = self._bridge.kernel.name
         async with self._lookup:
             if not self._looked_up:
                 self._installed = await installed_spec(name)
-                self._looked_up = self._bridge.ready
-        told = self._bridge.conversation.kernel_info or {}
+                self._looked_up = self._bridge.kernel.is_ready
+        told = self._bridge.kernel.info or {}
         spec = self._installed or described_spec(name, told)
         spec = spec.model_copy(update={"metadata": {**spec.metadata, "w2z": self._metadata(told)}})
         return KernelSpecs(default=name, kernelspecs={name: KernelSpec(name=name, spec=spec)})

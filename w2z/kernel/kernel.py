@@ -1,0 +1,310 @@
+"""The kernel that clients use: its life, its state, and the link to the one that is there now.
+
+What happens on the link is an event in its life (:mod:`w2z.kernel.life`); what there is to do about
+that is done here, but for what needs the kernel's process or takes time: that is left to its keeper
+(:mod:`w2z.kernel.keeping`), who waits for it with :meth:`Kernel.next_task`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from w2z.errors import KernelSilent
+from w2z.kernel.actions import (
+    Action,
+    Announce,
+    Ask,
+    Beat,
+    Leave,
+    Lose,
+    Open,
+    Probe,
+    Settle,
+    Suppose,
+    Warn,
+)
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.life import Life
+from w2z.kernel.link import Link
+from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints
+from w2z.kernel.state import KernelState
+from w2z.message import Channel, Message
+from w2z.timing import Timing
+
+log = logging.getLogger("w2z")
+
+Clock = Callable[[], float]
+
+
+class KernelListener(Protocol):
+    """What hears of the kernel, on the clients' side."""
+
+    def opened(self) -> None:
+        """Requests that were refused may be handed in again."""
+
+    def lost(self, reason: str) -> None:
+        """The requests that were under way to the kernel are lost with it."""
+
+    def announce(self, state: str, reason: str | None) -> None:
+        """Tell all clients an execution state that the kernel cannot tell itself, and why."""
+
+    def ended(self, busy: Sequence[Message]) -> None:
+        """What these statuses began has ended, and its ``idle`` never arrived."""
+
+
+class Kernel:
+    """The kernel of one w2z, through all that are started in its place.
+
+    ``name`` is the session in the headers of w2z's own requests. ``open_link`` connects to a
+    kernel; it raises :class:`~w2z.errors.ConnectionFileError` where that is not possible.
+    """
+
+    link: Link
+
+    def __init__(
+        self,
+        info: ConnectionInfo,
+        name: str,
+        listener: KernelListener,
+        open_link: Callable[[ConnectionInfo], Link],
+        *,
+        is_owned: bool,
+        timing: Timing,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.timing = timing
+        self.state = KernelState(datetime.now(UTC), name)
+        self.life = Life(clock(), timing, is_owned=is_owned, own_session=name)
+        self.info: dict[str, Any] | None = None
+        """What the kernel told of itself last."""
+        self.info_content: bytes | None = None
+        self.is_told_to_end: bool | None = None
+        """A client's word to the kernel that it shall end, and whether another shall follow."""
+        self._connection_info = info
+        self._listener = listener
+        self._open_link = open_link
+        self._is_owned = is_owned
+        self._clock = clock
+        self._tasks: deque[Leave | Probe] = deque()
+        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def connect(self, info: ConnectionInfo | None = None) -> None:
+        """Leave the sockets there were, with all that was under way to the kernel, and serve the
+        one at ``info``, or at the same place; every session gets sockets there.
+
+        Raises :class:`~w2z.errors.ConnectionFileError`; then nothing has changed.
+        """
+        info = info or self._connection_info
+        check_endpoints(info)
+        # Closed before the next one is opened: the two have the same identities.
+        self.close(linger_ms=0)
+        self.link = self._open_link(info)
+        self._connection_info = info
+
+    def close(self, linger_ms: int = LINGER_MS) -> None:
+        """Close the sockets there are; what was sent last has ``linger_ms`` to leave."""
+        if hasattr(self, "link"):
+            self.link.close(linger_ms)
+
+    def reconnect(self, info: ConnectionInfo | None = None) -> None:
+        """:meth:`connect` to whoever is there next."""
+        self.connect(info)
+        self.do(self.life.on_connected(self._clock()))
+
+    # What others want to know.
+
+    @property
+    def connection_info(self) -> ConnectionInfo:
+        """Where the kernel is, and its key."""
+        return self._connection_info
+
+    @property
+    def name(self) -> str:
+        """The name of the kernel's spec, as far as its connection file or it itself tells."""
+        if self._connection_info.kernel_name:
+            return self._connection_info.kernel_name
+        name = str((self.info or {}).get("implementation") or "kernel").lower()
+        # The name under which ipykernel installs itself.
+        return "python3" if name == "ipython" else name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the kernel answered and its output arrives, and it is not on its way out."""
+        return self.life.is_ready
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the kernel is running something."""
+        return self.state.is_busy
+
+    @property
+    def answers_for_itself(self) -> bool:
+        """Whether the kernel is expected to answer on shell soon."""
+        return not self.state.is_busy_for(self.timing.busy_for, self._clock())
+
+    async def wait_ready(self, seconds: float) -> bool:
+        """Wait so long for the kernel to be ready; returns whether it is."""
+        return await self.wait_for(lambda: self.is_ready, seconds)
+
+    async def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait so long for a condition of the kernel's life or state; returns whether it holds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+        return condition()
+
+    # What happens.
+
+    def observe(self, messages: Sequence[Message]) -> None:
+        """Take note of what the kernel said on iopub."""
+        now = self._clock()
+        self.state.observe(messages, datetime.now(UTC), now)
+        self._changed.set()
+        if not self.life.is_ready:
+            self.do(self.life.on_iopub(now))
+
+    def on_replies(self, messages: Sequence[Message]) -> None:
+        """Take the kernel's answers to w2z itself."""
+        for reply in self.link.conversation.on_replies(messages):
+            if self.life.passes_over(reply.kernel_session):
+                continue
+            self.info, self.info_content = reply.content, reply.as_sent
+            now = self._clock()
+            self.do(self.life.on_info_reply(reply.channel, reply.kernel_session, now))
+
+    def on_echo(self) -> None:
+        """The kernel's heartbeat answered w2z."""
+        self.do(self.life.on_echo())
+
+    def on_reached(self) -> None:
+        """The iopub socket is connected."""
+        self.do(self.life.on_reached(self._clock()))
+
+    def on_hung_up(self) -> None:
+        """The connection of the iopub socket ended."""
+        self.do(self.life.on_hung_up(self._clock()))
+
+    def on_shutdown_request(self, *, restart: bool) -> None:
+        """A client told the kernel to end."""
+        # What comes behind it is for the next kernel, if w2z is the one to start it.
+        if self._is_owned:
+            self.do(self.life.ask_to_end(self._clock()))
+        self.is_told_to_end = restart
+        self._news.set()
+
+    # For the keeper.
+
+    def on_started(self) -> None:
+        """w2z started a process that will listen where the link leads."""
+        self.is_told_to_end = None
+        self.do(self.life.on_started(self._clock()))
+
+    def do(self, actions: Iterable[Action]) -> None:
+        """Do what there is to do, in its order."""
+        for action in actions:
+            self._do(action)
+        self._changed.set()
+
+    def poll(self) -> None:
+        """Do what is due; call it several times a second."""
+        now = self._clock()
+        self.do(self.life.poll(now))
+        if self.state.is_busy:
+            self.do(self.life.doubt_busy(now, self.state.quiet_since))
+
+    async def next_task(self, seconds: float) -> Leave | Probe | None:
+        """Wait for what is left to the keeper, or for news, for so long."""
+        if not self._tasks:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
+        self._news.clear()
+        return self._tasks.popleft() if self._tasks else None
+
+    def wake(self) -> None:
+        """There is news for the keeper."""
+        self._news.set()
+
+    def now(self) -> float:
+        """The time by the clock that the kernel's life goes by."""
+        return self._clock()
+
+    def mark(self, state: str) -> None:
+        """Let the kernel model say this until requests go to the kernel again; clients hear the
+        kernel's own states.
+        """
+        self.state.mark(state)
+        self._changed.set()
+
+    def lose(self, reason: str) -> None:
+        """The kernel is gone: what it had not answered is answered in its place."""
+        self.state.forget()
+        self._listener.lost(reason)
+
+    def announce(self, state: str, reason: str | None = None) -> None:
+        """Tell all clients an execution state that the kernel cannot tell itself, and why."""
+        self.state.begin_anew(state)
+        self._listener.announce(state, reason)
+        self._changed.set()
+
+    async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Ask the kernel on control; raises :class:`~w2z.errors.KernelSilent`."""
+        return await self.link.conversation.ask(msg_type, content, seconds)
+
+    async def ask_to_end(self, *, restart: bool) -> None:
+        """Ask the kernel to end; one that says nothing has been asked, too."""
+        with contextlib.suppress(KernelSilent):
+            await self.ask("shutdown_request", {"restart": restart}, self.timing.end)
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Ask):
+            self.link.conversation.tell("kernel_info_request", {}, action.channel)
+        elif isinstance(action, Beat):
+            self.link.conversation.beat()
+        elif isinstance(action, Leave | Probe):
+            self._tasks.append(action)
+            self._news.set()
+        elif isinstance(action, Lose):
+            self.lose(action.reason)
+        elif isinstance(action, Announce):
+            self.announce(action.state, action.reason)
+        elif isinstance(action, Warn):
+            self._warn(action.text)
+        elif isinstance(action, Suppose):
+            self.state.suppose_busy(self._clock())
+            self._listener.announce("busy", None)
+        elif isinstance(action, Settle):
+            self._settle(action.asked_at)
+        elif isinstance(action, Open):
+            self._open()
+
+    def _open(self) -> None:
+        self.state.unmark()
+        if self.life.is_ready:
+            log.info("the kernel is ready")
+        if self.life.is_silent:
+            log.warning("the kernel answers but is silent on iopub; serving it all the same")
+        self._listener.opened()
+
+    def _settle(self, asked_at: float) -> None:
+        was_busy = self.state.is_busy
+        lost = self.state.settle(asked_at)
+        self._listener.ended(lost)
+        if was_busy and not self.state.is_busy and not lost:
+            self._listener.announce("idle", None)
+
+    def _warn(self, text: str) -> None:
+        endpoints = {str(channel): self._connection_info.endpoint(channel) for channel in Channel}
+        told = text.format(**endpoints)
+        log.warning("%s", told)
+        self._listener.announce("starting", told)
