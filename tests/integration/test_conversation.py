@@ -245,15 +245,3 @@ async def test_the_same_kernel_counts_again_when_it_was_not_replaced(
         await asyncio.sleep(0)
     await kernel.iopub("status", {"execution_state": "idle"})
     assert await served.bridge.kernel.wait_ready(LONG)
-
-
-async def test_any_kernel_is_another_where_none_was_known(kernel: FakeKernel) -> None:
-    questions = Questions(kernel)
-    async with serving(kernel.connection_file) as served:
-        expect_another(served)
-        await questions.answer(Channel.SHELL, "kernel")
-        while served.bridge.kernel.info is None:
-            await asyncio.sleep(0)
-        await kernel.iopub("status", {"execution_state": "idle"})
-        while not served.bridge.kernel.is_ready:
-            await asyncio.sleep(0)

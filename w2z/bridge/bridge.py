@@ -104,7 +104,7 @@ class Bridge:
         known of it.
         """
         state = self.kernel.state
-        if state.last_status is None and state.execution_state != "starting":
+        if state.last_status is None and state.execution_state not in ("starting", "idle"):
             return self._own.status(state.execution_state)
         return state.last_status
 
@@ -255,10 +255,11 @@ class Bridge:
 
     # The link.
 
-    def _open_link(self, info: ConnectionInfo) -> Link:
+    def _open_link(self, info: ConnectionInfo, generation: int) -> Link:
         link = Link(
             info,
             self,
+            generation=generation,
             name=self.kernel_id,
             sessions=self._hub,
             max_sessions=self._settings.max_connections,

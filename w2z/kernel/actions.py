@@ -41,6 +41,11 @@ class Leave:
 
 
 @dataclass(frozen=True)
+class Relink:
+    """Replace the sockets: nothing that is under way may reach whoever is there next."""
+
+
+@dataclass(frozen=True)
 class Lose:
     """Answer the requests that were lost with the kernel: nothing of before is running."""
 
@@ -79,4 +84,4 @@ class Open:
     """Requests that waited may go to the kernel now."""
 
 
-Action = Ask | Beat | Probe | Leave | Lose | Announce | Warn | Suppose | Settle | Open
+Action = Ask | Beat | Probe | Leave | Relink | Lose | Announce | Warn | Suppose | Settle | Open

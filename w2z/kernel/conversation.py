@@ -34,6 +34,12 @@ class InfoReply(NamedTuple):
     as_sent: bytes
 
 
+class Goodbye(NamedTuple):
+    """A ``shutdown_reply``: the session in its header."""
+
+    kernel_session: object
+
+
 class Conversation:
     """Questions to one kernel over ``channels``, for which :attr:`session_id` is the address.
 
@@ -87,7 +93,7 @@ class Conversation:
             if not answer.done():
                 answer.set_exception(KernelSilent("the kernel ended instead of answering"))
 
-    def on_replies(self, messages: Sequence[Message]) -> Iterator[InfoReply]:
+    def on_replies(self, messages: Sequence[Message]) -> Iterator[InfoReply | Goodbye]:
         """Take what arrived on w2z's own sockets; yields what the kernel told of itself."""
         for message in messages:
             try:
@@ -102,3 +108,5 @@ class Conversation:
                 answer.set_result(content)
             if head.get("msg_type") == "kernel_info_reply":
                 yield InfoReply(message.channel, head.get("session"), content, message.content)
+            elif head.get("msg_type") == "shutdown_reply":
+                yield Goodbye(head.get("session"))

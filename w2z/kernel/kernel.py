@@ -26,14 +26,16 @@ from w2z.kernel.actions import (
     Lose,
     Open,
     Probe,
+    Relink,
     Settle,
     Suppose,
     Warn,
 )
 from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.conversation import Goodbye
 from w2z.kernel.life import Life
 from w2z.kernel.link import Link
-from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints
+from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints, hands_over
 from w2z.kernel.state import KernelState
 from w2z.message import Channel, Message
 from w2z.timing import Timing
@@ -63,7 +65,7 @@ class Kernel:
     """The kernel of one w2z, through all that are started in its place.
 
     ``name`` is the session in the headers of w2z's own requests. ``open_link`` connects to a
-    kernel; it raises :class:`~w2z.errors.ConnectionFileError` where that is not possible.
+    kernel, with a number that tells apart the identities of its sockets.
     """
 
     link: Link
@@ -73,7 +75,7 @@ class Kernel:
         info: ConnectionInfo,
         name: str,
         listener: KernelListener,
-        open_link: Callable[[ConnectionInfo], Link],
+        open_link: Callable[[ConnectionInfo, int], Link],
         *,
         is_owned: bool,
         timing: Timing,
@@ -92,6 +94,7 @@ class Kernel:
         self._open_link = open_link
         self._is_owned = is_owned
         self._clock = clock
+        self._generation = 0
         self._tasks: deque[Leave | Probe] = deque()
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
@@ -106,7 +109,9 @@ class Kernel:
         check_endpoints(info)
         # Closed before the next one is opened: the two have the same identities.
         self.close(linger_ms=0)
-        self.link = self._open_link(info)
+        if hasattr(self, "link") and not hands_over(self.implementation):
+            self._generation += 1
+        self.link = self._open_link(info, self._generation)
         self._connection_info = info
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
@@ -117,6 +122,10 @@ class Kernel:
     def reconnect(self, info: ConnectionInfo | None = None) -> None:
         """:meth:`connect` to whoever is there next."""
         self.connect(info)
+        self.resume()
+
+    def resume(self) -> None:
+        """Ask whoever is at the other end of the link whether it is ready."""
         self.do(self.life.on_connected(self._clock()))
 
     # What others want to know.
@@ -134,6 +143,11 @@ class Kernel:
         name = str((self.info or {}).get("implementation") or "kernel").lower()
         # The name under which ipykernel installs itself.
         return "python3" if name == "ipython" else name
+
+    @property
+    def implementation(self) -> str:
+        """What kind of kernel it says it is, in small letters; empty before it did."""
+        return str((self.info or {}).get("implementation") or "").lower()
 
     @property
     def is_ready(self) -> bool:
@@ -176,6 +190,9 @@ class Kernel:
     def on_replies(self, messages: Sequence[Message]) -> None:
         """Take the kernel's answers to w2z itself."""
         for reply in self.link.conversation.on_replies(messages):
+            if isinstance(reply, Goodbye):
+                self.do(self.life.on_goodbye(reply.kernel_session))
+                continue
             if self.life.passes_over(reply.kernel_session):
                 continue
             self.info, self.info_content = reply.content, reply.as_sent
@@ -267,26 +284,35 @@ class Kernel:
             await self.ask("shutdown_request", {"restart": restart}, self.timing.end)
 
     def _do(self, action: Action) -> None:
-        if isinstance(action, Ask):
-            self.link.conversation.tell("kernel_info_request", {}, action.channel)
-        elif isinstance(action, Beat):
-            self.link.conversation.beat()
-        elif isinstance(action, Leave | Probe):
-            self._tasks.append(action)
-            self._news.set()
-        elif isinstance(action, Lose):
-            self.lose(action.reason)
-        elif isinstance(action, Announce):
-            self.announce(action.state, action.reason)
-        elif isinstance(action, Warn):
-            self._warn(action.text)
-        elif isinstance(action, Suppose):
-            self.state.suppose_busy(self._clock())
-            self._listener.announce("busy", None)
-        elif isinstance(action, Settle):
-            self._settle(action.asked_at)
-        elif isinstance(action, Open):
-            self._open()
+        match action:
+            case Ask(channel):
+                self.link.conversation.tell("kernel_info_request", {}, channel)
+            case Beat():
+                self.link.conversation.beat()
+            case Leave() | Probe():
+                self._tasks.append(action)
+                self._news.set()
+            case Relink():
+                self.reconnect()
+            case _:
+                self._tell(action)
+
+    def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open) -> None:
+        """Do what clients notice."""
+        match action:
+            case Lose(reason):
+                self.lose(reason)
+            case Announce(state, reason):
+                self.announce(state, reason)
+            case Warn(text):
+                self._warn(text)
+            case Suppose():
+                self.state.suppose_busy(self._clock())
+                self._listener.announce("busy", None)
+            case Settle(asked_at):
+                self._settle(asked_at)
+            case Open():
+                self._open()
 
     def _open(self) -> None:
         self.state.unmark()

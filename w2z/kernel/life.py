@@ -31,6 +31,7 @@ from w2z.kernel.actions import (
     Lose,
     Open,
     Probe,
+    Relink,
     Settle,
     Suppose,
     Warn,
@@ -38,6 +39,9 @@ from w2z.kernel.actions import (
 from w2z.kernel.readiness import Progress, Readiness
 from w2z.message import Channel
 from w2z.timing import Timing
+
+ANYBODY = object()
+"""Stands for the session of a kernel that was told to end before it had answered."""
 
 BEATS_MISSED = 3
 """Echoes in a row without which the kernel's ports are tried."""
@@ -232,7 +236,15 @@ class Life:
         """Whether this is the session of the kernel that was told to end: its word does not count
         any more.
         """
-        return self._passed_over is not None and session == self._passed_over
+        return self._passed_over is ANYBODY or (
+            self._passed_over is not None and session == self._passed_over
+        )
+
+    def on_goodbye(self, session: object) -> list[Action]:
+        """The kernel answered w2z's ``shutdown_request``: now it is known who is to go."""
+        if self._passed_over is ANYBODY:
+            self._passed_over = session
+        return []
 
     def on_info_reply(self, channel: Channel, session: object, now: float) -> list[Action]:
         """A reply to w2z's own ``kernel_info_request`` arrived, with this session in its header."""
@@ -296,7 +308,7 @@ class Life:
 
     def expect_another(self, now: float) -> list[Action]:
         """The kernel is about to be told to end: only a process other than it counts as ready."""
-        self._passed_over = self._session
+        self._passed_over = ANYBODY if self._session is None else self._session
         self._ask_anew(Readiness(now, self._timing, restarted=True))
         return []
 
@@ -445,4 +457,4 @@ class Life:
 
     def _die(self, reason: str, now: float) -> list[Action]:
         self._become(Event.ABANDONED, now)
-        return [Lose(reason), Announce("dead", reason)]
+        return [Relink(), Lose(reason), Announce("dead", reason)]

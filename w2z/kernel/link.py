@@ -28,16 +28,14 @@ class LinkListener(ChannelsListener, Protocol):
 
 
 class Link:
-    """A connection to the kernel at ``info``, for the sessions that there are.
-
-    Raises :class:`~w2z.errors.ConnectionFileError` where ZMQ refuses the endpoints.
-    """
+    """A connection to the kernel at ``info``, for the sessions that there are."""
 
     def __init__(
         self,
         info: ConnectionInfo,
         listener: LinkListener,
         *,
+        generation: int,
         name: str,
         sessions: Iterable[str],
         max_sessions: int,
@@ -51,6 +49,7 @@ class Link:
         self.channels = Channels(
             info,
             listener,
+            generation=generation,
             max_sessions=max_sessions,
             signed=self.signer.signs,
             backlog=self.backlog,

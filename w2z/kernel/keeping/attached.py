@@ -124,8 +124,14 @@ class Attached(Keeper):
     async def _leave(self) -> None:
         """Carry what the kernel said last, then talk to whoever is there next."""
         log.info("the kernel hung up")
-        await self.kernel.link.channels.last_words(LAST_WORDS)
-        self.kernel.reconnect(self._info)
+        channels = self.kernel.link.channels
+        await channels.last_words(LAST_WORDS)
+        if channels.is_connected and self._info == self.kernel.connection_info:
+            # Only iopub's connection broke, and ZMQ makes it again. What is under way on the others
+            # arrives, and their addresses at the kernel stay taken.
+            self.kernel.resume()
+        else:
+            self.kernel.reconnect(self._info)
 
     async def _probe(self, number: int) -> None:
         found, where = await probe(self._info)

@@ -75,8 +75,9 @@ class Keeper(ABC):
         """
         chosen = await self._plan()
         if not chosen.ways:
+            name = (self.kernel.info or {}).get("implementation")
             raise KernelNotInterrupted(
-                f"{self._implementation} cannot be interrupted: it dies of SIGINT, and does"
+                f"{name} cannot be interrupted: it dies of SIGINT, and does"
                 " nothing at an interrupt_request"
             )
         await self._try(chosen.ways)
@@ -103,13 +104,9 @@ class Keeper(ABC):
                     await self.send_interrupt_signal()
         await self._is_idle_within(ENDS_WITHIN)
 
-    @property
-    def _implementation(self) -> object:
-        return (self.kernel.info or {}).get("implementation")
-
     async def _plan(self) -> Plan:
         spec_mode = await self.spec_mode() if self.interrupt_mode is None else None
-        return plan(self.interrupt_mode, spec_mode, self._implementation, owned=self.owned)
+        return plan(self.interrupt_mode, spec_mode, self.kernel.implementation, owned=self.owned)
 
     async def _try(self, ways: Sequence[Way]) -> None:
         """Go the first of the ways that can be gone."""

@@ -49,10 +49,15 @@ ZERO_COPY_RECV = 10
 whole buffer it was read into: 20 kB for each that has 4.
 """
 
+WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 4
 """Seconds of silence until the kernel's host is asked for a sign, seconds between attempts, and
 how many of them fail (tcp(7)): half a minute until a host that vanished is missed.
 """
+
+KEEPALIVE_AT_MOST = 30
+"""Seconds in all."""
 
 HOT_PAUSE = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
@@ -60,13 +65,26 @@ Output that comes alone, or first, does not wait.
 """
 
 
-def identity(key: str, session_id: str) -> bytes:
-    """The ZMQ identity of a session's sockets, the same for the same kernel and session_id.
+HANDOVER = frozenset({"ipython", "bash_kernel", "octave_kernel"})
+"""Implementations whose sockets hand an identity over to a new connection that claims it
+(``ZMQ_ROUTER_HANDOVER``), as ipykernel's do. Others ignore the new one as long as they have not
+seen the end of the one before, and may so be left without a way to answer.
+"""
+
+
+def hands_over(implementation: str) -> bool:
+    """Whether a session may keep its identity when its sockets are replaced."""
+    return implementation in HANDOVER
+
+
+def identity(key: str, session_id: str, generation: int) -> bytes:
+    """The ZMQ identity of a session's sockets: the same for the same kernel and session_id, and
+    another for each ``generation`` of sockets to a kernel that does not hand it over.
 
     Not the session_id itself: not every text can be one, and nobody who knows an identity shall
     know a session_id by it.
     """
-    told = b"w2z identity\0" + session_id.encode(errors="surrogatepass")
+    told = b"w2z identity %d\0" % generation + session_id.encode(errors="surrogatepass")
     return b"w2z-" + hmac.new(key.encode(), told, "sha256").hexdigest()[:32].encode()
 
 
@@ -129,12 +147,14 @@ class Channels:
         info: ConnectionInfo,
         listener: ChannelsListener,
         *,
+        generation: int,
         max_sessions: int,
         signed: bool,
         backlog: Backlog,
     ) -> None:
         self._info = info
         self._listener = listener
+        self._generation = generation
         self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -143,9 +163,9 @@ class Channels:
         # Sockets that were closed count until they have lingered, hence the double.
         self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
-        self._heartbeat = Heartbeat(
-            self._socket(zmq.DEALER), info.endpoint(Channel.HB), listener.echo
-        )
+        self.is_connected = False
+        """Whether the heartbeat's connection is up: then the kernel's process is the same still."""
+        self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
     def open_session(self, session_id: str) -> None:
@@ -155,7 +175,7 @@ class Channels:
         """
         if session_id in self._dealers:
             return
-        dealers = _Dealers(identity(self._info.key, session_id))
+        dealers = _Dealers(identity(self._info.key, session_id, self._generation))
         with contextlib.ExitStack() as undo:
             # stdin first: it has to be there before shell can make the kernel ask for input.
             for channel in (Channel.STDIN, Channel.SHELL):
@@ -226,6 +246,8 @@ class Channels:
         # First, because libzmq would wait for a reader of its events.
         self._sub.disable_monitor()
         self._monitor.close(0)
+        self._hb.disable_monitor()
+        self._hb_monitor.close(0)
         self._iopub.close(0)
         self._heartbeat.close()
         self._context.term()
@@ -241,18 +263,31 @@ class Channels:
             socket.setsockopt_string(zmq.CURVE_SECRETKEY, self._info.curve_secretkey)
         return socket
 
-    def _open_iopub(self) -> DrainedSocket:
-        socket = self._sub = self._socket(zmq.SUB)
-        socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
-        # A kernel's host that is gone without a word ends the connection; one whose kernel is
-        # stopped or busy does not. Nothing is sent here, so nothing waits to be acknowledged.
+    def _open_heartbeat(self) -> Heartbeat:
+        socket = self._hb = self._socket(zmq.DEALER)
+        self._keep_alive(socket)
+        # Beats are so small that a kernel that is stopped has room for years of them: what stays
+        # unacknowledged was sent to a host that is gone.
+        socket.setsockopt(zmq.TCP_MAXRT, KEEPALIVE_AT_MOST * 1000)
+        self._hb_monitor = DrainedSocket(socket.get_monitor_socket(WATCHED), self._on_hb_events)
+        return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo)
+
+    def _keep_alive(self, socket: zmq.Socket[bytes]) -> None:
+        """Let the connection end when the kernel's host is gone without a word. That of a kernel
+        that is stopped or busy does not.
+        """
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
         socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL)
         socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
+
+    def _open_iopub(self) -> DrainedSocket:
+        socket = self._sub = self._socket(zmq.SUB)
+        socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
+        self._keep_alive(socket)
         # Subscribed before connecting: no message can come between the two.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
-        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        monitor = socket.get_monitor_socket(WATCHED)
         self._is_lost = asyncio.Event()
         self._monitor = DrainedSocket(monitor, self._on_events)
         socket.connect(self._info.endpoint(Channel.IOPUB))
@@ -281,14 +316,17 @@ class Channels:
         )
 
     def _on_events(self, events: list[list[bytes]]) -> None:
-        for event in events:
-            # https://libzmq.readthedocs.io/en/latest/zmq_socket_monitor.html
-            (number,) = struct.unpack_from("=H", event[0])
-            if number == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        for is_connected in map(_is_connected, events):
+            if is_connected:
+                self._is_lost.clear()
                 self._listener.reached()
-            elif not self._is_lost.is_set():
+            else:
                 self._is_lost.set()
                 self._listener.hung_up()
+
+    def _on_hb_events(self, events: list[list[bytes]]) -> None:
+        for is_connected in map(_is_connected, events):
+            self.is_connected = is_connected
 
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
@@ -302,3 +340,12 @@ class Channels:
             self._backlog.then(carry)
         else:
             carry()
+
+
+def _is_connected(event: list[bytes]) -> bool:
+    """Whether a monitor's event tells of a connection that is up, or of its end.
+
+    https://libzmq.readthedocs.io/en/latest/zmq_socket_monitor.html
+    """
+    (number,) = struct.unpack_from("=H", event[0])
+    return bool(number == zmq.EVENT_HANDSHAKE_SUCCEEDED)

@@ -32,7 +32,8 @@ def metrics(bridge: Bridge) -> str:
 
 def _lines(bridge: Bridge) -> Iterator[str]:
     hub, load, totals = bridge.clients.hub, bridge.clients.hub.load, bridge.clients.hub.totals
-    yield from _metric("kernel_ready", "gauge", "Whether the kernel is ready.", int(bridge.kernel.is_ready))
+    is_ready = int(bridge.kernel.is_ready)
+    yield from _metric("kernel_ready", "gauge", "Whether the kernel is ready.", is_ready)
     yield from _metric("clients", "gauge", "Websockets connected.", bridge.clients.connections)
     yield from _metric(
         "sessions", "gauge", "Sessions, waiting ones included.", bridge.clients.sessions
