@@ -307,7 +307,7 @@ class Kernel:
             case Warn(text):
                 self._warn(text)
             case Suppose():
-                self.state.suppose_busy(self._clock())
+                self.state.suppose_busy()
                 self._listener.announce("busy", None)
             case Settle(asked_at):
                 self._settle(asked_at)

@@ -65,10 +65,12 @@ class KernelState:
         """Whether the kernel has been busy for so long."""
         return self.is_busy and now - self._busy_since >= seconds
 
-    def suppose_busy(self, now: float) -> None:
-        """The kernel is busy with something that began before anybody listened."""
+    def suppose_busy(self) -> None:
+        """The kernel is busy with something that began before anybody listened: for how long is
+        not known.
+        """
         if not self._running:
-            self._busy_since = now
+            self._busy_since = float("-inf")
         self._is_supposed_busy = True
         self.execution_state = "busy"
 
