@@ -57,6 +57,10 @@ class Host(Protocol):
     listener: Listener | None
 
     @property
+    def kernel_name(self) -> str:
+        """The name of the kernel's spec, as far as it is known."""
+
+    @property
     def is_busy(self) -> bool:
         """Whether the kernel is running something."""
 
@@ -152,12 +156,11 @@ class Keeper(ABC):
         Returns only if it was, as far as can be known; raises
         :class:`~w2z.errors.KernelError` that says why not.
         """
-        implementation = (self.host.conversation.kernel_info or {}).get("implementation")
-        chosen = plan(self.interrupt_mode, await self.spec_mode(), implementation, owned=self.owned)
+        chosen = await self._plan()
         if not chosen.ways:
             raise KernelNotInterrupted(
-                f"{implementation} cannot be interrupted: it dies of SIGINT, and does nothing at"
-                " an interrupt_request"
+                f"{self._implementation or self.host.kernel_name} cannot be interrupted: it dies of"
+                " SIGINT, and does nothing at an interrupt_request"
             )
         await self._try(chosen.ways)
         if not chosen.is_certain:
@@ -184,8 +187,15 @@ class Keeper(ABC):
         return (self.host.conversation.kernel_info or {}).get("implementation")
 
     async def _plan(self) -> Plan:
-        spec_mode = await self.spec_mode()
-        return plan(self.interrupt_mode, spec_mode, self._implementation, owned=self.owned)
+        # What the operator says counts: nothing is looked up then.
+        spec_mode = None if self.interrupt_mode else await self.spec_mode()
+        return plan(
+            self.interrupt_mode,
+            spec_mode,
+            self._implementation,
+            name=self.host.kernel_name,
+            owned=self.owned,
+        )
 
     async def _try(self, ways: Sequence[Way]) -> None:
         """Go the first of the ways that can be gone."""
