@@ -21,7 +21,7 @@ from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_addre
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.keeping import attached
+from w2z.kernel.keeping import attached, listening
 from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import Liveness, Suspicion
 from w2z.kernel.process.specs import InstalledSpec, find
@@ -641,7 +641,7 @@ async def test_a_kernel_that_does_not_take_the_message_is_sent_the_signal(
 ) -> None:
     monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01 if is_silent else 60)
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: info.shell_port)
     monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
     async with known_as("ipython", kernels.now) as rest:
         if is_silent:
@@ -657,7 +657,7 @@ async def test_a_process_that_may_not_be_signalled_is_501_with_advice(
     def refuse(pid: int, number: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(attached, "shell_owner", lambda info: 1)
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: 1)
     monkeypatch.setattr("os.kill", refuse)
     async with known_as("IRkernel", kernels.now) as rest:
         refused = await rest.json(f"POST {ONE}/interrupt", status=501)
@@ -691,7 +691,7 @@ async def busy_since_ever(
 def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """What would have been sent; the process of a port has its number."""
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: info.shell_port)
     monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
     return sent
 

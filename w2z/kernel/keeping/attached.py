@@ -20,7 +20,7 @@ from w2z.kernel import connection_file
 from w2z.kernel.connection_file import ConnectionInfo, Unfinished
 from w2z.kernel.keeping import keeper
 from w2z.kernel.keeping.keeper import Host, Keeper
-from w2z.kernel.keeping.listening import is_refused, shell_owner
+from w2z.kernel.keeping.listening import find_shell_owner, is_refused
 from w2z.kernel.keeping.policy import Liveness, Suspicion
 
 log = logging.getLogger("w2z")
@@ -141,9 +141,9 @@ class Attached(Keeper):
         """Look for an installed spec of the name in the connection file."""
         return await self._find_spec_mode() if self._info.kernel_name else None
 
-    def send_interrupt_signal(self) -> None:
+    async def send_interrupt_signal(self) -> None:
         """Signal the process that listens at the shell port."""
-        pid = shell_owner(self._info)
+        pid = await find_shell_owner(self._info)
         if pid is None:
             raise KernelNotInterrupted(
                 "the kernel's process cannot be seen from here, and it takes no message to"

@@ -137,7 +137,7 @@ class Keeper(ABC):
         """The interrupt_mode that the kernel's spec spells out, if it is known and does."""
 
     @abstractmethod
-    def send_interrupt_signal(self) -> None:
+    async def send_interrupt_signal(self) -> None:
         """Send SIGINT; raises :class:`~w2z.errors.KernelNotInterrupted` where that is not
         possible.
         """
@@ -179,7 +179,7 @@ class Keeper(ABC):
                 self.host.conversation.tell("interrupt_request", {})
             else:
                 with contextlib.suppress(KernelNotInterrupted):
-                    self.send_interrupt_signal()
+                    await self.send_interrupt_signal()
         await self._is_idle_within(ENDS_WITHIN)
 
     @property
@@ -206,7 +206,7 @@ class Keeper(ABC):
 
     async def _go(self, way: Way) -> None:
         if way is Way.SIGNAL:
-            self.send_interrupt_signal()
+            await self.send_interrupt_signal()
             return
         conversation = self.host.conversation
         reply = await conversation.ask("interrupt_request", {}, INTERRUPT_TIMEOUT)

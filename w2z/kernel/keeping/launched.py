@@ -157,7 +157,7 @@ class Launched(Keeper):
         """The spec that the kernel was started from may say it."""
         return self._command.interrupt_mode
 
-    def send_interrupt_signal(self) -> None:
+    async def send_interrupt_signal(self) -> None:
         """Interrupt the kernel and the processes it started."""
         self._signal_group(signal.SIGINT)
 
