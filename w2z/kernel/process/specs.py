@@ -83,6 +83,7 @@ class InstalledSpecs:
 
     def __init__(self) -> None:
         self._lookups: dict[str, asyncio.Future[InstalledSpec | None]] = {}
+        self._overdue: set[str] = set()
 
     async def get(self, name: str, seconds: float) -> InstalledSpec | None:
         """The spec of that name, if there is one.
@@ -93,11 +94,19 @@ class InstalledSpecs:
             return await asyncio.shield(self._lookup(name.lower()))
 
     async def known(self, name: str) -> InstalledSpec | None:
-        """The spec of that name, or ``None`` where there is none or it takes too long to see."""
+        """The spec of that name, or ``None`` where there is none or it takes too long to see.
+
+        A lookup that took too long once is not waited for again.
+        """
+        name = name.lower()
+        is_overdue = name in self._overdue
         try:
-            return await self.get(name, PATIENCE)
+            return await self.get(name, 0 if is_overdue else PATIENCE)
         except TimeoutError:
-            log.warning("looking for kernelspecs takes long: going on without that of %r", name)
+            if not is_overdue:
+                log.warning("looking for kernelspecs takes long: going on without that of %r", name)
+            if name in self._lookups:
+                self._overdue.add(name)
             return None
 
     async def interrupt_mode(self, name: str) -> str | None:
@@ -120,6 +129,7 @@ class InstalledSpecs:
             if not done:
                 raise TimeoutError  # so many threads hang already
             del self._lookups[done[0]]
+            self._overdue.discard(done[0])
         self._lookups[name] = begin(partial(find, name))
         return self._lookups[name]
 

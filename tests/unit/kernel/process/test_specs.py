@@ -458,8 +458,13 @@ async def test_a_drive_that_does_not_answer_is_not_waited_for(
     assert caplog.messages == ["looking for kernelspecs takes long: going on without that of 'k'"]
     with pytest.raises(TimeoutError):
         await looking.get("k", 0)
+    # Once is enough: nobody waits for it again.
+    monkeypatch.setattr(specs, "PATIENCE", 3600)
+    assert await looking.known("K") is None
+    assert len(caplog.messages) == 1
     finder.go_on.set()
     assert await looking.get("k", 60) == find("k"), "it counts when it is known at last"
+    assert await looking.known("k") == find("k")
     assert finder.asked == ["k"]
 
 
