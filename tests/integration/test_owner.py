@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ LISTEN = """
 import os, socket, sys
 family, address, port, options, then = sys.argv[1:]
 with socket.socket(getattr(socket, family)) as listening:
+    # What is left of connections that ended does not keep a port.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == "AF_INET6":
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, "v6only" in options)
     if "shared" in options:
@@ -123,10 +125,12 @@ async def test_ipv4_and_ipv6_are_not_confused() -> None:
 
 @pytest.mark.parametrize("ip", ["localhost", "127.0.0.1", "*", "0.0.0.0"])
 async def test_a_name_is_looked_for_at_the_address_that_libzmq_connects_to(ip: str) -> None:
-    async with listening("AF_INET6", "::1") as (_, port):
-        assert shell_owner(at(port, ip=ip)) is None
-        async with listening("AF_INET", "127.0.0.1", port) as (four, _):
+    async with AsyncExitStack() as ipv4:
+        four, port = await ipv4.enter_async_context(listening("AF_INET", "127.0.0.1"))
+        async with listening("AF_INET6", "::1", port):
             assert shell_owner(at(port, ip=ip)) == four
+            await ipv4.aclose()
+            assert shell_owner(at(port, ip=ip)) is None
 
 
 @pytest.mark.parametrize("ip", ["no such..name", "none.invalid"])
@@ -153,11 +157,13 @@ async def test_ipv4_that_is_written_as_ipv6() -> None:
 
 async def test_an_ipv6_socket_that_takes_no_ipv4_is_not_the_kernel_s() -> None:
     """Both can listen at the same port number of every address."""
-    async with listening("AF_INET6", "::", options="v6only") as (six, port):
-        assert shell_owner(at(port, ip="127.0.0.1")) is None
-        async with listening("AF_INET", "0.0.0.0", port) as (four, _):
+    async with AsyncExitStack() as ipv4:
+        four, port = await ipv4.enter_async_context(listening("AF_INET", "0.0.0.0"))
+        async with listening("AF_INET6", "::", port, options="v6only") as (six, _):
             assert shell_owner(at(port, ip="127.0.0.1")) == four
             assert shell_owner(at(port, ip="::1")) == six
+            await ipv4.aclose()
+            assert shell_owner(at(port, ip="127.0.0.1")) is None
 
 
 async def test_who_listens_at_the_very_address_counts_most() -> None:
