@@ -80,6 +80,20 @@ async def test_irkernel_is_sent_a_signal_because_it_takes_no_message(tmp_path: P
         assert stdout(await client.execute("cat('still there')")) == "still there"
 
 
+async def test_irkernel_that_was_busy_before_w2z_came_is_sent_a_signal(tmp_path: Path) -> None:
+    """It does not say what it is until its cell has ended; the connection file does."""
+    path = place(tmp_path, kernel_name="ir")
+    async with kernel_at(path, R):
+        async with w2z(path) as served, open_client(served.websocket("a"), "v1") as client:
+            await served.ready()
+            code = "cat('begun\\n'); flush.console(); Sys.sleep(1000)"
+            await client.until("stream", await client.send(execute_request(code)))
+        async with w2z(path) as served, open_client(served.websocket("b"), "v1") as client:
+            assert (await interrupt(served)).status == 204
+            await served.ready()
+            assert stdout(await client.execute("cat('still there')")) == "still there"
+
+
 async def test_deno_cannot_be_interrupted_and_survives_that(tmp_path: Path) -> None:
     path, go_on = place(tmp_path), tmp_path / "go on"
     async with (

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -22,9 +23,10 @@ from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
 from w2z.kernel.actions import Action, Found
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.keeping import attached
+from w2z.kernel.keeping import listening
 from w2z.kernel.keeping.listening import probe
 from w2z.kernel.life import Life
+from w2z.kernel.process.specs import InstalledSpec, find
 from w2z.message import Channel, Message
 from w2z.timing import Timing
 
@@ -645,7 +647,7 @@ async def test_a_kernel_that_does_not_take_the_message_is_sent_the_signal(
     kernels: Kernels, is_silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(attached, "shell_owner", lambda info: info.shell_port)
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: info.shell_port)
     monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
     seconds = 0.01 if is_silent else 60
     async with known_as("ipython", kernels.now, interrupt=seconds) as rest:
@@ -662,9 +664,121 @@ async def test_a_process_that_may_not_be_signalled_is_501_with_advice(
     def refuse(pid: int, number: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(attached, "shell_owner", lambda info: 1)
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: 1)
     monkeypatch.setattr("os.kill", refuse)
     async with known_as("IRkernel", kernels.now) as rest:
         refused = await rest.json(f"POST {ONE}/interrupt", status=501)
     assert "may not be signalled: Operation not permitted" in refused["message"]
     assert "as the same user" in refused["message"]
+
+
+def rename(kernel: FakeKernel, name: str) -> None:
+    """What the connection file calls the kernel from now on."""
+    fields = json.loads(kernel.connection_file.read_text())
+    kernel.connection_file.write_text(json.dumps({**fields, "kernel_name": name}))
+
+
+@asynccontextmanager
+async def busy_since_ever(
+    name: str, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Rest]:
+    """w2z in front of a kernel of that name that has not answered yet, without a kernelspec."""
+
+    async def say_nothing(identity: bytes, message: Message) -> None:
+        pass
+
+    monkeypatch.setattr("w2z.kernel.process.specs.directories", list)
+    kernel.on_kernel_info = say_nothing
+    rename(kernel, name)
+    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+        yield rest
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What would have been sent; the process of a port has its number."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(listening, "shell_owner", lambda info, deadline: info.shell_port)
+    monkeypatch.setattr("os.kill", lambda *told: sent.append(told))
+    return sent
+
+
+async def test_a_kernel_that_never_answered_is_interrupted_as_its_name_tells(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch, signals: list[tuple[int, int]]
+) -> None:
+    """IRkernel has one thread, which runs the cell."""
+    async with busy_since_ever("ir", kernels.now, monkeypatch) as rest:
+        await rest.done(f"POST {ONE}/interrupt")
+    assert signals == [(kernels.now.ports["shell_port"], signal.SIGINT)]
+    assert kernels.now.received.empty(), "it does not take a message"
+
+
+async def test_a_kernel_that_leaves_the_message_unanswered_is_sent_the_signal_by_its_name(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch, signals: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
+    async with busy_since_ever("python3", kernels.now, monkeypatch) as rest:
+        await rest.done(f"POST {ONE}/interrupt")
+    assert signals == [(kernels.now.ports["shell_port"], signal.SIGINT)]
+    assert not kernels.now.received.empty()
+
+
+async def test_a_kernel_whose_name_tells_that_it_takes_nothing_is_501_and_left_alone(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch, signals: list[tuple[int, int]]
+) -> None:
+    async with busy_since_ever("deno", kernels.now, monkeypatch) as rest:
+        refused = await rest.json(f"POST {ONE}/interrupt", status=501)
+    assert refused["message"].startswith("deno cannot be interrupted: it dies of SIGINT")
+    assert (signals, kernels.now.received.empty()) == ([], True)
+
+
+@pytest.fixture
+def looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that were looked up; the spec of "fake" spells out that it takes the signal."""
+    folder = tmp_path / "share/kernels/fake"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps({"argv": ["x"], "interrupt_mode": "signal"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    names: list[str] = []
+
+    def find_too(name: str) -> InstalledSpec | None:
+        names.append(name)
+        return find(name)
+
+    monkeypatch.setattr("w2z.kernel.process.specs.find", find_too)
+    return names
+
+
+async def test_what_the_installed_spec_says_is_looked_up_once(
+    kernels: Kernels, looked_up: list[str], signals: list[tuple[int, int]]
+) -> None:
+    async with known_as("xeus-python", kernels.now) as rest:
+        for _ in range(3):
+            await rest.done(f"POST {ONE}/interrupt")
+        assert (await rest.json("GET /api/kernelspecs"))["default"] == "fake"
+    assert [number for _, number in signals] == 3 * [signal.SIGINT]
+    assert looked_up == ["fake"]
+
+
+async def test_nothing_is_looked_up_where_the_operator_said_how(
+    kernels: Kernels, looked_up: list[str], signals: list[tuple[int, int]]
+) -> None:
+    kernel = kernels.now
+    async with (
+        serving(kernel.connection_file, interrupt_mode="message") as served,
+        rest_of(served) as rest,
+    ):
+        await ready(served)
+        assert await interrupted(kernel, rest, status="ok") == (204, "")
+    assert (looked_up, signals) == ([], [])
+
+
+async def test_a_lookup_that_hangs_does_not_hold_up_an_interrupt(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr("w2z.kernel.process.specs.PATIENCE", 0)
+    monkeypatch.setattr("w2z.kernel.process.specs.find", lambda name: go_on.wait())
+    async with known_as("ipython", kernels.now) as rest:
+        assert await interrupted(kernels.now, rest, status="ok") == (204, "")
+    go_on.set()

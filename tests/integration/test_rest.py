@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 import re
-import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -655,23 +655,44 @@ async def test_an_installed_spec_of_the_kernels_name_is_shown(
     assert shown["metadata"].pop("w2z") == {"version": __version__, "labels": {}}
     assert shown == installed
     # It is looked for once.
-    install(jupyter_path, "other", installed)
-    assert list((await rest.get("/api/kernelspecs"))["kernelspecs"]) == ["fake"]
+    (jupyter_path / "kernels/fake/kernel.json").unlink()
+    [shown_again] = (await rest.get("/api/kernelspecs"))["kernelspecs"].values()
+    assert shown_again["spec"]["display_name"] == "A fake"
 
 
-@pytest.mark.parametrize("case", ["no kernel.json of that name", "broken", "slow", "missing"])
+@pytest.mark.parametrize("case", ["none of that name", "broken", "a drive that does not answer"])
 async def test_a_lookup_that_fails_leaves_the_description(
     rest: Client, jupyter_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
+    go_on = threading.Event()
     match case:
         case "broken":
             install(jupyter_path, "fake", "{")
-        case "slow":
-            monkeypatch.setattr("w2z.kernel.process.command.LOOKUP_TIMEOUT", 0)
-        case "missing":
-            monkeypatch.setattr(sys, "executable", str(jupyter_path / "no-python"))
+        case "a drive that does not answer":
+            monkeypatch.setattr("w2z.kernel.process.specs.PATIENCE", 0)
+            monkeypatch.setattr("w2z.kernel.process.specs.find", lambda name: go_on.wait())
     shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
     assert (shown["argv"], shown["display_name"], shown["language"]) == ([], "Fake", "fake")
+    go_on.set()
+
+
+async def test_a_lookup_runs_no_program_and_none_of_the_user_s_code(
+    rest: Client, jupyter_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever runs the kernel could have written Jupyter's configuration, and read the
+    environment of a program that w2z starts.
+    """
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    executed = tmp_path / "executed"
+    for name in ("jupyter_config.py", "jupyter_kernelspec_config.py"):
+        (tmp_path / name).write_text(f"open({str(executed)!r}, 'w')")
+    started: list[object] = []
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda self, *told, **_: started.append(told))
+    install(jupyter_path, "fake", {"argv": ["x"], "display_name": "X", "language": "x"})
+    shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
+    assert started == []
+    assert not executed.exists()
+    assert shown["display_name"] == "X"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 from w2z.bridge.bridge import Bridge
 from w2z.kernel import connection_file
 from w2z.kernel.keeping.attached import Attached
+from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.build import attached
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
@@ -53,14 +54,16 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
     token, _ = token_source(chosen)
     gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
     stopped = asyncio.Event()
+    specs = InstalledSpecs()
     async with (
         Bridge(chosen, info, chosen.kernel_id or "the-kernel", timing) as bridge,
         asyncio.TaskGroup() as tasks,
     ):
-        keeper = attached(chosen, bridge, path, info)
+        keeper = attached(chosen, bridge, path, info, specs)
         watching = tasks.create_task(keeper.run())
         try:
-            async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
+            app = App(chosen, bridge, keeper, gate, stopped.set, specs=specs)
+            async with Listener(app) as listener:
                 yield Served(
                     bridge, keeper, *listener.address, stopped, chosen, listener.connections
                 )

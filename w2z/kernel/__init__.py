@@ -11,4 +11,5 @@
 - :mod:`~w2z.kernel.readiness`: from connected to ready; no I/O.
 - :mod:`~w2z.kernel.state`: what the kernel is doing, as its messages tell it; no I/O.
 - :mod:`~w2z.kernel.connection_file`: where the kernel is, and its key.
+- :mod:`~w2z.kernel.threads`: blocking work that nobody's end waits for.
 """

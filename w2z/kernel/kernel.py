@@ -111,6 +111,10 @@ class Kernel:
         self.close(linger_ms=0)
         if hasattr(self, "link") and not hands_over(self.implementation):
             self._generation += 1
+        if info != self._connection_info:
+            # What the one before told of itself says nothing about this one: a kernel of another
+            # kind may die of a signal that the one before took.
+            self.info = self.info_content = None
         self.link = self._open_link(info, self._generation)
         self._connection_info = info
 

@@ -21,10 +21,10 @@ from w2z.kernel.keeping.attached import Attached
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched, Limits
 from w2z.kernel.process.children import Children, prepare_process
-from w2z.kernel.process.command import Command, from_spec, installed_specs
+from w2z.kernel.process.command import Command, from_spec
 from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.stop import Stop
-from w2z.server.rest.kernelspecs import installed_mode
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")
@@ -32,16 +32,23 @@ log = logging.getLogger("w2z")
 LOOK_AGAIN = 0.05
 """Seconds between looks for a connection file that is not whole yet."""
 
+LOOKUP_PATIENCE = 20.0
+"""Seconds to look for the kernelspec that is to be started; without it there is no kernel."""
+
 
 async def kernel(
     settings: Settings, stop: Stop, children: Children, stack: contextlib.AsyncExitStack
-) -> tuple[Bridge, Keeper] | None:
-    """The kernel to serve, found or about to be started, and who keeps it.
+) -> tuple[Bridge, Keeper, InstalledSpecs] | None:
+    """The kernel to serve, found or about to be started, who keeps it, and the kernelspecs.
 
     What it needs is entered into ``stack``. ``None`` when stopped before.
     """
+    installed = InstalledSpecs()
+    command = None
     if settings.starts_kernel:
-        command = await asyncio.to_thread(_command, settings)
+        command = await command_to_run(settings, installed, stop)
+        if command is None:
+            return None
         prepare_process()
         endpoints = stack.enter_context(
             Endpoints(settings.connection_file, settings.transport, command.kernel_name)
@@ -54,8 +61,8 @@ async def kernel(
             return None
         info = found
     bridge = await stack.enter_async_context(Bridge(settings, info, _kernel_id(settings, info)))
-    if not settings.starts_kernel:
-        return bridge, attached(settings, bridge, path, info)
+    if command is None:
+        return bridge, attached(settings, bridge, path, info, installed), installed
     limits = Limits(
         settings.ready_timeout,
         settings.shutdown_timeout,
@@ -63,7 +70,7 @@ async def kernel(
         settings.restart_limit,
     )
     listen = printer(bridge) if settings.forward_output else None
-    return bridge, Launched(
+    keeper = Launched(
         bridge.kernel,
         children,
         command,
@@ -72,16 +79,19 @@ async def kernel(
         interrupt_mode=settings.interrupt_mode,
         listen=listen,
     )
+    return bridge, keeper, installed
 
 
-def attached(settings: Settings, bridge: Bridge, path: Path, info: ConnectionInfo) -> Attached:
+def attached(
+    settings: Settings, bridge: Bridge, path: Path, info: ConnectionInfo, installed: InstalledSpecs
+) -> Attached:
     """The keeper of a kernel that somebody else started."""
     return Attached(
         bridge.kernel,
         path,
         info,
         interrupt_mode=settings.interrupt_mode,
-        find_spec_mode=lambda: installed_mode(bridge.kernel.name),
+        find_spec_mode=lambda: installed.interrupt_mode(bridge.kernel.name),
     )
 
 
@@ -126,13 +136,33 @@ def printer(bridge: Bridge) -> Callable[[str, bytes], None]:
     return listen
 
 
-def _command(settings: Settings) -> Command:
+async def command_to_run(
+    settings: Settings, installed: InstalledSpecs, stop: Stop
+) -> Command | None:
+    """What to start as a kernel; ``None`` when stopped before that is known.
+
+    Raises :class:`~w2z.errors.SettingsError` when there is no such kernelspec, or it is not found
+    in :data:`LOOKUP_PATIENCE`.
+    """
     if settings.kernel is None:
         return Command(settings.command)
-    try:
-        return from_spec(settings.kernel, installed_specs())
-    except ValueError as error:
-        raise SettingsError(f"--kernel: {error}") from None
+    deadline = time.monotonic() + LOOKUP_PATIENCE
+    while True:
+        with contextlib.suppress(TimeoutError):
+            found = await installed.get(settings.kernel, LOOK_AGAIN)
+            break
+        if await stop.wait(0):
+            return None
+        if time.monotonic() >= deadline:
+            raise SettingsError(
+                f"--kernel: looking for kernelspecs takes longer than {LOOKUP_PATIENCE:g} s"
+            )
+    if found is not None:
+        return from_spec(found)
+    there = ", ".join(await installed.names()) or "none"
+    raise SettingsError(
+        f"--kernel: no kernelspec is called {settings.kernel!r}; installed: {there}"
+    )
 
 
 def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:

@@ -54,9 +54,9 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         async with contextlib.AsyncExitStack() as stack:
             made = await kernel(settings, stop, children, stack)
             if made is not None:
-                bridge, keeper = made
+                bridge, keeper, specs = made
                 gate = Gate(token, settings.allow_origin, settings.strict_origin)
-                app = App(settings, bridge, keeper, gate, stop.on_request)
+                app = App(settings, bridge, keeper, gate, stop.on_request, specs=specs)
                 listener = await stack.enter_async_context(Listener(app))
                 shown = generated if terminal else None
                 announce(greeting(settings, *listener.address, shown))

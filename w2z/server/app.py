@@ -7,6 +7,7 @@ from collections.abc import Callable
 from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError
 from w2z.kernel.keeping.keeper import Keeper
+from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.gate import Gate
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
@@ -28,6 +29,8 @@ class App:
         keeper: Keeper,
         gate: Gate,
         stop: Callable[[], None],
+        *,
+        specs: InstalledSpecs,
     ) -> None:
         self.settings = settings
         self.bridge = bridge
@@ -37,7 +40,7 @@ class App:
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
-            *Api(settings, bridge, keeper, stop).routes(),
+            *Api(settings, bridge, keeper, stop, specs=specs).routes(),
         ]
         self._router = Router(routes, settings.base_url)
 

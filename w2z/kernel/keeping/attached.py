@@ -18,7 +18,7 @@ from w2z.kernel import connection_file
 from w2z.kernel.actions import Found, Leave, Probe
 from w2z.kernel.connection_file import ConnectionInfo, Unfinished
 from w2z.kernel.keeping.keeper import Keeper
-from w2z.kernel.keeping.listening import probe, shell_owner
+from w2z.kernel.keeping.listening import find_shell_owner, probe
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.life import State
 from w2z.kernel.sockets.channels import check_endpoints
@@ -106,7 +106,7 @@ class Attached(Keeper):
 
     async def send_interrupt_signal(self) -> None:
         """Signal the process that listens at the shell port."""
-        pid = shell_owner(self.kernel.connection_info)
+        pid = await find_shell_owner(self.kernel.connection_info)
         if pid is None:
             raise KernelNotInterrupted(
                 "the kernel's process cannot be seen from here, and it takes no message to"

@@ -77,7 +77,7 @@ class Keeper(ABC):
         if not chosen.ways:
             name = (self.kernel.info or {}).get("implementation")
             raise KernelNotInterrupted(
-                f"{name} cannot be interrupted: it dies of SIGINT, and does"
+                f"{name or self.kernel.name} cannot be interrupted: it dies of SIGINT, and does"
                 " nothing at an interrupt_request"
             )
         await self._try(chosen.ways)
@@ -105,8 +105,15 @@ class Keeper(ABC):
         await self._is_idle_within(ENDS_WITHIN)
 
     async def _plan(self) -> Plan:
-        spec_mode = await self.spec_mode() if self.interrupt_mode is None else None
-        return plan(self.interrupt_mode, spec_mode, self.kernel.implementation, owned=self.owned)
+        # What the operator says counts: nothing is looked up then.
+        spec_mode = None if self.interrupt_mode else await self.spec_mode()
+        return plan(
+            self.interrupt_mode,
+            spec_mode,
+            self.kernel.implementation,
+            name=self.kernel.name,
+            owned=self.owned,
+        )
 
     async def _try(self, ways: Sequence[Way]) -> None:
         """Go the first of the ways that can be gone."""

@@ -9,15 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
+import math
 import os
 import socket
+import sys
+import time
 from collections.abc import Iterator
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
 from w2z.kernel.actions import Found
 from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.threads import within
 from w2z.message import Channel
+
+log = logging.getLogger("w2z")
 
 PROBE_TIMEOUT = 1.0
 """Seconds to connect to a port of the kernel; one that takes longer has not refused."""
@@ -32,9 +41,21 @@ _REFUSALS = {
     errno.EHOSTDOWN,
 }
 """Answers that are as good as nobody: no listener, or no way to the host."""
+OWNER_TIMEOUT = 2.0
+"""Seconds to look for the kernel's process: ten thousand open files take a tenth of one."""
 
 _LISTEN = "0A"
 """TCP_LISTEN in /proc/net/tcp."""
+
+Address = IPv4Address | IPv6Address
+
+_ANY_4, _ANY_6 = IPv4Address(0), IPv6Address(0)
+
+_LOOPBACK: dict[Address, Address] = {
+    _ANY_4: IPv4Address("127.0.0.1"),
+    _ANY_6: IPv6Address("::1"),
+}
+"""Where a connection to any address leads."""
 
 
 async def probe(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
@@ -86,17 +107,36 @@ async def _try(family: socket.AddressFamily, address: Any) -> Found:
     return Found.LISTENING
 
 
-def shell_owner(info: ConnectionInfo) -> int | None:
-    """The process id, or ``None`` where it cannot be seen."""
-    inodes = set(_unix_inodes(info) if info.transport == "ipc" else _tcp_inodes(info))
-    if not inodes:
+async def find_shell_owner(info: ConnectionInfo) -> int | None:
+    """What :func:`shell_owner` tells, looked for in a thread; ``None``, too, when it takes longer
+    than :data:`OWNER_TIMEOUT`.
+    """
+    deadline = time.monotonic() + OWNER_TIMEOUT
+    try:
+        return await within(OWNER_TIMEOUT, partial(shell_owner, info, deadline))
+    except TimeoutError:
+        log.warning("the kernel's process was not found within %g s", OWNER_TIMEOUT)
         return None
+
+
+def shell_owner(info: ConnectionInfo, deadline: float = math.inf) -> int | None:
+    """The id of the process that listens at the kernel's shell endpoint, where it can be seen.
+
+    Looks at each open file of each process, and may ask for the address of a name: this blocks.
+    Raises :class:`TimeoutError` at ``deadline``, on the clock of ``time.monotonic``.
+    """
+    inodes = _unix_inodes(info) if info.transport == "ipc" else _tcp_inodes(info)
     wanted = {f"socket:[{inode}]" for inode in inodes}
+    if not wanted:
+        return None
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
-        if any(target in wanted for target in _open_files(folder)):
-            return int(folder.name)
+        for target in _open_files(folder):
+            if target in wanted:
+                return int(folder.name)
+            if time.monotonic() >= deadline:
+                raise TimeoutError
     return None
 
 
@@ -108,33 +148,88 @@ def _open_files(process: Path) -> Iterator[str]:
                 yield str(file.readlink())
 
 
-def _tcp_inodes(info: ConnectionInfo) -> Iterator[str]:
-    for table, address in (("/proc/net/tcp", _little_endian(info.host)), ("/proc/net/tcp6", None)):
+def _tcp_inodes(info: ConnectionInfo) -> list[str]:
+    """The sockets that get the connections to the kernel's address.
+
+    Several may listen at one port number. Linux prefers the one that is bound to the very address,
+    then those bound to every address of its family; last, an IPv6 one may take IPv4 as well.
+    """
+    place = _address(info)
+    if place is None:
+        return []
+    family, address = place
+    meant = _plain(ip_address(str(address[0]).partition("%")[0]))
+    target = _LOOPBACK.get(meant, meant)
+    there: dict[Address, list[str]] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for fields in _rows(table):
             ip, _, port = fields[1].rpartition(":")
-            is_there = address is None or ip in (address, "00000000")
-            if fields[3] == _LISTEN and int(port, 16) == info.shell_port and is_there:
-                yield fields[9]
+            if fields[3] == _LISTEN and int(port, 16) == info.shell_port:
+                there.setdefault(_bound_to(ip), []).append(fields[9])
+    if target in there:
+        return there[target]
+    if not _is_here(family, address):
+        return []  # the kernel is elsewhere, and its port's number is somebody else's here
+    if target.version == 6:
+        return there.get(_ANY_6, [])
+    if _ANY_4 in there or _ANY_6 not in there:
+        return there.get(_ANY_4, [])
+    # The table does not tell whether an IPv6 socket takes IPv4.
+    return there[_ANY_6] if _accepts(str(target), info.shell_port) else []
 
 
-def _little_endian(host: str) -> str | None:
-    """An IPv4 address as the table has it on every machine w2z is likely to run on."""
+def _address(info: ConnectionInfo) -> tuple[socket.AddressFamily, tuple[Any, ...]] | None:
+    """Where libzmq connects to, with port 0: at the first address of a name, in IPv4."""
+    family = socket.AF_INET6 if info.is_ipv6 else socket.AF_INET
     try:
-        return socket.inet_aton(host)[::-1].hex().upper()
-    except OSError:
+        found = socket.getaddrinfo(info.host.strip("[]"), 0, family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
         return None
+    return found[0][0], found[0][4]
 
 
-def _unix_inodes(info: ConnectionInfo) -> Iterator[str]:
-    path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
-    for fields in _rows("/proc/net/unix"):
-        if fields[7:] == [path]:
-            yield fields[6]
+def _bound_to(text: str) -> Address:
+    """An address as the tables have it: words of 32 bits, each as a number of this machine's."""
+    words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
+    return _plain(ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words)))
 
 
-def _rows(table: str) -> list[list[str]]:
+def _plain(address: Address) -> Address:
+    """IPv4 that is written as IPv6 is IPv4."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_here(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    """Whether the address is one of this machine's."""
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind(address)
+        except OSError:
+            return False
+    return True
+
+
+def _accepts(host: str, port: int) -> bool:
     try:
-        lines = Path(table).read_text().splitlines()[1:]
+        socket.create_connection((host, port), PROBE_TIMEOUT).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        pass  # nobody refused
+    return True
+
+
+def _unix_inodes(info: ConnectionInfo) -> list[str]:
+    path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
+    rows = _rows("/proc/net/unix", columns=8)
+    return [fields[6] for fields in rows if fields[7:] == [path]]
+
+
+def _rows(table: str, columns: int = 0) -> list[list[str]]:
+    """The fields of each row; the last of ``columns`` is a path, which may have spaces."""
+    try:
+        # Paths are anybody's, in any encoding.
+        lines = Path(table).read_text("utf-8", "surrogateescape").split("\n")[1:-1]
     except OSError:
         return []
-    return [line.split() for line in lines]
+    return [line.split(maxsplit=columns - 1) for line in lines]

@@ -5,9 +5,7 @@ https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +14,7 @@ from string import Template
 from typing import Any
 
 from w2z.errors import SettingsError
-
-LOOKUP_TIMEOUT = 20.0
-"""Seconds to look for installed specs; importing jupyter_client takes one on a busy machine."""
+from w2z.kernel.process.specs import InstalledSpec
 
 _KEPT = "W2Z_LD_"
 """LD_* variables that are the kernel's alone: containers/launcher.c keeps them from w2z."""
@@ -27,9 +23,6 @@ _ROUTES_TOKEN = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105 (a name)
 """What --register-with-chp shows the proxy: who has it can lead every user astray."""
 
 _PYTHONS = frozenset({"python", "python3", f"python3.{sys.version_info.minor}"})
-
-
-_FLAGS = {"I": sys.flags.isolated, "S": sys.flags.no_site}
 
 
 @dataclass(frozen=True)
@@ -66,66 +59,32 @@ class Command:
         return {**inherited, "JPY_PARENT_PID": str(os.getpid()), **told}
 
 
-def installed_specs() -> dict[str, Any]:
-    """Installed kernelspecs by name, each ``{"resource_dir": ..., "spec": ...}``.
+def from_spec(installed: InstalledSpec) -> Command:
+    """The command of an installed spec.
 
-    As jupyter_client finds them, in a process of its own, so that w2z does not keep jupyter_client
-    in memory. Takes a second; raises :class:`ValueError` when there is no answer.
+    Raises :class:`~w2z.errors.SettingsError` for one whose kernels w2z cannot start.
     """
-    lookup = [*_python(), "-m", "jupyter_client.kernelspecapp", "list", "--json"]
-    try:
-        done = subprocess.run(  # noqa: S603 (a command of our own)
-            lookup,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=LOOKUP_TIMEOUT,
-            check=False,
-        )
-        found = json.loads(done.stdout)["kernelspecs"]
-    except (OSError, subprocess.TimeoutExpired, KeyError, TypeError) as error:
-        raise ValueError(f"cannot look for installed kernelspecs: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError("cannot look for installed kernelspecs: the answer is no object")
-    return found
-
-
-def _python() -> list[str]:
-    """The interpreter that runs w2z, as closed to its surroundings as this process is."""
-    closed = [f"-{letter}" for letter, is_set in _FLAGS.items() if is_set]
-    return [sys.executable, *closed]
-
-
-def from_spec(name: str, installed: Mapping[str, Any]) -> Command:
-    """The command of the spec with that name.
-
-    Raises :class:`~w2z.errors.SettingsError` that names the specs there are.
-    """
-    try:
-        folder = Path(installed[name]["resource_dir"])
-        spec = installed[name]["spec"]
-    except (KeyError, TypeError):
-        there = ", ".join(sorted(installed)) or "none"
+    spec = installed.spec
+    provisioner = _provisioner(spec.metadata)
+    if provisioner not in (None, "local-provisioner"):
         raise SettingsError(
-            f"--kernel: no kernelspec is called {name!r}; installed: {there}"
-        ) from None
+            f"--kernel: kernels of {installed.name!r} are started by {provisioner!r}, which w2z"
+            " does not use; name a command instead (w2z -- COMMAND)"
+        )
+    if not spec.argv:
+        raise SettingsError(f"--kernel: the kernelspec {installed.name!r} has no argv")
     return Command(
-        argv=_argv(spec["argv"], folder),
-        environment=spec.get("env") or {},
-        kernel_name=name,
-        # jupyter_client fills in "signal" where the file says nothing.
-        interrupt_mode=spelt_out_mode(folder),
+        argv=_argv(spec.argv, installed.folder),
+        environment=spec.env,
+        kernel_name=installed.name,
+        interrupt_mode=spec.interrupt_mode,
     )
 
 
-def spelt_out_mode(folder: Path) -> str | None:
-    """The interrupt_mode that a spec's own file says."""
-    try:
-        spec = json.loads((folder / "kernel.json").read_bytes())
-        mode = spec.get("interrupt_mode")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return mode if mode in ("signal", "message") else None
+def _provisioner(metadata: Mapping[str, Any]) -> object:
+    """What jupyter_client would have the kernel started by, if the spec names anything."""
+    told = metadata.get("kernel_provisioner")
+    return told.get("provisioner_name") if isinstance(told, dict) else None
 
 
 def _argv(argv: Sequence[str], folder: Path) -> list[str]:

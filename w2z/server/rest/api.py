@@ -13,6 +13,7 @@ from urllib.parse import quote
 from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError, KernelError
 from w2z.kernel.keeping.keeper import Keeper
+from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.request import Request, Response, json_response, model_response
 from w2z.server.rest.documents import Sessions
 from w2z.server.rest.kernelspecs import Specs
@@ -30,14 +31,20 @@ class Api:
     """The handlers, for one bridge and the keeper of its kernel; ``stop`` ends w2z."""
 
     def __init__(
-        self, settings: Settings, bridge: Bridge, keeper: Keeper, stop: Callable[[], None]
+        self,
+        settings: Settings,
+        bridge: Bridge,
+        keeper: Keeper,
+        stop: Callable[[], None],
+        *,
+        specs: InstalledSpecs,
     ) -> None:
         self._settings = settings
         self._bridge = bridge
         self._keeper = keeper
         self._stop = stop
         self._sessions = Sessions(bridge.kernel_id, self.model)
-        self._specs = Specs(settings, bridge)
+        self._specs = Specs(settings, bridge, specs)
 
     def routes(self) -> list[Route]:
         """The table of everything but the websocket."""

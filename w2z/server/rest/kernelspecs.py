@@ -6,43 +6,36 @@ the versions of the kernel and of w2z.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from pathlib import Path
 from typing import Any
 
 from w2z import __version__
 from w2z.bridge.bridge import Bridge
-from w2z.kernel.process.command import installed_specs, spelt_out_mode
+from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.rest.models import KernelSpec, KernelSpecs, Spec
 from w2z.settings import Settings
-
-log = logging.getLogger("w2z")
 
 READY_TIMEOUT = 10.0
 """Seconds a request waits for the kernel to say what it is."""
 
 
 class Specs:
-    """The one spec there is, found when it is first asked for."""
+    """The one spec there is."""
 
-    def __init__(self, settings: Settings, bridge: Bridge) -> None:
+    def __init__(self, settings: Settings, bridge: Bridge, installed: InstalledSpecs) -> None:
         self._settings = settings
         self._bridge = bridge
-        self._lookup = asyncio.Lock()
-        self._looked_up = False
-        self._installed: Spec | None = None
+        self._installed = installed
 
     async def get(self) -> KernelSpecs:
         """The spec as the list that clients expect."""
         await self._bridge.kernel.wait_ready(READY_TIMEOUT)
         name = self._bridge.kernel.name
-        async with self._lookup:
-            if not self._looked_up:
-                self._installed = await installed_spec(name)
-                self._looked_up = self._bridge.kernel.is_ready
+        found = await self._installed.known(name)
         told = self._bridge.kernel.info or {}
-        spec = self._installed or described_spec(name, told)
+        if found is None:
+            spec = described_spec(name, told)
+        else:
+            spec = Spec.model_validate(found.spec.model_dump(exclude_none=True))
         spec = spec.model_copy(update={"metadata": {**spec.metadata, "w2z": self._metadata(told)}})
         return KernelSpecs(default=name, kernelspecs={name: KernelSpec(name=name, spec=spec)})
 
@@ -76,22 +69,3 @@ def described_spec(name: str, told: dict[str, Any]) -> Spec:
         language=language_name,
         metadata={"mimetype": language["mimetype"]} if language.get("mimetype") else {},
     )
-
-
-async def installed_spec(name: str) -> Spec | None:
-    """The spec of that name that jupyter_client finds, if it is there and finds one."""
-    try:
-        installed = await asyncio.to_thread(installed_specs)
-        return Spec.model_validate(installed[name]["spec"])
-    except (ValueError, KeyError, TypeError) as error:
-        log.debug("no installed kernelspec is called %r: %r", name, error)
-        return None
-
-
-async def installed_mode(name: str) -> str | None:
-    """The interrupt_mode that the installed spec of that name spells out, if it does."""
-    try:
-        installed = await asyncio.to_thread(installed_specs)
-        return spelt_out_mode(Path(installed[name]["resource_dir"]))
-    except (ValueError, KeyError, TypeError):
-        return None

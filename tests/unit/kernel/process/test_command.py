@@ -1,24 +1,19 @@
 """From a command line or a kernelspec to what is started."""
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from w2z.errors import SettingsError
-from w2z.kernel.process.command import Command, from_spec, spelt_out_mode
+from w2z.kernel.process.command import Command, from_spec
+from w2z.kernel.process.specs import InstalledSpec, KernelSpec
 
 
-def spec(folder: Path, **fields: object) -> dict[str, object]:
-    """An installed spec as jupyter_client lists it, its file included."""
-    folder.mkdir(exist_ok=True)
-    (folder / "kernel.json").write_text(json.dumps(fields))
-    # jupyter_client fills in what the file leaves out.
-    listed = {"argv": [], "env": {}, "interrupt_mode": "signal", **fields}
-    return {"resource_dir": str(folder), "spec": listed}
+def installed(folder: Path, **fields: object) -> InstalledSpec:
+    """A spec of that content, called k."""
+    return InstalledSpec("k", folder, KernelSpec.model_validate(fields))
 
 
 def test_every_place_for_the_connection_file_is_filled():
@@ -45,64 +40,49 @@ def test_variables_of_the_loader_are_given_back_to_the_kernel():
     assert made == {"LD_PRELOAD": "/x.so", "LD_BIND_NOW": "1", "JPY_PARENT_PID": str(os.getpid())}
 
 
-@pytest.mark.parametrize("flags", [[], ["-I"], ["-IS"]])
-def test_the_look_up_for_specs_is_as_closed_as_this_python(flags):
-    """``-IS``, as in containers/launcher.c."""
-    code = (
-        "import sys; sys.path += sys.argv[1:];"
-        "from w2z.kernel.process.command import _python; print(_python())"
-    )
-    command = [sys.executable, *flags, "-c", code, *sys.path]
-    told = subprocess.check_output(command, text=True)
-    assert told == f"{[sys.executable, *(f'-{flag}' for flag in ''.join(flags)[1:])]}\n"
-
-
-def test_a_spec_is_found_by_its_name(tmp_path):
+def test_an_installed_spec_is_a_command(tmp_path):
     argv = ["{resource_dir}/run", "{prefix}/x", "{connection_file}"]
-    installed = {"k": spec(tmp_path, argv=argv, env={"A": "b"}, interrupt_mode="message")}
-    command = from_spec("k", installed)
+    command = from_spec(installed(tmp_path, argv=argv, env={"A": "b"}, interrupt_mode="message"))
     assert command.argv == [f"{tmp_path}/run", f"{sys.prefix}/x", "{connection_file}"]
     assert command.environment == {"A": "b"}
     assert command.kernel_name == "k"
     assert command.interrupt_mode == "message"
 
 
+def test_an_interrupt_mode_that_is_not_spelt_out_is_not_made_up(tmp_path):
+    assert from_spec(installed(tmp_path, argv=["x"])).interrupt_mode is None
+
+
+def test_a_spec_without_a_command_line_cannot_be_started(tmp_path):
+    with pytest.raises(SettingsError, match=r"^--kernel: the kernelspec 'k' has no argv$"):
+        from_spec(installed(tmp_path))
+
+
 @pytest.mark.parametrize(
-    ("installed", "there"), [({}, "none"), ({"b": {}, "a": {}}, "a, b"), ({"k": None}, "k")]
+    "told",
+    [
+        {"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
+        {"kernel_provisioner": {}},
+        {"kernel_provisioner": None},
+    ],
 )
-def test_a_name_that_is_not_there_is_told_with_those_that_are(installed, there):
-    with pytest.raises(SettingsError, match=rf"^--kernel: .*'k'; installed: {there}$"):
-        from_spec("k", installed)
+def test_kernels_that_jupyter_would_start_here_are_started(told, tmp_path):
+    assert from_spec(installed(tmp_path, argv=["x"], metadata=told)).argv == ["x"]
+
+
+def test_kernels_that_something_else_has_to_start_are_not(tmp_path):
+    elsewhere = {"kernel_provisioner": {"provisioner_name": "in-a-cluster"}}
+    with pytest.raises(SettingsError, match=r"^--kernel: .*'k'.*'in-a-cluster'.*w2z -- COMMAND"):
+        from_spec(installed(tmp_path, argv=["x"], metadata=elsewhere))
 
 
 @pytest.mark.parametrize("python", ["python", "python3", f"python3.{sys.version_info.minor}"])
 def test_python_beside_this_one_is_this_one(python, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    installed = {"k": spec(tmp_path / "kernels", argv=[python, "-m", "x"])}
-    assert from_spec("k", installed).argv == [sys.executable, "-m", "x"]
+    spec = installed(tmp_path / "kernels", argv=[python, "-m", "x"])
+    assert from_spec(spec).argv == [sys.executable, "-m", "x"]
 
 
 def test_python_of_another_prefix_is_looked_for_on_the_path(tmp_path):
-    installed = {"k": spec(tmp_path, argv=["python", "-m", "x"])}
-    assert from_spec("k", installed).argv == ["python", "-m", "x"]
-
-
-@pytest.mark.parametrize(
-    ("text", "mode"),
-    [
-        ('{"interrupt_mode": "signal"}', "signal"),
-        ('{"interrupt_mode": "message"}', "message"),
-        ('{"interrupt_mode": "prayer"}', None),
-        ("{}", None),
-        ("[]", None),
-        ("{", None),
-        ("\udcff", None),
-    ],
-)
-def test_only_what_the_spec_itself_spells_out_counts(text, mode, tmp_path):
-    (tmp_path / "kernel.json").write_bytes(text.encode(errors="surrogateescape"))
-    assert spelt_out_mode(tmp_path) == mode
-
-
-def test_a_spec_without_a_file_spells_out_nothing(tmp_path):
-    assert spelt_out_mode(tmp_path / "missing") is None
+    spec = installed(tmp_path, argv=["python", "-m", "x"])
+    assert from_spec(spec).argv == ["python", "-m", "x"]

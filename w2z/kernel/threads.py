@@ -1,0 +1,51 @@
+"""Blocking work beside the event loop, such as reading files that may lie on a network drive.
+
+``asyncio.to_thread`` is not used for that: a loop's end and the interpreter's exit wait for its
+threads, and so for a drive that does not answer. The threads here are daemons; nothing waits for
+them but those who asked, and only as long as they like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def begin(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Start ``work`` in a thread of its own; the future gets what it returns or raises."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T) -> None:
+        if not outcome.done():
+            outcome.set_result(result)
+
+    def fail(error: Exception) -> None:
+        if not outcome.done():
+            outcome.set_exception(error)
+
+    def run() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
+                loop.call_soon_threadsafe(fail, error)
+            else:
+                loop.call_soon_threadsafe(settle, result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome
+
+
+async def within(seconds: float, work: Callable[[], T]) -> T:
+    """Do ``work`` in a thread and return its result.
+
+    Raises :class:`TimeoutError` after ``seconds``; the thread goes on, and its result is dropped.
+    """
+    async with asyncio.timeout(seconds):
+        return await begin(work)
