@@ -680,7 +680,7 @@ def rename(kernel: FakeKernel, name: str) -> None:
 
 @asynccontextmanager
 async def busy_since_ever(
-    name: str, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    name: str, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, **durations: float
 ) -> AsyncIterator[Rest]:
     """w2z in front of a kernel of that name that has not answered yet, without a kernelspec."""
 
@@ -690,7 +690,8 @@ async def busy_since_ever(
     monkeypatch.setattr("w2z.kernel.process.specs.directories", list)
     kernel.on_kernel_info = say_nothing
     rename(kernel, name)
-    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+    timing = replace(SOON, **durations)
+    async with serving(kernel.connection_file, timing=timing) as served, rest_of(served) as rest:
         yield rest
 
 
@@ -716,8 +717,7 @@ async def test_a_kernel_that_never_answered_is_interrupted_as_its_name_tells(
 async def test_a_kernel_that_leaves_the_message_unanswered_is_sent_the_signal_by_its_name(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch, signals: list[tuple[int, int]]
 ) -> None:
-    monkeypatch.setattr("w2z.kernel.keeping.keeper.INTERRUPT_TIMEOUT", 0.01)
-    async with busy_since_ever("python3", kernels.now, monkeypatch) as rest:
+    async with busy_since_ever("python3", kernels.now, monkeypatch, interrupt=0.01) as rest:
         await rest.done(f"POST {ONE}/interrupt")
     assert signals == [(kernels.now.ports["shell_port"], signal.SIGINT)]
     assert not kernels.now.received.empty()

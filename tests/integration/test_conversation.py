@@ -123,13 +123,17 @@ async def test_an_answer_that_cannot_be_read_is_told_and_passed_over(
 async def test_the_kernels_own_description_is_known_when_it_is_ready(
     kernel: FakeKernel,
 ) -> None:
+    asked_for = asyncio.Event()
+
     async def describe(identity: bytes, asked: Message) -> None:
+        await asked_for.wait()
         await kernel.iopub("status", {"execution_state": "busy"})
         await kernel.send(identity, info_reply(asked, "kernel", banner="a fake"))
 
     kernel.on_kernel_info = describe
     async with serving(kernel.connection_file) as served:
         assert served.bridge.kernel.info is None
+        asked_for.set()
         while not served.bridge.kernel.is_ready:
             await asyncio.sleep(0)
         assert served.bridge.kernel.info == {"status": "ok", "banner": "a fake"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from tests.support.client import Client, Received, open_client, request
 from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
@@ -361,15 +362,22 @@ async def test_ipc_and_unsigned_kernels(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("window", [0, 0.05])
-async def test_a_session_ends_with_its_resume_window(kernel: FakeKernel, window: float) -> None:
+@pytest.mark.parametrize("hands_over", [False, True])
+async def test_a_session_ends_with_its_resume_window(
+    kernel: FakeKernel, window: float, hands_over: bool
+) -> None:
+    if hands_over:
+        kernel.socket(Channel.SHELL).setsockopt(zmq.ROUTER_HANDOVER, 1)
+        kernel.info = {"status": "ok", "implementation": "ipython"}
     async with serving(kernel.connection_file, resume_window=window) as served:
         async with open_client(served.url("a"), "v1") as client:
             first, _ = await ask(client, kernel)
         await until(lambda: served.bridge.clients.sessions == 0)
         async with open_client(served.url("a"), "v1") as client:
             second, _ = await ask(client, kernel)
-        # Its sockets are others, at the same address: what is still on its way arrives.
-        assert first == second
+        # The sockets are others. A kernel that would not tell the second one from the first is
+        # not given the same identity.
+        assert (first == second) is hands_over
 
 
 async def until(condition: Any) -> None:

@@ -200,6 +200,7 @@ class Kernel:
             if self.life.passes_over(reply.kernel_session):
                 continue
             self.info, self.info_content = reply.content, reply.as_sent
+            self.link.channels.hands_over = hands_over(self.implementation)
             now = self._clock()
             self.do(self.life.on_info_reply(reply.channel, reply.kernel_session, now))
 

@@ -72,6 +72,10 @@ seen the end of the one before, and may so be left without a way to answer.
 """
 
 
+MAX_USED = 4096
+"""Sessions that were closed of which is remembered that their identity was used."""
+
+
 def hands_over(implementation: str) -> bool:
     """Whether a session may keep its identity when its sockets are replaced."""
     return implementation in HANDOVER
@@ -163,6 +167,11 @@ class Channels:
         # Sockets that were closed count until they have lingered, hence the double.
         self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
+        self.hands_over = False
+        """Whether the kernel hands an identity over to a connection that claims it (see
+        :data:`HANDOVER`).
+        """
+        self._used: dict[str, int] = {}
         self.is_connected = False
         """Whether the heartbeat's connection is up: then the kernel's process is the same still."""
         self._heartbeat = self._open_heartbeat()
@@ -175,7 +184,8 @@ class Channels:
         """
         if session_id in self._dealers:
             return
-        dealers = _Dealers(identity(self._info.key, session_id, self._generation))
+        generation = self._generation + self._used.get(session_id, 0)
+        dealers = _Dealers(identity(self._info.key, session_id, generation))
         with contextlib.ExitStack() as undo:
             # stdin first: it has to be there before shell can make the kernel ask for input.
             for channel in (Channel.STDIN, Channel.SHELL):
@@ -189,6 +199,10 @@ class Channels:
         """Close the session's sockets; messages under way to it are gone."""
         dealers = self._dealers.pop(session_id, None)
         if dealers is not None:
+            if not self.hands_over:
+                self._used[session_id] = self._used.pop(session_id, 0) + 1
+                if len(self._used) > MAX_USED:
+                    del self._used[next(iter(self._used))]
             for socket in dealers.sockets.values():
                 socket.close(linger_ms)
 
