@@ -26,6 +26,7 @@ from w2z.kernel.actions import (
     Lose,
     Open,
     Probe,
+    Ready,
     Relink,
     Settle,
     Suppose,
@@ -302,7 +303,7 @@ class Kernel:
             case _:
                 self._tell(action)
 
-    def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open) -> None:
+    def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open | Ready) -> None:
         """Do what clients notice."""
         match action:
             case Lose(reason):
@@ -316,16 +317,11 @@ class Kernel:
                 self._listener.announce("busy", None)
             case Settle(asked_at):
                 self._settle(asked_at)
+            case Ready(is_silent):
+                log.info("the kernel is ready%s", ", though silent on iopub" if is_silent else "")
             case Open():
-                self._open()
-
-    def _open(self) -> None:
-        self.state.unmark()
-        if self.life.is_ready:
-            log.info("the kernel is ready")
-        if self.life.is_silent:
-            log.warning("the kernel answers but is silent on iopub; serving it all the same")
-        self._listener.opened()
+                self.state.unmark()
+                self._listener.opened()
 
     def _settle(self, asked_at: float) -> None:
         was_busy = self.state.is_busy

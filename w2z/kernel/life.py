@@ -31,6 +31,7 @@ from w2z.kernel.actions import (
     Lose,
     Open,
     Probe,
+    Ready,
     Relink,
     Settle,
     Suppose,
@@ -214,11 +215,6 @@ class Life:
     def session(self) -> str | None:
         """The session in the headers of the kernel's own messages, once it is known."""
         return self._session if isinstance(self._session, str) and self._session else None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the kernel is taken for ready although iopub said nothing."""
-        return self._readiness.is_silent
 
     # What happens.
 
@@ -409,6 +405,8 @@ class Life:
                 actions.append(Announce("idle"))
         if self.state is State.BUSY:
             actions.append(Suppose())
+        if self.is_ready and before not in READY:
+            actions.append(Ready(self._readiness.is_silent))
         if before not in TAKES_REQUESTS:
             actions.append(Open())
         return actions
