@@ -96,6 +96,8 @@ class Kernel:
         self._is_owned = is_owned
         self._clock = clock
         self._generation = 0
+        self.observe: Callable[[Sequence[Message]], None] = self._observe_until_ready
+        """Takes note of what the kernel said on iopub."""
         self._tasks: deque[Leave | Probe] = deque()
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
@@ -184,13 +186,15 @@ class Kernel:
 
     # What happens.
 
-    def observe(self, messages: Sequence[Message]) -> None:
-        """Take note of what the kernel said on iopub."""
-        now = self._clock()
-        self.state.observe(messages, datetime.now(UTC), now)
-        self._changed.set()
-        if not self.life.is_ready:
-            self.do(self.life.on_iopub(now))
+    def _observe(self, messages: Sequence[Message]) -> None:
+        before = self.state.execution_state
+        self.state.observe(messages, datetime.now(UTC), self._clock())
+        if self.state.execution_state != before:
+            self._changed.set()
+
+    def _observe_until_ready(self, messages: Sequence[Message]) -> None:
+        self._observe(messages)
+        self.do(self.life.on_iopub(self._clock()))
 
     def on_replies(self, messages: Sequence[Message]) -> None:
         """Take the kernel's answers to w2z itself."""
@@ -236,6 +240,8 @@ class Kernel:
         """Do what there is to do, in its order."""
         for action in actions:
             self._do(action)
+        # That output arrives matters to the kernel's life only while it is not ready.
+        self.observe = self._observe if self.life.is_ready else self._observe_until_ready
         self._changed.set()
 
     def poll(self) -> None:
