@@ -381,6 +381,9 @@ class Life:
 
     def _proceed(self, now: float) -> list[Action]:
         """Become ready, as far as that is known by now."""
+        if not self._is_asked:
+            # What arrives is the last words of one that is to go, or has gone.
+            return []
         progress = self._readiness.progress(now)
         before = self.state
         if progress is Progress.READY:

@@ -25,10 +25,8 @@ from w2z.kernel.sockets.channels import check_endpoints
 
 log = logging.getLogger("w2z")
 
-LAST_WORDS = 0.25
-"""Seconds to notice that all connections of a kernel that hung up have ended, and as many more to
-carry what it said last.
-"""
+LAST_WORDS = 1.0
+"""Seconds to carry what a kernel that hung up said last."""
 
 
 class Attached(Keeper):
@@ -47,7 +45,7 @@ class Attached(Keeper):
     ) -> None:
         super().__init__(kernel, interrupt_mode)
         self._path = path
-        self._info = info
+        self._info = self._served = info
         self._find_spec_mode = find_spec_mode
         # The file may have changed since it was read.
         self._stamp: tuple[int, int, int] | None = None
@@ -125,20 +123,26 @@ class Attached(Keeper):
         """Carry what the kernel said last, then talk to whoever is there next."""
         log.info("the kernel hung up")
         channels = self.kernel.link.channels
-        await channels.last_words(LAST_WORDS)
-        if channels.is_connected and self._info == self.kernel.connection_info:
+        is_same_place = self._info == self._served
+        await channels.last_words(LAST_WORDS, has_ended=is_same_place)
+        if channels.is_connected and is_same_place:
             # Only iopub's connection broke, and ZMQ makes it again. What is under way on the others
             # arrives, and their addresses at the kernel stay taken.
             self.kernel.resume()
         else:
-            self.kernel.reconnect(self._info)
+            self._serve(self._info)
+
+    def _serve(self, info: ConnectionInfo) -> None:
+        """Connect to the kernel of the file, which is at ``info``."""
+        self._served = self._info
+        self.kernel.reconnect(info)
 
     async def _probe(self, number: int) -> None:
         found, where = await probe(self._info)
         if found is Found.LISTENING and where.ip != self.kernel.connection_info.ip:
             # The name in the file leads to several addresses, and the kernel is at another one.
             if not self.kernel.life.takes_requests:
-                self.kernel.reconnect(where)
+                self._serve(where)
             return
         self.kernel.do(self.kernel.life.on_probe(number, found, self.kernel.now()))
 
@@ -165,7 +169,7 @@ class Attached(Keeper):
                 self.kernel.do(actions)
             else:
                 # Nobody was there: there are no last words to wait for.
-                self.kernel.reconnect(info)
+                self._serve(info)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -32,10 +32,8 @@ LEFTOVERS = 0.5
 LAST_OUTPUT = 0.5
 """Seconds in which what an ended kernel printed is passed on."""
 
-LAST_WORDS = 0.25
-"""Seconds to notice that all connections of a kernel that ended have, too, and as many more to
-carry what it said last.
-"""
+LAST_WORDS = 0.5
+"""Seconds to carry what a kernel said last where w2z ends; otherwise it has twice as long."""
 
 LOOK = 0.02
 """Seconds between looks at leftovers."""
@@ -254,7 +252,8 @@ class Launched(Keeper):
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
-        await self.kernel.link.channels.last_words(LAST_WORDS)
+        seconds = LAST_WORDS if self._wanted is Wanted.STOP else 2 * LAST_WORDS
+        await self.kernel.link.channels.last_words(seconds)
         deadline = time.monotonic() + LEFTOVERS
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and time.monotonic() < deadline:

@@ -219,25 +219,25 @@ class Channels:
         """Let the kernel's heartbeat socket echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    async def last_words(self, seconds: float) -> None:
-        """Receive what a kernel that has ended still said.
+    async def last_words(self, seconds: float, *, has_ended: bool = True) -> None:
+        """Receive what a kernel still said, for so long at most: until nothing is left, and, where
+        it has ended, its connection has, too.
 
-        Waits ``seconds`` at most for the end of its connections, and takes as many for what is
-        there then. In turns with everything else: libzmq connects again by itself, perhaps to a
-        kernel that never stops talking.
+        In turns with everything else: libzmq connects again by itself, perhaps to a kernel that
+        never stops talking.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._is_lost.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                # The end of iopub was told after all that came there. Replies come over connections
-                # of their own, which end at the same time.
+                if has_ended:
+                    # Its end is told after all that came there.
+                    await self._is_lost.wait()
+                # Replies come over connections of their own, which end at the same time.
                 await asyncio.sleep(HOT_PAUSE)
                 has_more = True
                 while has_more:
                     has_more = self._look_everywhere()
                     await asyncio.sleep(0)
+        self._is_lost.clear()
 
     def _look_everywhere(self) -> bool:
         """One batch of each socket, and of the backlog; returns whether there may be more."""
@@ -332,7 +332,6 @@ class Channels:
     def _on_events(self, events: list[list[bytes]]) -> None:
         for is_connected in map(_is_connected, events):
             if is_connected:
-                self._is_lost.clear()
                 self._listener.reached()
             else:
                 self._is_lost.set()
