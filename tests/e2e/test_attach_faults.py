@@ -23,7 +23,8 @@ from tests.support.serving import retime, serving
 from w2z.kernel.actions import Action, Beat, Found, Probe
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.keeping.listening import probe
-from w2z.kernel.life import BEATS_MISSED, Life
+from w2z.kernel.life import Life
+from w2z.kernel.presence import BEATS_MISSED
 from w2z.timing import Timing
 
 AUTH = f"Authorization: token {TOKEN}"

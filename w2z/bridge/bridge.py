@@ -211,6 +211,10 @@ class Bridge:
         """The connection of the iopub socket ended."""
         self.kernel.on_hung_up()
 
+    def heart_stopped(self) -> None:
+        """The connection of the heartbeat ended."""
+        self.kernel.on_heart_stopped()
+
     def may_go(self, parts: list[bytes], signer: Signer) -> bool:
         """Whether clients can do without what the kernel sent there."""
         return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, signer))

@@ -129,11 +129,11 @@ class Kernel:
     def reconnect(self, info: ConnectionInfo | None = None) -> None:
         """:meth:`connect` to whoever is there next."""
         self.connect(info)
-        self.resume()
+        self.do(self.life.on_connected(self._clock()))
 
     def resume(self) -> None:
-        """Ask whoever is at the other end of the link whether it is ready."""
-        self.do(self.life.on_connected(self._clock()))
+        """Keep the sockets: only iopub's connection ended, and ZMQ makes it again."""
+        self.do(self.life.on_resumed(self._clock()))
 
     # What others want to know.
 
@@ -220,6 +220,10 @@ class Kernel:
     def on_hung_up(self) -> None:
         """The connection of the iopub socket ended."""
         self.do(self.life.on_hung_up(self._clock()))
+
+    def on_heart_stopped(self) -> None:
+        """The connection of the heartbeat ended."""
+        self.do(self.life.on_heart_stopped())
 
     def on_shutdown_request(self, *, restart: bool) -> None:
         """A client told the kernel to end."""

@@ -26,15 +26,17 @@ class Readiness:
     """One kernel on its way to ready.
 
     ``restarted`` says that another kernel was there before it, at the same sockets: what arrives
-    before the first answer may still be that one's.
+    before the first answer may still be that one's. ``is_reached`` says that the iopub socket is
+    connected already.
     """
 
-    def __init__(self, now: float, timing: Timing, *, restarted: bool = False) -> None:
+    def __init__(
+        self, now: float, timing: Timing, *, restarted: bool = False, is_reached: bool = False
+    ) -> None:
         self._timing = timing
         self._restarted = restarted
-        self._is_reached = False
+        self._is_reached = is_reached
         self._iopub_seen = False
-        self._is_silent = False
         self._answered_at: float | None = None
         self._answered_on_shell = False
         self._begun_at = now
@@ -73,42 +75,26 @@ class Readiness:
         """How far the kernel is."""
         if self._answered_at is None:
             return Progress.HEARD if self._iopub_seen else Progress.NOTHING
-        if not self._iopub_seen:
-            self._is_silent = self._is_reached and now >= self._answered_at + self._timing.grace
-        if not (self._iopub_seen or self._is_silent):
+        if not (self._iopub_seen or self.is_silent(now)):
             return Progress.NOTHING
         if self._answered_on_shell:
             return Progress.READY
         is_late = now >= self._answered_at + self._timing.shell_grace
         return Progress.BESIDE if is_late else Progress.HEARD
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether the kernel is taken for ready although iopub said nothing."""
-        return self._is_silent
-
-    @property
-    def has_answered(self) -> bool:
-        """Whether any reply arrived."""
-        return self._answered_at is not None
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the iopub socket has been connected."""
-        return self._is_reached
+    def is_silent(self, now: float) -> bool:
+        """Whether the kernel counts as ready although iopub says nothing."""
+        return self._is_reached and not self._iopub_seen and self._is_answer_old(now)
 
     def is_cut_off(self, now: float) -> bool:
         """Whether the kernel answers, but its iopub endpoint cannot be reached."""
-        return (
-            self._answered_at is not None
-            and not self._is_reached
-            and now >= self._answered_at + self._timing.grace
-        )
+        return not self._is_reached and self._is_answer_old(now)
 
     def is_unanswered(self, now: float) -> bool:
         """Whether the kernel was reached long ago, and has not answered."""
-        return (
-            self._answered_at is None
-            and self._is_reached
-            and now >= self._begun_at + self._timing.unanswered
-        )
+        is_late = now >= self._begun_at + self._timing.unanswered
+        return self._is_reached and self._answered_at is None and is_late
+
+    def _is_answer_old(self, now: float) -> bool:
+        """Whether it answered so long ago that its output should be here."""
+        return self._answered_at is not None and now >= self._answered_at + self._timing.grace

@@ -72,7 +72,8 @@ class KernelState:
         if not self._running:
             self._busy_since = float("-inf")
         self._is_supposed_busy = True
-        self.execution_state = "busy"
+        if not self._is_marked:
+            self.execution_state = "busy"
 
     def settle(self, asked_at: float) -> list[Message]:
         """The kernel answered what it was asked then, on shell: all it had before has ended.
@@ -88,7 +89,7 @@ class KernelState:
         for request in ended:
             del self._running[request]
         self._is_supposed_busy = False
-        if not self._is_marked and self.execution_state in ("starting", "busy"):
+        if not self._is_marked and self.execution_state != "idle":
             self._tell("idle", self.last_status if self.execution_state == "starting" else None)
         return [running.status for running in ended.values()]
 
@@ -113,9 +114,10 @@ class KernelState:
         self._is_marked = True
 
     def unmark(self) -> None:
-        """The kernel speaks for itself again; it has nothing to do yet."""
+        """The kernel speaks for itself again; it has nothing to do yet, as far as is known."""
         if self._is_marked:
-            self.begin_anew("idle")
+            self._is_marked = False
+            self.execution_state = "busy" if self._is_supposed_busy else "idle"
 
     def _observe_status(self, message: Message, now: float) -> None:
         try:

@@ -4,171 +4,248 @@ from itertools import pairwise
 
 import pytest
 
-from w2z.kernel.readiness import ASK_AGAIN, FIRST_REPEAT, GRACE, LAST_REPEAT, Phase, Readiness
+from w2z.kernel.readiness import Progress, Readiness
 from w2z.message import Channel
+from w2z.timing import Timing
 
-BOTH = [Channel.SHELL, Channel.CONTROL]
+TIMING = Timing()
+SHELL, CONTROL = Channel.SHELL, Channel.CONTROL
+BOTH = [SHELL, CONTROL]
+NOTHING, HEARD, BESIDE, READY = Progress
 
 
-def is_ready(kernel: Readiness) -> bool:
-    return kernel.is_ready
+def kernel_at(now: float = 0.0, *, restarted: bool = False, is_reached: bool = False) -> Readiness:
+    return Readiness(now, TIMING, restarted=restarted, is_reached=is_reached)
+
+
+# The first kernel.
+
+
+def test_nothing_is_known_of_a_kernel_at_first():
+    kernel = kernel_at()
+    assert kernel.progress(0.0) is NOTHING
+    assert kernel.progress(1e6) is NOTHING
+    assert not kernel.is_silent(1000.0)
 
 
 def test_the_kernel_is_asked_at_once_on_shell_and_control():
-    assert Readiness(100.0).poll(100.0) == BOTH
+    assert kernel_at(100.0).poll(100.0) == BOTH
 
 
-def test_a_reply_and_output_make_it_ready_in_this_order():
-    kernel = Readiness(0.0)
-    kernel.on_reply(1.0)
-    assert not is_ready(kernel)
+def test_a_reply_on_shell_and_output_make_it_ready_in_this_order():
+    kernel = kernel_at()
+    kernel.on_reply(SHELL, 1.0)
+    assert kernel.progress(1.0) is NOTHING
     kernel.on_iopub()
-    assert is_ready(kernel)
-    assert not kernel.is_silent
-
-
-@pytest.mark.parametrize("words", [0, 1])
-def test_the_phase_says_the_same(words):
-    kernel = Readiness(0.0)
-    kernel.on_reply(1.0)
-    for _ in range(words):
-        kernel.on_iopub()
-    assert kernel.phase is (Phase.READY if words else Phase.STARTING)
-    assert is_ready(kernel) is bool(words)
+    assert kernel.progress(1.0) is READY
+    assert not kernel.is_silent(1000.0)
 
 
 def test_and_in_the_other():
-    kernel = Readiness(0.0)
+    kernel = kernel_at()
     kernel.on_iopub()
-    assert not is_ready(kernel)
-    kernel.on_reply(1.0)
-    assert is_ready(kernel)
-    assert not kernel.is_silent
+    assert kernel.progress(0.0) is HEARD
+    kernel.on_reply(SHELL, 1.0)
+    assert kernel.progress(1.0) is READY
+    assert not kernel.is_silent(1000.0)
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_output_alone_lets_requests_through_to_the_first_kernel_but_is_not_ready(is_first):
-    kernel = Readiness(0.0, is_first=is_first)
+def test_output_alone_is_no_answer_however_long_it_takes():
+    kernel = kernel_at()
     kernel.on_iopub()
-    assert kernel.accepts_requests is is_first
-    kernel.poll(1000.0)
-    assert not is_ready(kernel)
-    kernel.on_reply(1001.0)
-    assert kernel.accepts_requests
+    assert kernel.progress(1000.0) is HEARD
 
 
-def test_clients_requests_wait_for_output_and_a_reply_is_none():
-    kernel = Readiness(0.0, is_first=True)
-    kernel.on_reply(1.0)
-    assert not kernel.accepts_requests
+# Asked again.
 
 
 def test_who_does_not_answer_is_asked_ever_more_slowly():
-    kernel = Readiness(0.0)
+    kernel = kernel_at()
     now, asked = 0.0, []
     while now < 200:
         if kernel.poll(now):
             asked.append(now)
         now += 0.5
     pauses = [later - earlier for earlier, later in pairwise(asked)]
-    assert pauses == [FIRST_REPEAT, 2.0, 4.0, 8.0, 16.0, 32.0, LAST_REPEAT, LAST_REPEAT]
+    assert pauses == [TIMING.first_repeat, 2.0, 4.0, 8.0, 16.0, 32.0, *[TIMING.last_repeat] * 2]
 
 
 def test_it_is_not_asked_again_before_its_time():
-    kernel = Readiness(0.0)
+    kernel = kernel_at()
     kernel.poll(0.0)
-    assert kernel.poll(FIRST_REPEAT - 0.01) == []
-    assert kernel.poll(FIRST_REPEAT) == BOTH
+    assert kernel.poll(TIMING.first_repeat - 0.01) == []
+    assert kernel.poll(TIMING.first_repeat) == BOTH
 
 
-def test_an_answer_without_output_is_followed_by_a_quick_question():
-    kernel = Readiness(0.0)
+@pytest.mark.parametrize("channel", BOTH)
+def test_an_answer_without_output_is_followed_by_a_quick_question(channel):
+    kernel = kernel_at()
     kernel.poll(0.0)
-    kernel.on_reply(10.0)
+    kernel.on_reply(channel, 10.0)
     assert kernel.poll(10.0) == []
-    assert kernel.poll(10.0 + ASK_AGAIN) == BOTH
+    again = 10.0 + TIMING.ask_again
+    assert kernel.poll(again) == BOTH
     # Unanswered, that one is repeated slowly again.
-    assert kernel.poll(10.0 + ASK_AGAIN + FIRST_REPEAT / 2) == []
-    assert kernel.poll(10.0 + ASK_AGAIN + FIRST_REPEAT) == BOTH
-
-
-@pytest.mark.parametrize("replies", [[10.0], [10.0, 12.0, 14.9]])
-def test_who_answers_and_says_nothing_is_ready_after_the_grace(replies):
-    kernel = Readiness(0.0)
-    for moment in replies:
-        kernel.on_reply(moment)
-    kernel.poll(10.0 + GRACE - 0.01)
-    assert not is_ready(kernel)
-    assert kernel.poll(10.0 + GRACE) == []
-    assert is_ready(kernel)
-    assert kernel.is_silent
-    assert kernel.accepts_requests
-
-
-def test_who_has_not_answered_yet_is_not_called_silent():
-    kernel = Readiness(0.0)
-    kernel.poll(GRACE)
-    assert not kernel.is_silent
-    assert not is_ready(kernel)
-
-
-def test_a_late_word_on_iopub_ends_the_silence():
-    kernel = Readiness(0.0)
-    kernel.on_reply(0.0)
-    kernel.poll(GRACE)
-    kernel.on_iopub()
-    assert is_ready(kernel)
-    assert not kernel.is_silent
+    assert kernel.poll(again + TIMING.first_repeat / 2) == []
+    assert kernel.poll(again + TIMING.first_repeat) == BOTH
 
 
 def test_a_ready_kernel_is_not_asked_any_more():
-    kernel = Readiness(0.0)
+    kernel = kernel_at()
     kernel.on_iopub()
-    kernel.on_reply(0.0)
+    kernel.on_reply(SHELL, 0.0)
     assert kernel.poll(1000.0) == []
 
 
-# After a restart
+# Busy.
 
 
-def restarted() -> Readiness:
-    return Readiness(0.0, restarted=True)
+def test_one_that_answers_on_control_only_is_busy_after_a_moment():
+    kernel = kernel_at()
+    kernel.on_iopub()
+    kernel.on_reply(CONTROL, 1.0)
+    busy_at = 1.0 + TIMING.shell_grace
+    assert kernel.progress(busy_at - 0.01) is HEARD
+    assert kernel.progress(busy_at) is BESIDE
+    # It has the question, and will answer it on shell when it can.
+    assert kernel.poll(1000.0) == []
+    kernel.on_reply(SHELL, 1000.0)
+    assert kernel.progress(1000.0) is READY
+
+
+def test_the_moment_counts_from_the_first_reply():
+    kernel = kernel_at()
+    kernel.on_iopub()
+    for now in (1.0, 1.3, 1.4):
+        kernel.on_reply(CONTROL, now)
+    assert kernel.progress(1.0 + TIMING.shell_grace) is BESIDE
+
+
+def test_a_reply_on_shell_counts_though_one_on_control_comes_after_it():
+    kernel = kernel_at()
+    kernel.on_reply(SHELL, 1.0)
+    kernel.on_reply(CONTROL, 1.1)
+    kernel.on_iopub()
+    assert kernel.progress(1.1) is READY
+
+
+# Silent.
+
+
+@pytest.mark.parametrize("replies", [[10.0], [10.0, 12.0, 14.9]])
+def test_who_is_reached_and_answers_and_says_nothing_is_ready_after_the_grace(replies):
+    kernel = kernel_at()
+    kernel.on_reached()
+    for moment in replies:
+        kernel.on_reply(SHELL, moment)
+    assert kernel.progress(10.0 + TIMING.grace - 0.01) is NOTHING
+    assert not kernel.is_silent(10.0 + TIMING.grace - 0.01)
+    assert kernel.progress(10.0 + TIMING.grace) is READY
+    assert kernel.is_silent(1000.0)
+    assert kernel.poll(10.0 + TIMING.grace) == []
+
+
+def test_one_that_is_silent_and_answers_on_control_only_is_busy():
+    kernel = kernel_at(is_reached=True)
+    kernel.on_reply(CONTROL, 0.0)
+    assert kernel.progress(TIMING.grace) is BESIDE
+
+
+def test_who_has_not_answered_yet_is_not_called_silent():
+    kernel = kernel_at(is_reached=True)
+    assert kernel.progress(1000.0) is NOTHING
+    assert not kernel.is_silent(1000.0)
+
+
+def test_a_late_word_on_iopub_ends_the_silence():
+    kernel = kernel_at(is_reached=True)
+    kernel.on_reply(SHELL, 0.0)
+    assert kernel.progress(TIMING.grace) is READY
+    kernel.on_iopub()
+    assert kernel.progress(TIMING.grace) is READY
+    assert not kernel.is_silent(1000.0)
+
+
+def test_a_word_within_the_grace_is_no_silence():
+    kernel = kernel_at(is_reached=True)
+    kernel.on_reply(SHELL, 0.0)
+    kernel.on_iopub()
+    assert kernel.progress(TIMING.grace) is READY
+    assert not kernel.is_silent(1000.0)
+
+
+# An iopub that is not reached.
+
+
+def test_who_answers_and_whose_iopub_is_not_reached_is_cut_off_and_never_ready():
+    kernel = kernel_at()
+    assert not kernel.is_cut_off(1000.0)
+    kernel.on_reply(SHELL, 10.0)
+    assert not kernel.is_cut_off(10.0 + TIMING.grace - 0.01)
+    assert kernel.is_cut_off(10.0 + TIMING.grace)
+    assert kernel.progress(1000.0) is NOTHING
+    assert kernel.poll(1000.0) == BOTH
+
+
+def test_it_is_ready_as_soon_as_it_is_reached_after_all():
+    kernel = kernel_at()
+    kernel.on_reply(SHELL, 10.0)
+    kernel.on_reached()
+    assert not kernel.is_cut_off(1000.0)
+    assert kernel.progress(1000.0) is READY
+
+
+def test_whoever_is_heard_is_reached():
+    kernel = kernel_at()
+    kernel.on_iopub()
+    kernel.on_reply(SHELL, 0.0)
+    assert not kernel.is_cut_off(1000.0)
+
+
+# Reached, and without an answer.
+
+
+def test_one_that_was_reached_long_ago_and_has_not_answered_is_known_by_that():
+    kernel = kernel_at(100.0)
+    late = 100.0 + TIMING.unanswered
+    assert not kernel.is_unanswered(late), "nobody may be there"
+    kernel.on_reached()
+    assert not kernel.is_unanswered(late - 0.01)
+    assert kernel.is_unanswered(late)
+    kernel.on_reply(CONTROL, late)
+    assert not kernel.is_unanswered(late)
+
+
+# After a restart.
 
 
 def test_the_kernel_before_is_left_alone_then_the_next_is_asked_like_the_first():
-    kernel = restarted()
+    kernel = kernel_at(restarted=True)
     assert kernel.poll(0.0) == []
-    assert kernel.poll(0.9) == []
-    assert kernel.poll(1.0) == BOTH
-    assert kernel.poll(1.9) == []
-    assert kernel.poll(2.0) == BOTH
-    assert kernel.poll(3.9) == []
-    assert kernel.poll(4.0) == BOTH
+    assert kernel.poll(TIMING.left_alone - 0.1) == []
+    assert [now for now in range(1, 9) if kernel.poll(float(now))] == [1, 2, 4, 8]
 
 
 def test_the_last_words_of_the_kernel_before_do_not_count():
-    kernel = restarted()
+    kernel = kernel_at(restarted=True)
     kernel.on_iopub()
-    assert not kernel.accepts_requests
-    kernel.on_reply(1.0)
-    assert not is_ready(kernel)
-    assert not kernel.accepts_requests
+    assert kernel.progress(0.0) is NOTHING
+    kernel.on_reply(SHELL, 1.0)
+    assert kernel.progress(1.0) is NOTHING
 
 
 def test_output_after_the_next_kernels_reply_makes_it_ready():
-    kernel = restarted()
+    kernel = kernel_at(restarted=True)
     kernel.on_iopub()
-    kernel.on_reply(1.0)
+    kernel.on_reply(SHELL, 1.0)
     kernel.on_iopub()
-    assert is_ready(kernel)
-    assert kernel.accepts_requests
-    assert not kernel.is_silent
+    assert kernel.progress(1.0) is READY
+    assert not kernel.is_silent(1000.0)
 
 
 def test_the_next_kernel_may_be_silent_too():
-    kernel = restarted()
+    kernel = kernel_at(restarted=True)
     kernel.on_iopub()
-    kernel.on_reply(10.0)
-    kernel.poll(10.0 + GRACE)
-    assert is_ready(kernel)
-    assert kernel.is_silent
+    kernel.on_reply(SHELL, 10.0)
+    assert kernel.progress(10.0 + TIMING.grace) is READY
+    assert kernel.is_silent(1000.0)

@@ -1,5 +1,9 @@
-"""What the kernel is doing, as its own messages tell it."""
+"""What the kernel is doing, as its own messages tell it.
 
+Two clocks, both the test's: the wall's for what is told, and seconds for what is decided.
+"""
+
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,16 +16,27 @@ START = datetime(2026, 11, 22, tzinfo=UTC)
 LATER = START + timedelta(seconds=5)
 
 
-def about(request: str, said: str) -> Message:
-    """A status that belongs to a request."""
-    return status(said)._replace(parent_header=b'{"msg_id":"%s"}' % request.encode())
+def about(request: str, said: str, **more: str) -> Message:
+    """A status that belongs to a request, whose header has these fields as well."""
+    parent = json.dumps({"msg_id": request, **more}).encode()
+    return status(said)._replace(parent_header=parent)
+
+
+def own(said: str) -> Message:
+    """A status that belongs to a request of w2z's own."""
+    return about("w2z's", said, session="w2z")
+
+
+def heard(*said: Message, now: float = 5.0) -> KernelState:
+    """A kernel that said this at that time."""
+    state = KernelState(START, "w2z")
+    state.observe(said, LATER, now)
+    return state
 
 
 def after(*said: Message) -> str:
     """The state that these messages leave."""
-    state = KernelState(START, "w2z")
-    state.observe(said, LATER)
-    return state.execution_state
+    return heard(*said).execution_state
 
 
 def test_a_kernel_nothing_was_heard_of_is_starting_since_then():
@@ -32,20 +47,17 @@ def test_a_kernel_nothing_was_heard_of_is_starting_since_then():
 
 @pytest.mark.parametrize("said", ["starting", "idle", "busy", "restarting", "terminating", "dead"])
 def test_the_state_is_what_the_kernel_says(said):
-    state = KernelState(START, "w2z")
-    state.observe([status(said)], LATER)
+    state = heard(status(said))
     assert state.execution_state == said
 
 
 def test_the_last_status_of_a_batch_counts():
-    state = KernelState(START, "w2z")
-    state.observe([status("busy"), message("stream"), status("idle"), message("stream")], LATER)
+    state = heard(status("busy"), message("stream"), status("idle"), message("stream"))
     assert state.execution_state == "idle"
 
 
 def test_every_message_is_activity_and_only_a_status_changes_the_state():
-    state = KernelState(START, "w2z")
-    state.observe([message("stream", '"status"')], LATER)
+    state = heard(message("stream", '"status"'))
     assert state.last_activity == LATER
     assert state.execution_state == "starting"
 
@@ -66,8 +78,7 @@ def test_every_message_is_activity_and_only_a_status_changes_the_state():
     ],
 )
 def test_a_status_that_makes_no_sense_changes_nothing(odd):
-    state = KernelState(START, "w2z")
-    state.observe([status("busy"), odd], LATER)
+    state = heard(status("busy"), odd)
     assert state.execution_state == "busy"
 
 
@@ -115,12 +126,11 @@ def test_another_kernel_runs_nothing_of_before(said):
 
 
 def test_beginning_anew_forgets_what_was_running():
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy")], START)
+    state = heard(about("cell", "busy"))
     state.begin_anew("restarting")
     assert state.execution_state == "restarting"
-    assert state.last_activity == START
-    state.observe([about("info", "busy"), about("info", "idle")], LATER)
+    assert state.last_activity == LATER
+    state.observe([about("info", "busy"), about("info", "idle")], LATER, 5.0)
     assert state.execution_state == "idle"
 
 
@@ -134,21 +144,19 @@ def test_requests_that_never_end_are_forgotten_oldest_first():
 
 
 def test_a_marked_state_is_said_whatever_the_kernel_says():
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy")], START)
+    state = heard(about("cell", "busy"))
     state.mark("restarting")
-    state.observe([about("end", "busy"), about("end", "idle")], LATER)
+    state.observe([about("end", "busy"), about("end", "idle")], LATER, 5.0)
     assert state.execution_state == "restarting"
     assert state.last_activity == LATER
 
 
 def test_what_comes_after_the_mark_is_the_kernels_own_word_again():
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy")], START)
+    state = heard(about("cell", "busy"))
     state.mark("restarting")
     state.unmark()
     assert state.execution_state == "idle"
-    state.observe([about("another", "busy")], LATER)
+    state.observe([about("another", "busy")], LATER, 5.0)
     state.unmark()
     assert state.execution_state == "busy"
 
@@ -161,113 +169,224 @@ def test_a_mark_ends_with_what_it_marked():
     assert state.execution_state == "dead"
 
 
-# Since when it is busy
+# Since when it is busy.
 
 
 def test_a_kernel_is_busy_for_as_long_as_anything_runs():
-    state = KernelState(START, "w2z")
-    state.observe([status("idle"), about("cell", "busy")], LATER)
-    assert state.is_busy_for(0, LATER)
-    assert state.is_busy_for(7, LATER + timedelta(seconds=7))
-    assert not state.is_busy_for(7.1, LATER + timedelta(seconds=7))
+    state = heard(status("idle"), about("cell", "busy"), now=5.0)
+    assert state.is_busy
+    assert state.is_busy_for(0, 5.0)
+    assert state.is_busy_for(7, 12.0)
+    assert not state.is_busy_for(7.1, 12.0)
     # What begins meanwhile does not begin the counting anew.
-    state.observe(
-        [about("control", "busy"), about("control", "idle")], LATER + timedelta(seconds=7)
-    )
-    assert state.is_busy_for(8, LATER + timedelta(seconds=8))
+    state.observe([about("control", "busy"), about("control", "idle")], LATER, 12.0)
+    assert state.is_busy_for(8, 13.0)
 
 
 def test_a_kernel_that_was_idle_in_between_is_busy_since_then():
-    state = KernelState(START, "w2z")
-    state.observe([about("a", "busy"), about("a", "idle")], START)
-    state.observe([about("b", "busy")], LATER)
-    assert not state.is_busy_for(1, LATER)
+    state = heard(about("a", "busy"), about("a", "idle"), now=0.0)
+    state.observe([about("b", "busy")], LATER, 5.0)
+    assert state.is_busy_for(0, 5.0)
+    assert not state.is_busy_for(1, 5.0)
 
 
 @pytest.mark.parametrize("said", [[], ["idle"], ["busy", "idle"], ["busy", "restarting"]])
 def test_a_kernel_that_runs_nothing_is_not_busy(said):
-    state = KernelState(START, "w2z")
-    state.observe([status(one) for one in said], START)
-    assert not state.is_busy_for(0, LATER)
+    state = heard(*map(status, said), now=0.0)
+    assert not state.is_busy
+    assert not state.is_busy_for(0, 5.0)
 
 
 def test_beginning_anew_ends_being_busy():
-    state = KernelState(START, "w2z")
-    state.observe([status("busy")], START)
+    state = heard(status("busy"))
     state.begin_anew("starting")
-    assert not state.is_busy_for(0, LATER)
+    assert not state.is_busy
 
 
-# What a newcomer is told
-
-
-def test_before_the_first_status_there_is_none_to_tell():
+def test_it_has_been_quiet_since_its_last_message_of_any_kind():
     state = KernelState(START, "w2z")
-    state.observe([message("stream")], LATER)
+    assert state.quiet_since == 0.0
+    state.observe([message("stream")], LATER, 7.5)
+    assert state.quiet_since == 7.5
+
+
+# What it does for w2z itself.
+
+
+def test_what_the_kernel_does_for_w2z_itself_does_not_make_it_busy():
+    assert after(status("idle"), own("busy")) == "idle"
+    assert after(about("cell", "busy"), own("busy"), own("idle")) == "busy"
+    assert after(own("busy"), own("idle")) == "starting"
+    # What it says of itself meanwhile is its own word all the same.
+    assert after(about("cell", "busy"), own("restarting")) == "restarting"
+
+
+def test_a_newcomer_to_an_idle_kernel_is_told_what_it_said_last_of_w2zs_requests_too():
+    idle = own("idle")
+    assert heard(own("busy")).last_status is None
+    assert heard(own("busy"), idle).last_status is idle
+    cell = about("cell", "busy")
+    assert heard(cell, own("busy"), idle).last_status is cell
+
+
+# Supposed to be busy.
+
+
+def test_a_kernel_that_was_busy_before_anybody_listened_is_busy_from_now_on():
+    state = KernelState(START, "w2z")
+    state.suppose_busy(3.0)
+    assert state.execution_state == "busy"
+    assert state.is_busy_for(2, 5.0)
+    assert not state.is_busy_for(2.1, 5.0)
+    # What is seen to run does not begin the counting anew, nor does its end make it idle.
+    state.observe([about("info", "busy"), about("info", "idle")], LATER, 6.0)
+    assert state.is_busy_for(3, 6.0)
+
+
+def test_it_is_idle_when_something_ends_that_nobody_saw_begin():
+    state = KernelState(START, "w2z")
+    state.suppose_busy(3.0)
+    state.observe([about("a cell of before", "idle")], LATER, 5.0)
+    assert state.execution_state == "idle"
+
+
+@pytest.mark.parametrize("said", [[own("idle")], [own("busy"), own("idle")]])
+def test_what_it_does_for_w2z_on_control_does_not_end_it(said):
+    state = KernelState(START, "w2z")
+    state.suppose_busy(3.0)
+    state.observe(said, LATER, 5.0)
+    assert state.execution_state == "busy"
     assert state.last_status is None
 
 
-def test_a_newcomer_is_told_the_oldest_of_what_runs():
+def test_one_that_is_known_to_be_busy_has_been_so_since_before():
+    state = heard(about("cell", "busy"), now=1.0)
+    state.suppose_busy(3.0)
+    assert state.is_busy_for(2, 3.0)
+
+
+@pytest.mark.parametrize("said", ["starting", "restarting", "terminating", "dead"])
+def test_another_kernel_is_not_supposed_to_be_busy(said):
     state = KernelState(START, "w2z")
+    state.suppose_busy(3.0)
+    state.observe([status(said)], LATER, 5.0)
+    assert state.execution_state == said
+    state.observe([about("cell", "busy"), about("cell", "idle")], LATER, 6.0)
+    assert state.execution_state == "idle"
+
+
+# Settled: it answered on shell what it was asked then.
+
+
+def test_what_began_before_has_ended():
+    cell, other = about("cell", "busy"), about("other", "busy")
+    state = heard(cell, other, now=1.0)
+    assert state.settle(2.0) == [cell, other]
+    assert state.execution_state == "idle"
+    # An end that comes after all is the end of nothing.
+    state.observe([about("new", "busy"), about("cell", "idle")], LATER, 3.0)
+    assert state.execution_state == "busy"
+
+
+def test_what_began_after_it_was_asked_may_run_still():
+    before, behind = about("before", "busy"), about("behind", "busy")
+    state = heard(before, now=1.0)
+    state.observe([behind], LATER, 2.0)
+    assert state.settle(2.0) == [before]
+    assert state.execution_state == "busy"
+    assert state.last_status is behind
+
+
+def test_what_runs_in_a_subshell_may_run_still():
+    state = heard(about("cell", "busy", subshell_id="s"), now=1.0)
+    assert state.settle(2.0) == []
+    assert state.execution_state == "busy"
+
+
+def test_nothing_is_supposed_to_run_any_more():
+    state = KernelState(START, "w2z")
+    state.suppose_busy(1.0)
+    assert state.settle(2.0) == []
+    assert state.execution_state == "idle"
+    assert state.last_status is None
+
+
+@pytest.mark.parametrize("state_before", ["starting", "restarting", "idle"])
+def test_a_kernel_that_answers_is_idle_whatever_was_said_of_it_before(state_before):
+    state = KernelState(START, "w2z")
+    state.begin_anew(state_before)
+    assert state.settle(2.0) == []
+    assert state.execution_state == "idle"
+
+
+def test_a_newcomer_is_told_the_last_status_of_a_kernel_that_has_just_started():
+    idle = own("idle")
+    state = heard(status("starting"), own("busy"), idle)
+    assert state.execution_state == "starting"
+    state.settle(2.0)
+    assert state.execution_state == "idle"
+    assert state.last_status is idle
+
+
+def test_a_marked_state_stays_what_was_marked():
+    state = KernelState(START, "w2z")
+    state.mark("restarting")
+    assert state.settle(2.0) == []
+    assert state.execution_state == "restarting"
+
+
+# Gone.
+
+
+def test_a_kernel_that_is_gone_runs_nothing():
+    state = heard(about("cell", "busy"))
+    state.suppose_busy(5.0)
+    state.forget()
+    assert state.execution_state == "idle"
+    assert state.last_status is None
+
+
+def test_what_is_marked_is_said_of_one_that_is_gone_too():
+    state = heard(about("cell", "busy"))
+    state.mark("restarting")
+    state.forget()
+    assert state.execution_state == "restarting"
+    state.unmark()
+    assert state.execution_state == "idle"
+
+
+# Marked, and supposed to be busy: the one that comes is busy, and requests go to it.
+
+
+def test_the_next_kernel_may_be_busy():
+    state = KernelState(START, "w2z")
+    state.mark("restarting")
+    state.suppose_busy(3.0)
+    assert state.execution_state == "restarting"
+    state.unmark()
+    assert state.execution_state == "busy"
+    assert state.is_busy_for(2, 5.0)
+
+
+# What a newcomer is told.
+
+
+def test_before_the_first_status_there_is_none_to_tell():
+    assert heard(message("stream")).last_status is None
+
+
+def test_a_newcomer_is_told_the_oldest_of_what_runs():
     cell, control = about("cell", "busy"), about("control", "busy")
-    state.observe([cell, control, about("control", "idle"), message("stream")], LATER)
+    state = heard(cell, control, about("control", "idle"), message("stream"))
     assert state.last_status is cell
 
 
 def test_a_newcomer_is_told_the_last_status_of_a_kernel_that_runs_nothing():
-    state = KernelState(START, "w2z")
     last = about("cell", "idle")
-    state.observe([about("cell", "busy"), last], LATER)
-    assert state.last_status is last
+    assert heard(about("cell", "busy"), last, message("stream")).last_status is last
 
 
 def test_a_newcomer_is_told_nothing_of_the_kernel_before():
-    state = KernelState(START, "w2z")
-    state.observe([status("busy")], START)
+    state = heard(status("busy"))
     state.begin_anew("starting")
     assert state.last_status is None
-
-
-# What a newcomer is told
-
-
-def test_a_newcomer_is_told_what_was_said_last():
-    state = KernelState(START, "w2z")
-    assert state.last_status is None
-    state.observe([about("cell", "busy"), about("cell", "idle"), message("stream")], LATER)
-    assert state.last_status == about("cell", "idle")
-
-
-def test_a_newcomer_is_told_what_runs_whatever_else_has_ended():
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy"), about("other", "busy"), about("other", "idle")], LATER)
-    assert state.last_status == about("cell", "busy")
-
-
-def test_a_newcomer_is_told_nothing_of_a_kernel_that_is_gone():
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy")], LATER)
-    state.begin_anew("starting")
-    assert state.last_status is None
-
-
-@pytest.mark.parametrize(("seconds", "busy"), [(4, True), (5, True), (6, False)])
-def test_how_long_it_has_been_busy_counts_from_its_last_idle_moment(seconds, busy):
-    state = KernelState(START, "w2z")
-    state.observe([about("cell", "busy")], START)
-    state.observe([about("other", "busy"), about("other", "idle")], LATER)
-    assert state.is_busy_for(seconds, LATER) is busy
-
-
-def test_an_idle_kernel_has_not_been_busy_at_all():
-    state = KernelState(START, "w2z")
-    assert not state.is_busy_for(0, LATER)
-    state.observe([about("cell", "busy"), about("cell", "idle")], START)
-    assert not state.is_busy_for(0, LATER)
-
-
-def test_what_the_kernel_does_for_w2z_itself_does_not_make_it_busy():
-    own = status("busy")._replace(parent_header=b'{"msg_id":"1","session":"w2z"}')
-    assert after(status("idle"), own) == "idle"
-    assert after(about("2", "busy"), own, own._replace(content=status("idle").content)) == "busy"
-    assert after(own, own._replace(content=status("idle").content)) == "idle"

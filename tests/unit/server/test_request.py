@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from w2z.errors import HttpError
 from w2z.server.request import (
@@ -13,6 +14,7 @@ from w2z.server.request import (
     Response,
     error_response,
     json_response,
+    model_response,
 )
 
 HEADERS = (
@@ -119,6 +121,24 @@ def test_an_answer_in_json_is_not_to_be_cached():
         b'{"a":1}',
         {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": "/x"},
     )
+
+
+class Thing(BaseModel):
+    name: str
+    reason: str | None = None
+
+
+def test_a_model_is_answered_without_the_fields_that_are_none():
+    assert model_response(Thing(name="a"), 201, {"Location": "/x"}) == json_response(
+        {"name": "a"}, 201, {"Location": "/x"}
+    )
+    assert model_response(Thing(name="a", reason="why")).body == b'{"name":"a","reason":"why"}'
+
+
+@pytest.mark.parametrize("names", ["", "ab"])
+def test_so_are_several(names):
+    got = model_response([Thing(name=name) for name in names], 200)
+    assert got == json_response([{"name": name} for name in names])
 
 
 @pytest.mark.parametrize("close", [True, False])

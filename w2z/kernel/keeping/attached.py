@@ -20,8 +20,8 @@ from w2z.kernel.connection_file import ConnectionInfo, Unfinished
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.listening import find_shell_owner, probe
 from w2z.kernel.kernel import Kernel
-from w2z.kernel.life import State
 from w2z.kernel.sockets.channels import check_endpoints
+from w2z.kernel.transitions import State
 
 log = logging.getLogger("w2z")
 
@@ -67,26 +67,25 @@ class Attached(Keeper):
         """Ask the kernel to end, and wait until another has taken its place."""
         kernel, life = self.kernel, self.kernel.life
         async with self.restarting:
+            before = life.session
+            if not life.is_there:
+                # Nothing is sent to nobody: it would reach the one who comes.
+                await self._until_ready()
+                if life.session != before:
+                    return
             kernel.do(life.ask_to_end(kernel.now()))
             try:
-                # Before the mark: what is marked is not busy, and would not be interrupted.
-                await self.stop_running()
-                kernel.mark("restarting")
-                kernel.do(life.expect_another(kernel.now()))
-                await kernel.ask_to_end(restart=True)
-                if not await kernel.wait_ready(kernel.timing.restart):
-                    raise KernelSilent(
-                        f"no other kernel was there {kernel.timing.restart:g} seconds after the"
-                        " kernel was asked to end; w2z did not start it and cannot start another"
-                    )
+                await self._make_way()
+                await self._until_ready()
             finally:
                 if life.state is State.ENDING:
                     kernel.do(life.stay(kernel.now()))
 
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
-        await self.stop_running()
-        await self.kernel.ask_to_end(restart=False)
+        if self.kernel.life.is_there:
+            await self.stop_running()
+            await self.kernel.ask_to_end(restart=False)
 
     async def stop(self) -> None:
         """Leave the kernel running: it is its starter's."""
@@ -119,15 +118,33 @@ class Attached(Keeper):
                 " kernel as the same user"
             ) from None
 
+    async def _make_way(self) -> None:
+        """Tell the kernel to end, and listen to no other than its successor."""
+        kernel = self.kernel
+        # Before the mark: what is marked is not busy, and would not be interrupted.
+        await self.stop_running()
+        if kernel.life.state is State.ENDING:  # nobody has taken its place meanwhile
+            kernel.mark("restarting")
+            kernel.do(kernel.life.expect_another(kernel.now()))
+            await kernel.ask_to_end(restart=True)
+
+    async def _until_ready(self) -> None:
+        seconds = self.kernel.timing.restart
+        if not await self.kernel.wait_ready(seconds):
+            raise KernelSilent(
+                f"no other kernel was there {seconds:g} seconds after it was asked for; w2z did"
+                " not start the kernel and cannot start another"
+            )
+
     async def _leave(self) -> None:
         """Carry what the kernel said last, then talk to whoever is there next."""
         log.info("the kernel hung up")
         channels = self.kernel.link.channels
         is_same_place = self._info == self._served
         await channels.last_words(LAST_WORDS, has_ended=is_same_place)
-        if channels.is_connected and is_same_place:
-            # Only iopub's connection broke, and ZMQ makes it again. What is under way on the others
-            # arrives, and their addresses at the kernel stay taken.
+        if channels.is_unbroken and is_same_place:
+            # What is under way on the other sockets arrives, and their addresses at the kernel stay
+            # taken.
             self.kernel.resume()
         else:
             self._serve(self._info)
@@ -141,7 +158,7 @@ class Attached(Keeper):
         found, where = await probe(self._info)
         if found is Found.LISTENING and where.ip != self.kernel.connection_info.ip:
             # The name in the file leads to several addresses, and the kernel is at another one.
-            if not self.kernel.life.takes_requests:
+            if not (self.kernel.life.takes_requests or self.kernel.life.is_leaving):
                 self._serve(where)
             return
         self.kernel.do(self.kernel.life.on_probe(number, found, self.kernel.now()))
@@ -164,10 +181,8 @@ class Attached(Keeper):
         if info != self._info:
             log.info("the connection file changed: on to another kernel")
             self._info = info
-            actions = self.kernel.life.on_hung_up(self.kernel.now())
-            if actions:
-                self.kernel.do(actions)
-            else:
+            self.kernel.on_hung_up()
+            if not self.kernel.life.is_leaving:
                 # Nobody was there: there are no last words to wait for.
                 self._serve(info)
 

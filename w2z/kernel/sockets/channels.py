@@ -137,6 +137,9 @@ class ChannelsListener(Protocol):
     def hung_up(self) -> None:
         """The connection of the iopub socket ended: the kernel has, or the network failed."""
 
+    def heart_stopped(self) -> None:
+        """The connection of the heartbeat ended: likewise."""
+
 
 class Channels:
     """All sockets of one kernel; another one gets others.
@@ -172,8 +175,9 @@ class Channels:
         :data:`HANDOVER`).
         """
         self._used: dict[str, int] = {}
-        self.is_connected = False
-        """Whether the heartbeat's connection is up: then the kernel's process is the same still."""
+        self.is_unbroken = False
+        """Whether the heartbeat's first connection is up: then the kernel is the same still."""
+        self._has_broken = False
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
@@ -339,7 +343,10 @@ class Channels:
 
     def _on_hb_events(self, events: list[list[bytes]]) -> None:
         for is_connected in map(_is_connected, events):
-            self.is_connected = is_connected
+            self._has_broken = self._has_broken or not is_connected
+            self.is_unbroken = not self._has_broken
+            if not is_connected:
+                self._listener.heart_stopped()
 
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]

@@ -64,6 +64,13 @@ def test_an_empty_one_has_nothing():
     assert not Waiting(None).backlog
 
 
+def test_a_batch_of_nothing_is_nothing():
+    waiting = Waiting(None)
+    waiting.backlog.append([])
+    assert not waiting.backlog
+    assert waiting.backlog.memory == 0
+
+
 def test_a_little_waits_in_memory_as_it_came():
     shelf = Shelf()
     waiting = Waiting(shelf)
@@ -103,7 +110,8 @@ def test_without_room_what_may_go_is_named_in_its_place(store):
     if store is not None:
         store.is_full = True
     waiting = Waiting(store)
-    waiting.backlog.append([parts(0, FRONT - 1000)])
+    full = FRONT - MESSAGE_COST - size_of(parts(0, 0))
+    waiting.backlog.append([parts(0, full)])
     busy, idle = parts(1, kind=b"status"), parts(9, kind=b"status")
     gone = [parts(n, LARGE) for n in range(2, 9)]
     for message in (busy, *gone, idle):
