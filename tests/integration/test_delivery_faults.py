@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -179,7 +180,7 @@ async def test_a_spill_directory_that_vanishes_is_a_named_gap(
 ) -> None:
     folder = tmp_path / "spill"
     folder.mkdir()
-    sizes = {"journal_size": 2_000_000, "spill_dir": folder}
+    sizes: dict[str, Any] = {"journal_size": 2_000_000, "spill_dir": folder}
     async with (
         serving(kernel.connection_file, **sizes) as served,
         open_client(served.url("slow"), "v1", max_queue=1) as slow,

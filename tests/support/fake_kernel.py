@@ -84,6 +84,8 @@ class FakeKernel:
             for channel, kind in kinds.items()
         }
         self.subscribed = asyncio.Event()
+        self.subscriptions = 0
+        """How often somebody has subscribed to iopub."""
         self.reads_shell = asyncio.Event()
         self.reads_shell.set()
         self.beats = asyncio.Event()
@@ -110,6 +112,9 @@ class FakeKernel:
         socket.linger = 0
         socket.sndhwm = 0
         socket.rcvhwm = 1
+        if kind == zmq.ROUTER:
+            # As ipykernel: an identity belongs to whoever connected with it last.
+            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if kind == zmq.XPUB:
             # Every subscriber is seen, not only the first.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -187,7 +192,8 @@ class FakeKernel:
 
     async def watch_subscriptions(self) -> None:
         while True:
-            await self.socket(Channel.IOPUB).recv_multipart()
+            [told] = await self.socket(Channel.IOPUB).recv_multipart()
+            self.subscriptions += told[:1] == b"\1"
             self.subscribed.set()
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.timing import Timing, applied
 from w2z import connection_file
 from w2z.bridge import Bridge
 from w2z.kernel.attached import Attached
@@ -38,7 +39,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
+async def serving(
+    path: Path, *, timing: Timing | None = None, **settings: Any
+) -> AsyncIterator[Served]:
     """Serve the kernel of a connection file on a free port."""
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
     chosen = Settings(connection_file=path, **given)
@@ -46,14 +49,15 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
     token, _ = token_source(chosen)
     gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
     stopped = asyncio.Event()
-    async with (
-        Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
-        asyncio.TaskGroup() as tasks,
-    ):
-        keeper = attached(chosen, bridge, path, info)
-        watching = tasks.create_task(keeper.run())
-        try:
-            async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
-                yield Served(bridge, keeper, *listener.address, stopped)
-        finally:
-            watching.cancel()
+    with applied(timing or Timing()):
+        async with (
+            Bridge(chosen, info, chosen.kernel_id or "the-kernel") as bridge,
+            asyncio.TaskGroup() as tasks,
+        ):
+            keeper = attached(chosen, bridge, path, info)
+            watching = tasks.create_task(keeper.run())
+            try:
+                async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
+                    yield Served(bridge, keeper, *listener.address, stopped)
+            finally:
+                watching.cancel()
