@@ -165,6 +165,14 @@ class FakeKernel:
         parts = to_parts(message, self.signer)
         await self.socket(message.channel).send_multipart([identity, *parts])
 
+    def burst(self, message: Message, count: int, *envelope: bytes) -> None:
+        """Send the same message so often, all at once; ``envelope`` goes before it."""
+        parts = [*envelope, *to_parts(message, self.signer)]
+        # Without asyncio's part in it.
+        socket: zmq.Socket[bytes] = zmq.Socket.shadow(self.socket(message.channel).underlying)
+        for _ in range(count):
+            socket.send_multipart(parts)
+
     async def answer_info(self, identity: bytes, request: Message) -> None:
         parent = json.loads(request.header)
         await self.iopub("status", {"execution_state": "busy"}, parent)

@@ -12,7 +12,6 @@ import gc
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,4 +127,10 @@ def _is_own(handle: asyncio.Handle) -> bool:
 
 
 def _describe(frame: FrameType | None) -> str:
-    return "".join(traceback.format_stack(frame)[-8:]) if frame is not None else ""
+    """Where it is: the innermost calls, without reading any source."""
+    calls: list[str] = []
+    while frame is not None and len(calls) < 8:
+        code = frame.f_code
+        calls.append(f"    {code.co_filename}:{frame.f_lineno} in {code.co_qualname}")
+        frame = frame.f_back
+    return "\n".join(calls)
