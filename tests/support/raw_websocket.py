@@ -79,9 +79,25 @@ class RawWebsocket:
         """The code of w2z's close frame."""
         return int.from_bytes((await self.control(CLOSE))[:2], "big")
 
+    async def until_data(self, *needles: bytes) -> None:
+        """Read until each of these has been in a data frame; pings are answered."""
+        missing = set(needles)
+        while missing:
+            opcode, data = await self.http.frame()
+            if opcode == PING:
+                await self.send(frame(data, PONG))
+            elif opcode in (TEXT, BINARY):
+                missing = {needle for needle in missing if needle not in data}
+
     async def acknowledge(self) -> None:
-        """Answer the next ping: all that came before it has arrived."""
+        """Answer the next ping: all that came before it has arrived, and w2z knows it."""
         await self.send(frame(await self.control(PING), PONG))
+        await self.is_read()
+
+    async def is_read(self) -> None:
+        """Wait until w2z has read all that was sent."""
+        await self.send(frame(b"read?", PING))
+        assert await self.control(PONG) == b"read?"
 
 
 @asynccontextmanager
