@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-from tests.support.kernels import within
 
 
 class Heard(logging.Handler):
@@ -29,14 +27,17 @@ class Heard(logging.Handler):
 
     async def line(self, *patterns: str, seconds: float = 5) -> str:
         """Wait for a line in which every pattern is found."""
-        async with within(seconds, f"a line of log with {patterns}; there were {self.lines}"):
-            while not (found := self.matching(*patterns)):
-                self._news.clear()
-                await self._news.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.matching(*patterns):
+                    self._news.clear()
+                    await self._news.wait()
+        found = self.matching(*patterns)
+        assert found, f"no line of log with {patterns} in {seconds:g} s, but {self.lines}"
         return found[0]
 
 
-@contextmanager
+@contextlib.contextmanager
 def listening() -> Iterator[Heard]:
     """Hear what w2z logs, everything but debugging, until the end of this."""
     heard, logger = Heard(), logging.getLogger("w2z")
