@@ -46,7 +46,9 @@ class FakeKernel:
     """Answers kernel_info by itself; everything else is the test's to do.
 
     Its ``session`` is in the headers of what it replies; ``None`` stands for the asker's. With
-    ``place`` it takes the place of another one, which has ended: its key and its endpoints.
+    ``place`` it takes the place of another one, which has ended: its key and its endpoints. With
+    ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
+    without, to whoever did first and is still connected, which is libzmq's default.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class FakeKernel:
         *,
         ip: str = "127.0.0.1",
         place: FakeKernel | None = None,
+        handover: bool = True,
     ) -> None:
+        self._handover = handover
         self._ports: dict[str, int] = {}
         if place is not None:
             transport, key, ip = place.transport, place.key, place.ip
@@ -113,8 +117,7 @@ class FakeKernel:
         socket.sndhwm = 0
         socket.rcvhwm = 1
         if kind == zmq.ROUTER:
-            # As ipykernel: an identity belongs to whoever connected with it last.
-            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+            socket.setsockopt(zmq.ROUTER_HANDOVER, self._handover)
         if kind == zmq.XPUB:
             # Every subscriber is seen, not only the first.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
