@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel
-from tests.support.kernels import AUTH, ready, rest_of, within
+from tests.support.kernels import ready, rest_of, within
 from tests.support.raw_websocket import (
     PING,
     PONG,
@@ -23,7 +23,7 @@ from tests.support.raw_websocket import (
     message,
     raw_websocket,
 )
-from tests.support.rest import Rest, open_rest
+from tests.support.rest import Rest
 from tests.support.serving import Served
 from w2z.message import Message
 
@@ -201,12 +201,6 @@ def is_up(kernel: FakeKernel) -> asyncio.Event:
     return event
 
 
-async def left(url: str, connections: int = 0) -> None:
-    """Wait until w2z counts only so many websockets."""
-    async with open_rest(url, AUTH) as rest, within(5, "w2z counts the connection no more"):
-        await rest.kernel(connections=connections)
-
-
 @sessions
 @pytest.mark.parametrize("count", [1, 50])
 async def test_messages_for_a_kernel_that_is_not_ready_outlive_the_close(
@@ -228,7 +222,6 @@ async def test_they_outlive_a_client_that_does_not_wait_for_the_answer_to_its_cl
     sent = numbered(3)
     async with raw_websocket(served, session) as client:
         await client.send(*map(message, sent), close_frame(1000))
-    await left(f"http://{served.host}:{served.port}")
     is_up.set()
     await received(kernel, sent)
 

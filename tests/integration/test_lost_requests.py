@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cable import cable
 from tests.support.client import Client, Received, execute_request, open_client, request
 from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
 from tests.support.kernels import (
@@ -438,6 +439,7 @@ async def test_also_when_it_had_been_answered_by_the_kernel_before(
     asking = execute_request("run")
     await finished_before(served, kernels.now, asking)
     second = await kernels.replace("second")
+    await moved_on(served, second)
     async with open_client(served.url("script"), "v1") as client:
         await client.send(asking)
         await taken(second, asking["header"])
@@ -479,10 +481,14 @@ async def test_the_same_again_while_the_kernel_lives_is_answered_and_not_execute
 
 async def ask_another(client: Client, kernel: FakeKernel) -> list[Received]:
     """What the client hears up to the reply to something else, which the kernel gets next."""
-    identity, asked = await ask(client, kernel, request("odd_request"))
-    await kernel.reply(identity, asked, "odd_reply", {})
+    identity, asked = await ask(client, kernel, request("another_request"))
+    await kernel.reply(identity, asked, "another_reply", {})
+    found: list[Received] = []
     async with within(5, "the reply to something else"):
-        return await client.collect("odd_reply")
+        # One to the connection before may come again.
+        while not (found and found[-1].parent_header == json.loads(asked.header)):
+            found.append(await client.recv())
+    return found
 
 
 async def test_each_time_it_is_sent_again_it_is_answered(
@@ -514,3 +520,32 @@ async def test_the_same_again_while_it_still_runs_gets_the_reply_when_that_comes
             reply = await client.until("execute_reply", asking["header"])
         assert reply.content == {"status": "ok"}
         assert kernel.received.empty()
+
+
+async def test_the_same_again_while_the_network_fails_is_not_executed_twice(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    """Whether it is a repeat is known when it is known who is there: the same kernel."""
+    kernel, asking = kernels.now, execute_request("run")
+    fields = json.loads(kernel.connection_file.read_text())
+    async with cable(f"tcp://{fields['ip']}:{fields['iopub_port']}") as iopub:
+        path = tmp_path / "through-the-cable.json"
+        port = int(iopub.url.rpartition(":")[2])
+        path.write_text(json.dumps({**fields, "iopub_port": port}))
+        async with serving(path, timing=QUICK) as served, rest_of(served) as rest:
+            await ready(rest)
+            async with open_client(served.url("script"), "v1") as client:
+                identity, asked = await ask(client, kernel, asking)
+            with iopub.down():
+                await ready(rest, 503)
+                async with open_client(served.url("script"), "v1") as client:
+                    await client.send(asking)
+            async with open_client(served.url("script"), "v1") as client:
+                await client.send(asking)
+                found = await ask_another(client, kernel)
+                assert about(asking["header"], found) == [], "it is not lost, and still runs"
+                await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
+                async with within(5, "the reply"):
+                    reply = await client.until("execute_reply", asking["header"])
+                assert reply.content == {"status": "ok"}
+                assert kernel.received.empty()
