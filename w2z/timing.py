@@ -1,4 +1,4 @@
-"""Every duration by which w2z watches a kernel, in one record; tests pass shorter ones.
+"""Durations that nobody has to set, in one record; tests pass shorter ones.
 
 All of them are seconds of a clock that does not jump.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """How long w2z waits for a kernel, and how often it looks."""
+    """How long w2z waits for kernels and clients, and how often it looks."""
 
     tick: float = 0.1
     """Between looks at the clock while a kernel is not ready."""
@@ -61,6 +61,9 @@ class Timing:
     probe_every: float = 1.0
     """Between looks whether anybody listens at the kernel's ports."""
 
+    probe_timeout: float = 1.0
+    """To connect to a port of the kernel; one that takes longer has not refused."""
+
     dead_after: float = 3.0
     """A kernel that hung up has to be back, itself or another, before clients are told that it is
     dead: frontends give up at that word, and supervisors take a moment.
@@ -85,3 +88,17 @@ class Timing:
 
     restart: float = 60.0
     """Another kernel has to be there after a restart: slow ones take half of it to start."""
+
+    # Clients and their requests.
+
+    specs_wait: float = 10.0
+    """A request for kernelspecs waits for the kernel to say what it is."""
+
+    close_timeout: float = 5.0
+    """A websocket's peer has to answer a close frame before the connection is cut."""
+
+    unread: float = 30.0
+    """A peer that takes nothing of the answers it asked for is cut after this."""
+
+    shutdown: float = 3.0
+    """Clients and requests that are under way have at the end of w2z."""

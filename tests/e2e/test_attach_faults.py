@@ -152,8 +152,8 @@ class Watch:
             self.count += any(isinstance(action, Beat | Probe) for action in actions)
             return actions
 
-        async def note(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
-            found, where = await probe(info)
+        async def note(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
+            found, where = await probe(info, seconds)
             self.found.append(found)
             return found, where
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.fake_kernel import FakeKernel, fake_kernel
 from tests.support.serving import Served, serving
+from tests.support.stalls import watched
 
 
 def open_files() -> set[str]:
@@ -36,6 +37,14 @@ async def nothing_is_left() -> AsyncIterator[None]:
     gc.collect()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert open_files() - before_files == set()
+
+
+@pytest.fixture(autouse=True)
+def no_stall(nothing_is_left: None) -> Iterator[None]:
+    """w2z never keeps its event loop for long."""
+    with watched() as watch:
+        yield
+    assert not watch.stalls, "the event loop stood still:\n" + "\n".join(watch.stalls)
 
 
 @pytest.fixture

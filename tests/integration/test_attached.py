@@ -53,8 +53,8 @@ class Looks:
             self.echoes += 1
             return on_echo(life)
 
-        async def note(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
-            found, where = await probe(info)
+        async def note(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
+            found, where = await probe(info, seconds)
             self.found.append(found)
             return found, where
 

@@ -108,13 +108,13 @@ def test_other_ports_can_be_taken_and_the_key_stays() -> None:
 
 async def test_ports_that_are_only_held_refuse_connections() -> None:
     with Endpoints(None, "tcp", "") as endpoints:
-        assert await is_refused(endpoints.info)
+        assert await is_refused(endpoints.info, 1)
         assert shell_owner(endpoints.info) is None
         with socket.socket() as kernel:
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             kernel.bind(("127.0.0.1", endpoints.info.shell_port))
             kernel.listen()
-            assert not await is_refused(endpoints.info)
+            assert not await is_refused(endpoints.info, 1)
 
 
 async def test_unix_sockets_are_in_the_private_directory(private: Path) -> None:
@@ -122,12 +122,12 @@ async def test_unix_sockets_are_in_the_private_directory(private: Path) -> None:
         paths = [endpoints.info.endpoint(channel) for channel in CHANNELS]
         assert len(set(paths)) == 5
         assert all(path.startswith(f"ipc://{private}/w2z-") for path in paths)
-        assert await is_refused(endpoints.info)
+        assert await is_refused(endpoints.info, 1)
         with socket.socket(socket.AF_UNIX) as kernel:
             kernel.bind(paths[0].removeprefix("ipc://"))
-            assert await is_refused(endpoints.info)
+            assert await is_refused(endpoints.info, 1)
             kernel.listen()
-            assert not await is_refused(endpoints.info)
+            assert not await is_refused(endpoints.info, 1)
 
 
 def test_unix_sockets_of_a_named_file_are_private_too(tmp_path: Path, private: Path) -> None:

@@ -720,9 +720,9 @@ async def test_a_kernel_that_is_not_ready_has_a_spec_all_the_same(
     async def say_nothing(identity: bytes, message: Message) -> None:
         pass
 
-    monkeypatch.setattr("w2z.server.rest.kernelspecs.READY_TIMEOUT", 0)
     kernel.on_kernel_info = say_nothing
-    async with serving(kernel.connection_file) as served, rest_of(served) as rest:
+    timing = dataclasses.replace(QUICK, specs_wait=0)
+    async with serving(kernel.connection_file, timing=timing) as served, rest_of(served) as rest:
         specs = await rest.get("/api/kernelspecs")
         assert specs["kernelspecs"]["fake"]["spec"]["display_name"] == "Fake"
         assert not served.bridge.kernel.is_ready

@@ -46,7 +46,9 @@ class FakeKernel:
     """Answers kernel_info by itself; everything else is the test's to do.
 
     Its ``session`` is in the headers of what it replies; ``None`` stands for the asker's. With
-    ``place`` it takes the place of another one, which has ended: its key and its endpoints.
+    ``place`` it takes the place of another one, which has ended: its key and its endpoints. With
+    ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
+    without, to whoever did first and is still connected, which is libzmq's default.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class FakeKernel:
         *,
         ip: str = "127.0.0.1",
         place: FakeKernel | None = None,
+        handover: bool = True,
     ) -> None:
+        self._handover = handover
         self._ports: dict[str, int] = {}
         if place is not None:
             transport, key, ip = place.transport, place.key, place.ip
@@ -84,6 +88,8 @@ class FakeKernel:
             for channel, kind in kinds.items()
         }
         self.subscribed = asyncio.Event()
+        self.subscriptions = 0
+        """How often somebody has subscribed to iopub."""
         self.reads_shell = asyncio.Event()
         self.reads_shell.set()
         self.beats = asyncio.Event()
@@ -110,6 +116,8 @@ class FakeKernel:
         socket.linger = 0
         socket.sndhwm = 0
         socket.rcvhwm = 1
+        if kind == zmq.ROUTER:
+            socket.setsockopt(zmq.ROUTER_HANDOVER, self._handover)
         if kind == zmq.XPUB:
             # Every subscriber is seen, not only the first.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -160,6 +168,14 @@ class FakeKernel:
         parts = to_parts(message, self.signer)
         await self.socket(message.channel).send_multipart([identity, *parts])
 
+    def burst(self, message: Message, count: int, *envelope: bytes) -> None:
+        """Send the same message so often, all at once; ``envelope`` goes before it."""
+        parts = [*envelope, *to_parts(message, self.signer)]
+        # Without asyncio's part in it.
+        socket: zmq.Socket[bytes] = zmq.Socket.shadow(self.socket(message.channel).underlying)
+        for _ in range(count):
+            socket.send_multipart(parts)
+
     async def answer_info(self, identity: bytes, request: Message) -> None:
         parent = json.loads(request.header)
         await self.iopub("status", {"execution_state": "busy"}, parent)
@@ -187,7 +203,8 @@ class FakeKernel:
 
     async def watch_subscriptions(self) -> None:
         while True:
-            await self.socket(Channel.IOPUB).recv_multipart()
+            [told] = await self.socket(Channel.IOPUB).recv_multipart()
+            self.subscriptions += told[:1] == b"\1"
             self.subscribed.set()
 
     def close(self) -> None:

@@ -55,16 +55,20 @@ class RawHttp:
         await self.send(head.encode("latin-1") + body)
         return await self.answer(has_body=not request.startswith("HEAD"))
 
+    async def frame(self) -> tuple[int, bytes]:
+        """The opcode and data of the next websocket frame."""
+        first, length = await self.reader.readexactly(2)
+        if length >= 126:
+            size = 2 if length == 126 else 8
+            length = int.from_bytes(await self.reader.readexactly(size), "big")
+        return first & 0x0F, await self.reader.readexactly(length)
+
     async def control_frame(self) -> tuple[int, bytes]:
         """The opcode and data of the next websocket control frame; data frames are skipped."""
-        while True:
-            first, length = await self.reader.readexactly(2)
-            if length >= 126:
-                size = 2 if length == 126 else 8
-                length = int.from_bytes(await self.reader.readexactly(size), "big")
-            data = await self.reader.readexactly(length)
-            if first & 0x08:
-                return first & 0x0F, data
+        opcode, data = await self.frame()
+        while not opcode & 0x08:
+            opcode, data = await self.frame()
+        return opcode, data
 
     async def is_closed(self) -> bool:
         return await self.reader.read() == b""

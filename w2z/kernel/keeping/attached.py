@@ -155,7 +155,7 @@ class Attached(Keeper):
         self.kernel.reconnect(info)
 
     async def _probe(self, number: int) -> None:
-        found, where = await probe(self._info)
+        found, where = await probe(self._info, self.kernel.timing.probe_timeout)
         if found is Found.LISTENING and where.ip != self.kernel.connection_info.ip:
             # The name in the file leads to several addresses, and the kernel is at another one.
             if not (self.kernel.life.takes_requests or self.kernel.life.is_leaving):

@@ -179,7 +179,7 @@ class Launched(Keeper):
         """Connect to where the next kernel will be: elsewhere, if a process that the last one
         forked still listens there.
         """
-        if not await is_refused(self._endpoints.info):
+        if not await is_refused(self._endpoints.info, self.kernel.timing.probe_timeout):
             self._endpoints.renew()
         self.kernel.connect(self._endpoints.info)
 

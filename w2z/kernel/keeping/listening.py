@@ -28,9 +28,6 @@ from w2z.message import Channel
 
 log = logging.getLogger("w2z")
 
-PROBE_TIMEOUT = 1.0
-"""Seconds to connect to a port of the kernel; one that takes longer has not refused."""
-
 _REFUSALS = {
     errno.ECONNREFUSED,
     errno.ENOENT,
@@ -41,6 +38,9 @@ _REFUSALS = {
     errno.EHOSTDOWN,
 }
 """Answers that are as good as nobody: no listener, or no way to the host."""
+CONNECT_TIMEOUT = 1.0
+"""Seconds to connect to a port, to learn who listens at the address of a name."""
+
 OWNER_TIMEOUT = 2.0
 """Seconds to look for the kernel's process: ten thousand open files take a tenth of one."""
 
@@ -58,18 +58,18 @@ _LOOPBACK: dict[Address, Address] = {
 """Where a connection to any address leads."""
 
 
-async def probe(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
-    """Try whether anybody listens at the kernel's shell endpoint, and where.
+async def probe(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
+    """Try for so long whether anybody listens at the kernel's shell endpoint, and where.
 
     A host name may lead to several addresses, of both families; the first one at which somebody
     listens counts.
     """
     if info.transport == "ipc":
         path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
-        return await _try(socket.AF_UNIX, path), info
+        return await _try(socket.AF_UNIX, path, seconds), info
     best = Found.REFUSED
     for family, address in await _addresses(info):
-        found = await _try(family, address)
+        found = await _try(family, address, seconds)
         if found is Found.LISTENING:
             return found, info.at(address[0])
         if found is Found.NO_ANSWER:
@@ -77,9 +77,9 @@ async def probe(info: ConnectionInfo) -> tuple[Found, ConnectionInfo]:
     return best, info
 
 
-async def is_refused(info: ConnectionInfo) -> bool:
+async def is_refused(info: ConnectionInfo, seconds: float) -> bool:
     """Whether nobody listens at the kernel's shell endpoint; no answer at all is no refusal."""
-    found, _ = await probe(info)
+    found, _ = await probe(info, seconds)
     return found is Found.REFUSED
 
 
@@ -94,11 +94,11 @@ async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, t
     return [(family, address) for family, _, _, _, address in found]
 
 
-async def _try(family: socket.AddressFamily, address: Any) -> Found:
+async def _try(family: socket.AddressFamily, address: Any, seconds: float) -> Found:
     with socket.socket(family, socket.SOCK_STREAM) as attempt:
         attempt.setblocking(False)
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().sock_connect(attempt, address)
         except TimeoutError:
             return Found.NO_ANSWER
@@ -211,7 +211,7 @@ def _is_here(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
 
 def _accepts(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host, port), PROBE_TIMEOUT).close()
+        socket.create_connection((host, port), CONNECT_TIMEOUT).close()
     except ConnectionRefusedError:
         return False
     except OSError:

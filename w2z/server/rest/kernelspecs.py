@@ -14,9 +14,6 @@ from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.rest.models import KernelSpec, KernelSpecs, Spec
 from w2z.settings import Settings
 
-READY_TIMEOUT = 10.0
-"""Seconds a request waits for the kernel to say what it is."""
-
 
 class Specs:
     """The one spec there is."""
@@ -28,7 +25,7 @@ class Specs:
 
     async def get(self) -> KernelSpecs:
         """The spec as the list that clients expect."""
-        await self._bridge.kernel.wait_ready(READY_TIMEOUT)
+        await self._bridge.kernel.wait_ready(self._bridge.kernel.timing.specs_wait)
         name = self._bridge.kernel.name
         found = await self._installed.known(name)
         told = self._bridge.kernel.info or {}

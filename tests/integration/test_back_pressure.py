@@ -1,0 +1,289 @@
+"""Whoever takes nothing, or sends without end, costs a bounded amount of memory and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.attaching import announced, until_announced
+from tests.support.client import open_client, request
+from tests.support.fake_kernel import FakeKernel, as_json, header
+from tests.support.kernels import AUTH, Kernels, answered, kernels_in, ready, rest_of, within
+from tests.support.memory import MIB, growth
+from tests.support.raw_http import RawHttp, raw_http
+from tests.support.raw_websocket import (
+    RawWebsocket,
+    close_frame,
+    frame,
+    message,
+    raw_websocket,
+    unmasked,
+)
+from tests.support.rest import Rest
+from tests.support.serving import Served, serving
+from tests.support.timing import QUICK
+from tests.support.transports import narrow, other_end
+from w2z.message import Channel, Message
+
+SOON = replace(QUICK, unread=0.5)
+
+
+@pytest.fixture
+async def served(kernel: FakeKernel) -> AsyncIterator[Served]:
+    async with serving(kernel.connection_file, timing=SOON) as found:
+        yield found
+
+
+@pytest.fixture
+async def rest(served: Served) -> AsyncIterator[Rest]:
+    async with rest_of(served) as found:
+        await ready(found)
+        yield found
+
+
+# A websocket that is being closed.
+
+
+async def send_on(client: RawWebsocket, size: int, *, is_text: bool = False) -> None:
+    """Send so many bytes of messages, until w2z has read them or has cut the connection."""
+    one = unmasked(bytes(MIB), 0x1 if is_text else 0x2)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(size // MIB):
+            await client.send(one)
+
+
+async def test_what_a_replaced_client_sends_on_is_not_kept(served: Served, rest: Rest) -> None:
+    async with raw_websocket(served, "a") as old, raw_websocket(served, "a"):
+        assert await old.closed_with() == 4409
+        with growth() as grown:
+            async with within(30, "128 MiB are read, or the connection is cut"):
+                await send_on(old, 128 * MIB)
+            assert grown() < 16 * MIB, f"{grown() // MIB} MiB are kept"
+
+
+async def test_many_small_ones_are_not_kept_either(served: Served, rest: Rest) -> None:
+    small = frame(b"x" * 100) * 1000
+    async with raw_websocket(served, "a") as old, raw_websocket(served, "a"):
+        assert await old.closed_with() == 4409
+        with growth() as grown:
+            async with within(30, "a hundred thousand messages are read, or the connection is cut"):
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(100):
+                        await old.send(small)
+            assert grown() < 8 * MIB, f"{grown() // MIB} MiB are kept"
+
+
+async def test_the_newer_client_is_served_meanwhile(
+    served: Served, rest: Rest, kernel: FakeKernel
+) -> None:
+    async with (
+        raw_websocket(served, "a") as old,
+        open_client(served.url("a"), "v1") as new,
+        asyncio.TaskGroup() as tasks,
+    ):
+        sending = tasks.create_task(send_on(old, 128 * MIB))
+        for _ in range(10):
+            await answered(new, kernel)
+        await sending
+        assert kernel.received.empty()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [(frame(b"not a message"), 1007), (close_frame(), 1000), (frame(b"", 0x3), 1002)],
+    ids=["malformed", "closing itself", "no opcode"],
+)
+async def test_what_comes_behind_a_close_for_another_reason_is_not_kept(
+    served: Served, rest: Rest, wrong: bytes, code: int
+) -> None:
+    async with raw_websocket(served, "a") as client:
+        await client.send(wrong)
+        assert await client.closed_with() == code
+        with growth() as grown:
+            async with within(30, "128 MiB are read, or the connection is cut"):
+                await send_on(client, 128 * MIB)
+            assert grown() < 16 * MIB, f"{grown() // MIB} MiB are kept"
+
+
+async def test_what_comes_while_w2z_ends_is_not_kept(kernel: FakeKernel) -> None:
+    async with contextlib.AsyncExitStack() as peers, contextlib.AsyncExitStack() as leaving:
+        served = await leaving.enter_async_context(
+            serving(kernel.connection_file, timing=replace(SOON, shutdown=1))
+        )
+        client = await peers.enter_async_context(raw_websocket(served, "a"))
+        with growth() as grown:
+            async with asyncio.TaskGroup() as tasks:
+                ending = tasks.create_task(leaving.aclose())
+                assert await client.closed_with() == 1012
+                tasks.create_task(send_on(client, 128 * MIB))
+                async with within(5, "the end of w2z"):
+                    await ending
+            assert grown() < 16 * MIB, f"{grown() // MIB} MiB are kept"
+
+
+# An HTTP client that asks and never reads.
+
+
+class Deaf:
+    """Asks one thing after the other over one connection, and does not read the answers."""
+
+    def __init__(self, http: RawHttp, path: str) -> None:
+        self._http = http
+        self._request = "\r\n".join((f"GET {path} HTTP/1.1", "Host: here", AUTH, "", "")).encode()
+        self._there = other_end(http.writer)
+        narrow(self._there)
+        http.writer.transport.set_write_buffer_limits(0)
+
+    @property
+    def kept(self) -> int:
+        """Bytes that w2z keeps for it."""
+        return 0 if self.is_let_go else self._there.get_write_buffer_size()
+
+    @property
+    def is_let_go(self) -> bool:
+        """Whether w2z has ended the connection."""
+        return self._there.is_closing()
+
+    def ask(self, count: int) -> None:
+        """Ask so often, and do not wait until w2z has read it."""
+        self._http.writer.write(self._request * count)
+
+    async def ask_on(self) -> None:
+        """Ask and ask, until w2z ends the connection."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._http.send(self._request * 50)
+                assert self.kept < MIB, f"{self.kept} bytes of answers are kept"
+
+
+@contextlib.asynccontextmanager
+async def deaf(served: Served, path: str) -> AsyncIterator[Deaf]:
+    async with raw_http(served.host, served.port) as http:
+        await http.ask(f"GET {path}", AUTH)
+        http.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        yield Deaf(http, path)
+
+
+paths = pytest.mark.parametrize("path", ["/livez", "/metrics", "/nothing"])
+
+
+@paths
+async def test_answers_that_are_not_read_are_not_kept_and_their_asker_is_let_go(
+    served: Served, rest: Rest, path: str
+) -> None:
+    async with deaf(served, path) as peer, within(20, "w2z ends the connection"):
+        await peer.ask_on()
+
+
+async def test_an_answer_that_is_not_read_is_not_waited_for_either(
+    served: Served, rest: Rest
+) -> None:
+    """It asks for little, but for more than the network takes, and then keeps silent."""
+    async with deaf(served, "/metrics") as peer:
+        peer.ask(500)
+        async with within(10, "w2z ends the connection"):
+            while not peer.is_let_go:
+                assert (await rest.ask("GET /livez")).status == 200
+
+
+async def test_others_are_served_meanwhile(served: Served, rest: Rest, kernel: FakeKernel) -> None:
+    async with (
+        open_client(served.url("a"), "v1") as client,
+        deaf(served, "/metrics") as peer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        asking = tasks.create_task(peer.ask_on())
+        for _ in range(20):
+            assert (await rest.ask("GET /livez")).status == 200
+            await answered(client, kernel)
+        async with within(20, "w2z ends the connection"):
+            await asking
+        assert (await rest.ask("GET /livez")).status == 200
+
+
+async def test_who_reads_slowly_gets_every_answer(kernel: FakeKernel) -> None:
+    count = 300
+    async with (
+        serving(kernel.connection_file, timing=SOON) as served,
+        raw_http(served.host, served.port) as peer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await peer.ask("GET /metrics", AUTH)
+        narrow(other_end(peer.writer))
+        asking = "\r\n".join(("GET /metrics HTTP/1.1", "Host: here", AUTH, "", "")).encode()
+        sending = tasks.create_task(peer.send(asking * count))
+        for _ in range(count):
+            assert (await peer.answer()).status == 200
+        await sending
+
+
+# A session that is given up.
+
+
+@pytest.fixture
+async def kernels(tmp_path: Path, no_stall: None) -> AsyncIterator[Kernels]:
+    async with kernels_in(tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize("channel", [Channel.SHELL, Channel.STDIN, Channel.CONTROL])
+@pytest.mark.parametrize("size", [4, 12, 16])
+async def test_w2z_outlives_a_session_that_is_given_up_in_its_kernels_last_words(
+    kernels: Kernels, channel: Channel, size: int
+) -> None:
+    """What may not be dropped is too much: the session goes while its socket is read."""
+    kernel = kernels.now
+    async with (
+        serving(
+            kernel.connection_file, timing=QUICK, journal_size=size * MIB, spill_size=0
+        ) as served,
+        rest_of(served) as rest,
+        open_client(served.url("fast"), "v1") as fast,
+        raw_websocket(served, "slow") as slow,
+    ):
+        await ready(rest)
+        asking = request(
+            "odd_request", channel=str(channel) if channel != Channel.STDIN else "shell"
+        )
+        await slow.send(message(asking))
+        identity, asked = await kernel.received.get()
+        content = as_json({"padding": "x" * 16_000})
+        word = Message(channel, as_json(header("odd_word")), asked.header, b"{}", content)
+        kernel.linger = 60_000
+        kernel.burst(word, 1500, identity)
+        await kernels.hang_up()
+        assert announced(await until_announced(fast, "dead")) == ["dead"]
+        second = await kernels.start("second")
+        await ready(rest)
+        await answered(fast, second)
+
+
+async def test_w2z_outlives_a_session_that_ends_in_its_kernels_last_words(
+    kernels: Kernels,
+) -> None:
+    """A client without a session goes while there is much to read for it."""
+    kernel = kernels.now
+    async with (
+        serving(kernel.connection_file, timing=QUICK) as served,
+        rest_of(served) as rest,
+        open_client(served.url("fast"), "v1") as fast,
+        raw_websocket(served, None) as going,
+    ):
+        await ready(rest)
+        await going.send(message(request("odd_request")))
+        identity, asked = await kernel.received.get()
+        content = as_json({"padding": "x" * 16_000})
+        word = Message(Channel.SHELL, as_json(header("odd_word")), asked.header, b"{}", content)
+        kernel.linger = 60_000
+        kernel.burst(word, 3000, identity)
+        going.http.writer.transport.abort()
+        await kernels.hang_up()
+        assert announced(await until_announced(fast, "dead")) == ["dead"]
+        second = await kernels.start("second")
+        await ready(rest)
+        await answered(fast, second)

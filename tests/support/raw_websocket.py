@@ -1,0 +1,119 @@
+"""A websocket as frames: several in one write, none of them answered unless told to."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.client import V1, to_v1
+from tests.support.raw_http import RawHttp, raw_http
+from tests.support.serving import Served
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+
+def frame(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
+    """One frame as a client sends it, masked."""
+    length = len(payload)
+    first = opcode | 0x80 * fin
+    if length < 126:
+        head = struct.pack("!BB", first, 0x80 | length)
+    elif length < 2**16:
+        head = struct.pack("!BBH", first, 0x80 | 126, length)
+    else:
+        head = struct.pack("!BBQ", first, 0x80 | 127, length)
+    mask = os.urandom(4)
+    keys = (mask * (length // 4 + 1))[:length]
+    masked = int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")
+    return head + mask + masked.to_bytes(length, "big")
+
+
+def unmasked(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
+    """A large frame whose mask changes nothing: cheap to make."""
+    head = struct.pack("!BBQ", opcode | 0x80 * fin, 0x80 | 127, len(payload))
+    return head + bytes(4) + payload
+
+
+def message(sent: dict[str, Any]) -> bytes:
+    """The frame of a message in the format v1."""
+    return frame(to_v1(sent))
+
+
+def fragments(sent: dict[str, Any], number: int = 3) -> list[bytes]:
+    """The frames of a message that comes in so many pieces."""
+    payload = to_v1(sent)
+    size = len(payload) // number + 1
+    pieces = [payload[n : n + size] for n in range(0, len(payload), size)]
+    opcodes = [BINARY, *[CONTINUATION] * (len(pieces) - 1)]
+    return [
+        frame(piece, opcode, fin=n == len(pieces))
+        for n, (piece, opcode) in enumerate(zip(pieces, opcodes, strict=True), 1)
+    ]
+
+
+def close_frame(code: int = 1000) -> bytes:
+    return frame(struct.pack("!H", code), CLOSE)
+
+
+class RawWebsocket:
+    """A websocket of which the test does everything itself."""
+
+    def __init__(self, http: RawHttp) -> None:
+        self.http = http
+
+    async def send(self, *frames: bytes) -> None:
+        """Send the frames in one write."""
+        await self.http.send(b"".join(frames))
+
+    async def control(self, opcode: int) -> bytes:
+        """The data of the next control frame of that kind; others are passed over."""
+        found, data = await self.http.control_frame()
+        while found != opcode:
+            found, data = await self.http.control_frame()
+        return data
+
+    async def closed_with(self) -> int:
+        """The code of w2z's close frame."""
+        return int.from_bytes((await self.control(CLOSE))[:2], "big")
+
+    async def until_data(self, *needles: bytes) -> None:
+        """Read until each of these has been in a data frame; pings are answered."""
+        missing = set(needles)
+        while missing:
+            opcode, data = await self.http.frame()
+            if opcode == PING:
+                await self.send(frame(data, PONG))
+            elif opcode in (TEXT, BINARY):
+                missing = {needle for needle in missing if needle not in data}
+
+    async def acknowledge(self) -> None:
+        """Answer the next ping: all that came before it has arrived, and w2z knows it."""
+        await self.send(frame(await self.control(PING), PONG))
+        await self.is_read()
+
+    async def is_read(self) -> None:
+        """Wait until w2z has read all that was sent."""
+        await self.send(frame(b"read?", PING))
+        assert await self.control(PONG) == b"read?"
+
+
+@asynccontextmanager
+async def raw_websocket(
+    served: Served, session_id: str | None = "a"
+) -> AsyncIterator[RawWebsocket]:
+    """A connection in the format v1."""
+    target = served.url(session_id).partition(str(served.port))[2]
+    async with raw_http(served.host, served.port) as http:
+        answer = await http.ask(
+            f"GET {target}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Protocol: {V1}",
+        )
+        assert answer.status == 101, answer
+        yield RawWebsocket(http)

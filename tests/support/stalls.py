@@ -1,0 +1,136 @@
+"""Whether the event loop stood still: one of its steps took long, so that nobody was served.
+
+A step counts by what it does itself: the time its thread spent computing, or asleep in a call that
+blocks. That it had to wait because the machine had other work does not count, nor does what the
+tests themselves do on the same loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CoroutineType, FrameType
+from typing import Any
+
+LIMIT = 0.25
+"""Seconds of one step at which the loop stood still."""
+
+LOOK = 0.02
+"""Seconds between looks at a step under way: whether it sleeps, and where it is."""
+
+_TESTS = str(Path(__file__).parents[1])
+_run = asyncio.Handle._run
+
+
+class Watch:
+    """Watches the steps of the event loop of the thread it is made in."""
+
+    def __init__(self) -> None:
+        self.stalls: list[str] = []
+        """Of each: how long it took, which step it was, and where it was meanwhile."""
+        self._thread = threading.get_ident()
+        self._status = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
+        self._cpu_clock = time.pthread_getcpuclockid(self._thread)
+        self._step: float | None = None
+        self._asleep = 0.0
+        self._where = ""
+        self._garbage = 0.0
+        self._garbage_since = 0.0
+        self._is_over = threading.Event()
+
+    def run(self, handle: asyncio.Handle) -> None:
+        """Run a step of the loop, and see how long it takes."""
+        if threading.get_ident() != self._thread or _is_own(handle):
+            _run(handle)
+            return
+        self._asleep, self._garbage, self._where = 0.0, 0.0, ""
+        began, cpu = time.monotonic(), time.thread_time()
+        self._step = began
+        _run(handle)
+        self._step = None
+        busy = time.thread_time() - cpu - self._garbage
+        if busy + self._asleep > LIMIT:
+            took = time.monotonic() - began
+            self.stalls.append(
+                f"{took:.2f} s ({busy:.2f} s computing, {self._asleep:.2f} s asleep)"
+                f" in {handle!r}\n{self._where}"
+            )
+
+    def collecting(self, phase: str, info: dict[str, Any]) -> None:
+        """Garbage collections are Python's, and of what the tests left, too."""
+        if threading.get_ident() == self._thread:
+            if phase == "start":
+                self._garbage_since = time.thread_time()
+            else:
+                self._garbage += time.thread_time() - self._garbage_since
+
+    def look(self) -> None:
+        """Look from another thread, until :meth:`end`."""
+        last, last_step, last_cpu = time.monotonic(), 0.0, 0.0
+        while not self._is_over.wait(LOOK):
+            now, step, cpu = time.monotonic(), self._step, time.clock_gettime(self._cpu_clock)
+            if step is not None and step == last_step:
+                # Asleep means more than waiting for its turn: it computed nothing meanwhile.
+                if self._is_asleep() and cpu == last_cpu:
+                    self._asleep += now - last
+                frame = sys._current_frames().get(self._thread)
+                self._where = _describe(frame) if step == self._step else self._where
+            last, last_step, last_cpu = now, step or 0.0, cpu
+
+    def end(self) -> None:
+        """Look no more."""
+        self._is_over.set()
+
+    def _is_asleep(self) -> bool:
+        state = self._status.read_text().rpartition(")")[2].split()[0]
+        return state in "SD"
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Watch this thread's event loop until the end of this."""
+    watch = Watch()
+    looking = threading.Thread(target=watch.look, daemon=True)
+    before = asyncio.Handle._run
+
+    def run(handle: asyncio.Handle) -> None:
+        watch.run(handle)
+
+    asyncio.Handle._run = run  # type: ignore[method-assign,assignment]
+    gc.callbacks.append(watch.collecting)
+    looking.start()
+    try:
+        yield watch
+    finally:
+        asyncio.Handle._run = before  # type: ignore[method-assign]
+        gc.callbacks.remove(watch.collecting)
+        watch.end()
+        looking.join()
+
+
+def _is_own(handle: asyncio.Handle) -> bool:
+    """Whether it is a step of a task that the tests made, not of one that w2z did."""
+    task = getattr(getattr(handle, "_callback", None), "__self__", None)
+    if not isinstance(task, asyncio.Task):
+        return False
+    coroutine = task.get_coro()
+    if not isinstance(coroutine, CoroutineType):
+        return False
+    name = coroutine.cr_code.co_filename
+    return name.startswith(_TESTS) or "pytest_asyncio" in name
+
+
+def _describe(frame: FrameType | None) -> str:
+    """Where it is: the innermost calls, without reading any source."""
+    calls: list[str] = []
+    while frame is not None and len(calls) < 8:
+        code = frame.f_code
+        calls.append(f"    {code.co_filename}:{frame.f_lineno} in {code.co_qualname}")
+        frame = frame.f_back
+    return "\n".join(calls)
