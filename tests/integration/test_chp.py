@@ -21,6 +21,8 @@ from w2z.serve.proxy_route import Route, keep_route
 
 TOKEN = "a-token-for-the-routes"
 OURS = "http://127.0.0.1:8888"
+LONG = 60.0
+SOON = 0.05
 
 
 @dataclass
@@ -102,12 +104,16 @@ async def listening(api: FakeApi, **options: Any) -> AsyncIterator[FakeApi]:
 
 @asynccontextmanager
 async def kept(
-    api: FakeApi, base_url: str = "/k1/", advertise: str | None = None, token: str | None = TOKEN
+    api: FakeApi,
+    base_url: str = "/k1/",
+    advertise: str | None = None,
+    token: str | None = TOKEN,
+    last: float = LONG,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The route is kept meanwhile, and taken away at the end."""
     async with asyncio.TaskGroup() as tasks:
         keeping: asyncio.Task[None] = tasks.create_task(
-            keep_route(api.url, token, Route(base_url, advertise, 8888))
+            keep_route(api.url, token, Route(base_url, advertise, 8888), last)
         )
         yield keeping
         keeping.cancel()
@@ -226,8 +232,7 @@ async def test_a_second_burst_is_told_again(caplog: pytest.LogCaptureFixture) ->
 async def test_no_answer_and_nobody_there_are_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chp, "TIMEOUT", 0.05)
-    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chp, "TIMEOUT", SOON)
 
     async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -235,7 +240,7 @@ async def test_no_answer_and_nobody_there_are_told(
 
     api = FakeApi()
     api.serve = never  # type: ignore[method-assign]
-    async with listening(api), kept(api):
+    async with listening(api), kept(api, last=SOON):
         while "no answer in time" not in caplog.text:
             await asyncio.sleep(0)
     async with kept(api):
@@ -244,9 +249,8 @@ async def test_no_answer_and_nobody_there_are_told(
 
 
 async def test_the_end_does_not_wait_for_an_api_that_is_silent(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
     caplog.set_level("INFO")
     silent = asyncio.Event()
     api = FakeApi()
@@ -261,7 +265,7 @@ async def test_the_end_does_not_wait_for_an_api_that_is_silent(
 
     api.serve = serve  # type: ignore[method-assign]
     async with listening(api):
-        async with kept(api):
+        async with kept(api, last=SOON):
             while "added the proxy's route" not in caplog.text:
                 await asyncio.sleep(0)
             silent.set()

@@ -92,12 +92,9 @@ async def test_shutdown_closes_clients_with_1012(kernel: FakeKernel, wire: str) 
         assert await idle.is_closed()
 
 
-async def test_shutdown_does_not_wait_for_a_peer_that_reads_nothing(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("w2z.server.connections.SHUTDOWN_TIMEOUT", 0.1)
+async def test_shutdown_does_not_wait_for_a_peer_that_reads_nothing(kernel: FakeKernel) -> None:
     async with AsyncExitStack() as peers:
-        async with serving(kernel.connection_file) as served:
+        async with serving(kernel.connection_file, closes_within=0.1) as served:
             peer = await peers.enter_async_context(raw_http(served.host, served.port))
             await peer.send((HANDSHAKE % "a").encode())
             await peer.answer(has_body=False)

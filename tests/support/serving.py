@@ -12,6 +12,7 @@ from typing import Any
 from w2z.bridge.bridge import Bridge
 from w2z.kernel import connection_file
 from w2z.kernel.keeping.attached import Attached
+from w2z.serve.budget import Budget
 from w2z.serve.build import attached
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
@@ -42,7 +43,11 @@ class Served:
 
 @asynccontextmanager
 async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
-    """Serve the kernel of a connection file on a free port."""
+    """Serve the kernel of a connection file on a free port.
+
+    At the end clients have ``closes_within`` seconds to close, by default as many as in w2z.
+    """
+    closes_within = settings.pop("closes_within", None)
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
@@ -56,7 +61,9 @@ async def serving(path: Path, **settings: Any) -> AsyncIterator[Served]:
         keeper = attached(chosen, bridge, path, info)
         watching = tasks.create_task(keeper.run())
         try:
-            async with Listener(App(chosen, bridge, keeper, gate, stopped.set)) as listener:
+            app = App(chosen, bridge, keeper, gate, stopped.set)
+            seconds = Budget.of(chosen).clients if closes_within is None else closes_within
+            async with Listener(app, closes_within=seconds) as listener:
                 yield Served(
                     bridge, keeper, *listener.address, stopped, chosen, listener.connections
                 )

@@ -147,9 +147,9 @@ class Bridge:
             messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
         self.clients.send(None, messages)
 
-    async def last_words(self) -> None:
-        """Carry what a kernel that has ended still said."""
-        await self._channels.last_words()
+    async def last_words(self, seconds: float) -> None:
+        """Carry what a kernel that has ended still said; wait so long for the end of it."""
+        await self._channels.last_words(seconds)
 
     def printed(self, name: str, text: str) -> None:
         """Carry what the kernel's process printed outside of any cell."""

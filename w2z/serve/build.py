@@ -23,6 +23,7 @@ from w2z.kernel.keeping.launched import Launched, Limits
 from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec, installed_specs
 from w2z.kernel.process.endpoints import Endpoints
+from w2z.serve.budget import Budget
 from w2z.serve.stop import Stop
 from w2z.server.rest.kernelspecs import installed_mode
 from w2z.settings import Settings
@@ -34,7 +35,11 @@ LOOK_AGAIN = 0.05
 
 
 async def kernel(
-    settings: Settings, stop: Stop, children: Children, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    budget: Budget,
+    stop: Stop,
+    children: Children,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[Bridge, Keeper] | None:
     """The kernel to serve, found or about to be started, and who keeps it.
 
@@ -56,12 +61,7 @@ async def kernel(
     bridge = await stack.enter_async_context(Bridge(settings, info, _kernel_id(settings, info)))
     if not settings.starts_kernel:
         return bridge, attached(settings, bridge, path, info)
-    limits = Limits(
-        settings.ready_timeout,
-        settings.shutdown_timeout,
-        settings.terminate_timeout,
-        settings.restart_limit,
-    )
+    limits = Limits(settings.ready_timeout, settings.restart_limit)
     listen = printer(bridge) if settings.forward_output else None
     return bridge, Launched(
         bridge,
@@ -69,6 +69,7 @@ async def kernel(
         command,
         endpoints,
         limits,
+        ending=budget.ending,
         interrupt_mode=settings.interrupt_mode,
         listen=listen,
     )

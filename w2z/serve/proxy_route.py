@@ -32,9 +32,6 @@ TRY_AGAIN = 3.0
 TIMEOUT = 10.0
 """Seconds for a look."""
 
-LAST_TIMEOUT = 1.0
-"""Seconds to take the route away at the end, while the kernel is being ended."""
-
 MAX_ANSWER = 16 * 2**20
 """Bytes of an answer: for the root's route the API lists every route there is."""
 
@@ -42,10 +39,11 @@ HTTPS = 443
 HTTP = 80
 
 
-async def keep_route(api: str, token: str | None, route: Route) -> Never:
+async def keep_route(api: str, token: str | None, route: Route, last: float) -> Never:
     """Add the route, add it again when it is gone, and take it away when cancelled.
 
-    ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see.
+    ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see. ``last`` are the
+    seconds after which taking the route away is given up.
     """
     client = Api(api, token)
     failing = False
@@ -62,8 +60,8 @@ async def keep_route(api: str, token: str | None, route: Route) -> Never:
             await asyncio.sleep(TRY_AGAIN if failing else LOOK_AGAIN)
     finally:
         try:
-            async with asyncio.timeout(LAST_TIMEOUT):
-                await route.remove(client)
+            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            await asyncio.wait_for(route.remove(client), last)
         except (ProxyError, OSError) as error:
             if not failing:
                 log.warning("the route may stay in the proxy at %s: %s", api, _reason(error))

@@ -9,13 +9,16 @@ import math
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.policy import Idleness
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.serve.budget import Budget
 from w2z.serve.build import kernel
 from w2z.serve.stop import Stop
 from w2z.server.access.gate import Gate
@@ -36,8 +39,9 @@ FILES_BESIDE = 128 + REFUSALS
 IDLE_LOOK = 1.0
 """Seconds between looks whether anybody needs the kernel."""
 
-GONE = 0.5
-"""Seconds in which every process below w2z is killed at its end."""
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Begins something that goes on beside the kernel."""
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
@@ -50,27 +54,34 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     stop = Stop()
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
+    budget = Budget.of(settings)
     with Children() as children:
         async with contextlib.AsyncExitStack() as stack:
-            made = await kernel(settings, stop, children, stack)
+            made = await kernel(settings, budget, stop, children, stack)
             if made is not None:
                 bridge, keeper = made
                 gate = Gate(token, settings.allow_origin, settings.strict_origin)
                 app = App(settings, bridge, keeper, gate, stop.on_request)
-                listener = await stack.enter_async_context(Listener(app))
+                listener = Listener(app, closes_within=budget.clients)
+                await stack.enter_async_context(listener)
                 shown = generated if terminal else None
                 announce(greeting(settings, *listener.address, shown))
                 _warn(settings, generated is not None and not terminal)
-                await run(settings, bridge, keeper, stop, listener.address[1])
+                await run(
+                    keeper,
+                    stop,
+                    _aging(settings, bridge, stop),
+                    _routing(settings, listener.address[1], budget.route),
+                )
         if settings.starts_kernel:
-            await children.kill_all(GONE)
+            await children.kill_all(budget.kill)
     return stop.exit_code
 
 
-async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, port: int) -> None:
+async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None) -> None:
     """Look after the kernel until there is a reason to end, then end it as its users expect.
 
-    ``port`` is where w2z listens, for the proxy that is to know.
+    ``aging`` ends w2z when its time has come, ``route`` leads a proxy here until it is cancelled.
     """
     stop.hurry, stop.forward = keeper.hurry, keeper.forward
     async with asyncio.TaskGroup() as tasks:
@@ -79,25 +90,32 @@ async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, po
             stop.because("the kernel ended", await keeper.run())
 
         living = [tasks.create_task(live())]
-        if settings.idle_timeout is not None or settings.max_lifetime is not None:
-            living.append(tasks.create_task(grow_old(settings, bridge, stop)))
-        route = None
-        if settings.register_with_chp is not None:
-            route = tasks.create_task(_keep_route(settings, settings.register_with_chp, port))
+        if aging is not None:
+            living.append(tasks.create_task(aging()))
+        routing = None if route is None else tasks.create_task(route())
         await stop.wait()
-        if route is not None:
+        if routing is not None:
             # While the kernel is ended: nobody should come by this way any more.
-            route.cancel()
+            routing.cancel()
         await keeper.stop()
         for task in living:
             task.cancel()
 
 
-async def _keep_route(settings: Settings, api: str, port: int) -> None:
+def _aging(settings: Settings, bridge: Bridge, stop: Stop) -> Work | None:
+    if settings.idle_timeout is None and settings.max_lifetime is None:
+        return None
+    return partial(grow_old, settings, bridge, stop)
+
+
+def _routing(settings: Settings, port: int, last: float) -> Work | None:
+    api = settings.register_with_chp
+    if api is None:
+        return None
     from w2z.serve.proxy_route import Route, keep_route  # noqa: PLC0415 (few need it)
 
     route = Route(settings.base_url, settings.advertise, port)
-    await keep_route(api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route)
+    return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
 
 
 async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:

@@ -20,11 +20,6 @@ from typing import Any, Protocol, cast
 
 from w2z.reports import Reports
 
-SHUTDOWN_TIMEOUT = 3.0
-"""Seconds clients have to close at the end; with the rest of a shutdown well below the ten that
-container platforms grant.
-"""
-
 
 class Boundary:
     """A context manager: an error raised inside is logged and goes no further.
@@ -216,13 +211,13 @@ class Connections:
         """Run ``work`` until the listener closes at the latest; it raises nothing."""
         self._tasks.create_task(work)
 
-    async def close(self) -> None:
-        """End every connection, with force when :data:`SHUTDOWN_TIMEOUT` is over."""
+    async def close(self, seconds: float) -> None:
+        """End every connection, with force when ``seconds`` are over."""
         self.closing = True
         for connection in list(self._open):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 await self._all_closed.wait()
         for connection in list(self._open):
             connection.abort()

@@ -18,10 +18,14 @@ BACKLOG = 1024
 
 
 class Listener:
-    """Accepts connections. An async context manager: entered, it listens."""
+    """Accepts connections. An async context manager: entered, it listens.
 
-    def __init__(self, app: App) -> None:
+    At its end connections have ``closes_within`` seconds to close; then they are cut.
+    """
+
+    def __init__(self, app: App, *, closes_within: float) -> None:
         self._app = app
+        self._closes_within = closes_within
         self._stack = contextlib.AsyncExitStack()
         self.connections: Connections
 
@@ -50,7 +54,7 @@ class Listener:
             raise ListenError(
                 f"cannot listen on {settings.host} port {settings.port}: {reason}"
             ) from None
-        self._stack.push_async_callback(self.connections.close)
+        self._stack.push_async_callback(self.connections.close, self._closes_within)
         self._stack.callback(self._server.close)
         return self
 

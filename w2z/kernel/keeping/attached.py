@@ -28,6 +28,12 @@ log = logging.getLogger("w2z")
 END_TIMEOUT = 5.0
 """Seconds a kernel has to answer a shutdown_request."""
 
+INTERRUPTED_WITHIN = 0.5
+"""Seconds an interrupted kernel has before it is told to end."""
+
+LAST_WORDS = 0.5
+"""Seconds within which the end of a kernel's connections is noticed."""
+
 LOOK = 0.25
 """Seconds between looks at the connection file and at the kernel."""
 
@@ -90,7 +96,7 @@ class Attached(Keeper):
     async def _leave(self) -> None:
         """Carry what the kernel said last, then talk to whoever is there next."""
         log.info("the kernel hung up")
-        await self.host.last_words()
+        await self.host.last_words(LAST_WORDS)
         self._hung_up.clear()
         self.host.connect(self._info)
 
@@ -102,7 +108,7 @@ class Attached(Keeper):
         """Ask the kernel to end, and wait until another has taken its place."""
         conversation = self.host.conversation
         async with self.restarting:
-            await self.stop_running()
+            await self.stop_running(INTERRUPTED_WITHIN)
             conversation.expect_another_kernel()
             self.host.mark("restarting")
             self._is_wanted_back = True
@@ -120,7 +126,7 @@ class Attached(Keeper):
 
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
-        await self.stop_running()
+        await self.stop_running(INTERRUPTED_WITHIN)
         with contextlib.suppress(KernelSilent):
             await self.host.conversation.ask("shutdown_request", {"restart": False}, END_TIMEOUT)
 

@@ -24,9 +24,6 @@ INTERRUPT_TIMEOUT = 5.0
 STOPS_WITHIN = 2.0
 """Seconds in which a kernel nobody knows has to prove that it was interrupted."""
 
-ENDS_WITHIN = 0.5
-"""Seconds an interrupted kernel has before it is told to end."""
-
 LOOK = 0.02
 """Seconds between looks whether a kernel is idle."""
 
@@ -72,8 +69,8 @@ class Host(Protocol):
     def announce(self, state: str, reason: str | None = None) -> None:
         """Tell every client an execution state that the kernel cannot tell itself."""
 
-    async def last_words(self) -> None:
-        """Carry what a kernel that has ended still said."""
+    async def last_words(self, seconds: float) -> None:
+        """Carry what a kernel that has ended still said; wait so long for the end of it."""
 
 
 class Keeper(ABC):
@@ -163,8 +160,8 @@ class Keeper(ABC):
         if not chosen.is_certain:
             await self._believe_it()
 
-    async def stop_running(self) -> None:
-        """Interrupt a busy kernel that is about to be told to end, and give it a moment.
+    async def stop_running(self, seconds: float) -> None:
+        """Interrupt a busy kernel that is about to be told to end, and give it so long.
 
         So its client gets a reply; and some kernels, ipykernel among them, do not end before what
         they run does.
@@ -177,7 +174,7 @@ class Keeper(ABC):
             else:
                 with contextlib.suppress(KernelNotInterrupted):
                     self.send_interrupt_signal()
-        await self._is_idle_within(ENDS_WITHIN)
+        await self._is_idle_within(seconds)
 
     @property
     def _implementation(self) -> object:

@@ -17,6 +17,7 @@ from enum import Enum
 
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
 from w2z.kernel.keeping import policy
+from w2z.kernel.keeping.ending import Ending
 from w2z.kernel.keeping.keeper import Host, Keeper
 from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import Pulse, RestartPolicy, describe, exit_code
@@ -27,25 +28,15 @@ from w2z.kernel.process.output import Listener, Output
 
 log = logging.getLogger("w2z")
 
-LEFTOVERS = 0.5
-"""Seconds processes that a kernel left behind have to end after SIGTERM."""
-
-LAST_OUTPUT = 0.5
-"""Seconds in which what an ended kernel printed is passed on."""
-
 LOOK = 0.02
 """Seconds between looks at a kernel that starts, or at leftovers."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a kernel may take, in seconds: to get ready, to end when it is asked to, and to end
-    after SIGTERM; and how often it may crash.
-    """
+    """How many seconds a kernel may take to get ready, and how often it may crash."""
 
     ready: float
-    shutdown: float
-    terminate: float
     restarts: int
 
 
@@ -71,6 +62,7 @@ class Launched(Keeper):
         endpoints: Endpoints,
         limits: Limits,
         *,
+        ending: Ending,
         interrupt_mode: str | None,
         listen: Listener | None,
     ) -> None:
@@ -79,6 +71,7 @@ class Launched(Keeper):
         self._command = command
         self._endpoints = endpoints
         self._limits = limits
+        self._ending = ending
         self._listen = listen
         self._policy = RestartPolicy(limits.restarts)
         self._pulse = Pulse()
@@ -261,29 +254,29 @@ class Launched(Keeper):
         self.host.hold()
         if conversation.readiness.is_ready:
             if not self._is_told:
-                await self.stop_running()
+                await self.stop_running(self._ending.interrupt)
                 restart = self._wanted is Wanted.RESTART
                 conversation.tell("shutdown_request", {"restart": restart})
-            if await child.wait(self._limits.shutdown) is not None:
+            if await child.wait(self._ending.shutdown) is not None:
                 return
             log.warning("the kernel does not end: SIGTERM")
         child.signal_group(signal.SIGTERM)
-        if await child.wait(self._limits.terminate) is None:
+        if await child.wait(self._ending.terminate) is None:
             log.warning("the kernel still does not end: SIGKILL")
             child.signal_group(signal.SIGKILL)
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
         self.host.hold()
-        await self.host.last_words()
-        deadline = time.monotonic() + LEFTOVERS
+        await self.host.last_words(self._ending.last_words)
+        deadline = time.monotonic() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and time.monotonic() < deadline:
             await asyncio.sleep(LOOK)
             is_left = child.signal_group(0)
         if is_left:
             child.signal_group(signal.SIGKILL)
-        await output.finish(LAST_OUTPUT)
+        await output.finish(self._ending.output)
 
     def _after(self, code: int, last_words: str) -> float | None:
         """Seconds to wait before another kernel takes the place of this one; ``None``: never."""

@@ -34,8 +34,8 @@ connection. Then they pile up in the kernel, which drops them if its own socket 
 is far more than comes while w2z is held up for a moment, which keeps memory bounded.
 """
 
-LINGER_MS = 500
-"""What a session sent last still leaves after it closed; also the bound on a shutdown."""
+LINGER_MS = 250
+"""What a session sent last has so long to leave after it closed; a part of w2z's own end, too."""
 
 SOCKETS_PER_SESSION = 3
 
@@ -43,9 +43,6 @@ ZERO_COPY_RECV = 10
 """libzmq's ``ZMQ_ZERO_COPY_RECV``. Turned on, as it is by default, a message that waits keeps the
 whole buffer it was read into: 20 kB for each that has 4.
 """
-
-LAST_WORDS = 0.5
-"""Seconds within which the end of a kernel's connections is noticed."""
 
 HOT_PAUSE = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
@@ -136,10 +133,10 @@ class Channels:
         """Let the kernel's heartbeat socket echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    async def last_words(self) -> None:
-        """Receive what a kernel that has ended still said, to its last byte or for a while."""
+    async def last_words(self, seconds: float) -> None:
+        """Receive what a kernel that has ended still said; wait so long for its hanging up."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(seconds):
                 await self._is_lost.wait()
         # The end of iopub was told after all that came there. Replies come over connections of
         # their own, which end at the same time.
