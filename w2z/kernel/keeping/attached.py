@@ -116,13 +116,14 @@ class Attached(Keeper):
                 with contextlib.suppress(KernelSilent):
                     await conversation.ask("shutdown_request", {"restart": True}, END_TIMEOUT)
                 if not await conversation.wait_ready(keeper.RESTART_TIMEOUT):
-                    conversation.accept_same_kernel()
                     raise KernelSilent(
                         f"no other kernel was there {keeper.RESTART_TIMEOUT:g} seconds after the"
                         " kernel was asked to end; w2z did not start it and cannot start another"
                     )
             finally:
+                # Also when whoever asked for it does not wait any more.
                 self._is_wanted_back = False
+                conversation.accept_same_kernel()
 
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
