@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -272,6 +274,36 @@ async def test_the_end_does_not_wait_for_an_api_that_is_silent(
         assert warnings(caplog) == [
             f"the route may stay in the proxy at {api.url}: no answer in time"
         ]
+
+
+async def test_the_first_address_that_takes_a_connection_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as bound_only:
+        bound_only.bind(("127.0.0.1", 0))
+        async with listening(FakeApi()) as api:
+            ends = [bound_only.getsockname(), ("127.0.0.1", int(api.url.rpartition(":")[2]))]
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", end) for end in ends]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+            async with kept(api):
+                await api.until("POST")
+
+
+async def test_the_end_does_not_wait_for_a_name_server_that_is_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def look_up(*asked_for: object, **more: object) -> Any:
+        asked.set()
+        answer.wait(LONG)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with kept(FakeApi(), last=SOON):
+        await asyncio.to_thread(asked.wait, LONG)
+    assert "no answer in time" in caplog.text
+    answer.set()
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nb", "schlüssel"])

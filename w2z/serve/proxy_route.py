@@ -8,9 +8,12 @@ goes wrong here ends w2z.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import socket
 import ssl
+from functools import partial
 from typing import Any, Never
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +23,7 @@ from pydantic_core import from_json
 from w2z import __version__
 from w2z.errors import ProxyError
 from w2z.settings import is_visible_ascii
+from w2z.threads import in_thread
 
 log = logging.getLogger("w2z")
 
@@ -155,12 +159,7 @@ class Api:
         return h11.Request(method=method, target=target, headers=headers)
 
     async def _exchange(self, request: h11.Request, data: bytes) -> tuple[int, bytes]:
-        secure = self._url.scheme == "https"
-        reader, writer = await asyncio.open_connection(
-            self._url.hostname,
-            self._url.port or (HTTPS if secure else HTTP),
-            ssl=ssl.create_default_context() if secure else None,
-        )
+        reader, writer = await self._connect()
         try:
             self.own_address = writer.get_extra_info("sockname")[0]
             http = h11.Connection(h11.CLIENT)
@@ -171,6 +170,20 @@ class Api:
         finally:
             # All was said, or there is no time left for the peer to take part in an end.
             writer.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the first of the API's addresses that takes one."""
+        secure = self._url.scheme == "https"
+        host, port = self._url.hostname or "", self._url.port or (HTTPS if secure else HTTP)
+        # Not left to asyncio: the end of w2z would wait for a name server that is silent.
+        find = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        *others, last = [address[:2] for *_, address in await in_thread(find)]
+        tls = ssl.create_default_context() if secure else None
+        connect = partial(asyncio.open_connection, ssl=tls, server_hostname=host if tls else None)
+        for address in others:
+            with contextlib.suppress(OSError):
+                return await connect(*address)
+        return await connect(*last)
 
 
 async def _answer(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -16,6 +16,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel.process.command import installed_specs, spelt_out_mode
 from w2z.server.rest.models import KernelSpec, KernelSpecs, Spec
 from w2z.settings import Settings
+from w2z.threads import in_thread
 
 log = logging.getLogger("w2z")
 
@@ -81,7 +82,7 @@ def described_spec(name: str, told: dict[str, Any]) -> Spec:
 async def installed_spec(name: str) -> Spec | None:
     """The spec of that name that jupyter_client finds, if it is there and finds one."""
     try:
-        installed = await asyncio.to_thread(installed_specs)
+        installed = await in_thread(installed_specs)
         return Spec.model_validate(installed[name]["spec"])
     except (ValueError, KeyError, TypeError) as error:
         log.debug("no installed kernelspec is called %r: %r", name, error)
@@ -91,7 +92,7 @@ async def installed_spec(name: str) -> Spec | None:
 async def installed_mode(name: str) -> str | None:
     """The interrupt_mode that the installed spec of that name spells out, if it does."""
     try:
-        installed = await asyncio.to_thread(installed_specs)
+        installed = await in_thread(installed_specs)
         return spelt_out_mode(Path(installed[name]["resource_dir"]))
     except (ValueError, KeyError, TypeError):
         return None
