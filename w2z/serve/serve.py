@@ -23,6 +23,7 @@ from w2z.serve.build import kernel
 from w2z.serve.stop import Stop
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
+from w2z.server.addresses import openable
 from w2z.server.app import App
 from w2z.server.http_connection import REFUSALS
 from w2z.server.listener import Listener
@@ -133,12 +134,8 @@ async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
 
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
     """The line that says where w2z listens and how to connect."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
-        host = "127.0.0.1"
-    elif ":" in host:
-        host = f"[{host}]"
     query = f"?token={shown_token}" if shown_token else ""
-    return f"w2z: serving the kernel at http://{host}:{port}{settings.base_url}{query}"
+    return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
 
 
 def _warn(settings: Settings, token_is_unknown: bool) -> None:
