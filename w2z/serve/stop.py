@@ -13,6 +13,11 @@ log = logging.getLogger("w2z")
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that end w2z: PID 1 gets no default action, so each has to be handled."""
 
+LEFT_IGNORED = (signal.SIGINT, signal.SIGHUP)
+"""Those of them that end nothing where they were ignored when w2z was started: ``nohup`` ignores
+SIGHUP, and a shell SIGINT for what it starts in the background.
+"""
+
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that mean nothing to w2z and may mean something to the kernel."""
 
@@ -31,7 +36,11 @@ class Stop:
         self._happened = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in ENDING:
-            loop.add_signal_handler(number, self._on_signal, number)
+            is_ignored = signal.getsignal(number) == signal.SIG_IGN and number in LEFT_IGNORED
+            # Ignored by a handler: what the process itself ignores its children ignore, too, and a
+            # kernel that ignores SIGINT cannot be interrupted.
+            handle = self._on_ignored if is_ignored else self._on_signal
+            loop.add_signal_handler(number, handle, number)
         for number in FORWARDED:
             loop.add_signal_handler(number, self._on_forwarded, number)
 
@@ -58,6 +67,9 @@ class Stop:
             log.info("%s again: in a hurry", signal.Signals(number).name)
             self.hurry()
         self.because(signal.Signals(number).name, 128 + number)
+
+    def _on_ignored(self, number: int) -> None:
+        log.debug("%s: ignored, as it was when w2z was started", signal.Signals(number).name)
 
     def _on_forwarded(self, number: int) -> None:
         if self.forward is not None:
