@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import resource
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
-from w2z.kernel.keeping.policy import Idleness
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
 from w2z.serve.budget import Budget
 from w2z.serve.build import kernel
+from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
@@ -36,10 +34,6 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 
 FILES_BESIDE = 128 + REFUSALS
 """Everything else that is open: libraries, the loop, connections being refused."""
-
-IDLE_LOOK = 1.0
-"""Seconds between looks whether anybody needs the kernel."""
-
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Begins something that goes on beside the kernel."""
@@ -117,19 +111,6 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
 
     route = Route(settings.base_url, settings.advertise, port)
     return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
-
-
-async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
-    """End w2z when nobody has needed the kernel for long, or at a certain age."""
-    born = time.monotonic()
-    idleness = Idleness(settings.idle_timeout or math.inf, born)
-    while True:
-        await asyncio.sleep(IDLE_LOOK)
-        now = time.monotonic()
-        if idleness.poll(bridge.clients.connections, bridge.is_busy, now):
-            stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
-        if settings.max_lifetime is not None and now - born >= settings.max_lifetime:
-            stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")
 
 
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What a kernel's end means, when to start another, when to call one dead or not needed any more.
+"""What a kernel's end means, when to start another, and when to call one dead.
 
 Decisions only; the caller passes the time, in seconds of any clock that does not jump.
 """
@@ -153,20 +153,6 @@ class Liveness:
         self._beat_at = now + BEAT_EVERY
         self._pulse.on_beat()
         return Suspicion.PROBE if self._pulse.is_missed else Suspicion.BEAT
-
-
-class Idleness:
-    """Since when nobody has needed the kernel: no client connected, and nothing running."""
-
-    def __init__(self, timeout: float, now: float) -> None:
-        self._timeout = timeout
-        self._since = now
-
-    def poll(self, connections: int, is_busy: bool, now: float) -> bool:
-        """Whether that has lasted for the timeout; ask every few seconds at least."""
-        if connections or is_busy:
-            self._since = now
-        return now - self._since >= self._timeout
 
 
 def describe(code: int) -> str:

@@ -1,4 +1,4 @@
-"""When to restart a kernel, call it dead, or do without it: clocks that only the test moves."""
+"""When to restart a kernel, and when to call it dead: clocks that only the test moves."""
 
 import math
 
@@ -14,7 +14,6 @@ from w2z.kernel.keeping.policy import (
     LONGEST_PAUSE,
     PROBE_EVERY,
     RESTART_WINDOW,
-    Idleness,
     Liveness,
     Pulse,
     RestartPolicy,
@@ -243,28 +242,6 @@ def test_looking_often_asks_no_more_often(gaps, is_gone):
             done.append(now)
     pause = PROBE_EVERY if is_gone else BEAT_EVERY
     assert len(done) <= now / pause + 1
-
-
-# Idleness
-
-
-def test_nobody_and_nothing_for_the_timeout_is_idle():
-    idleness = Idleness(10.0, 100.0)
-    assert not idleness.poll(0, False, 109.9)
-    assert idleness.poll(0, False, 110.0)
-
-
-@pytest.mark.parametrize(("connections", "is_busy"), [(1, False), (0, True), (2, True)])
-def test_a_client_or_a_running_cell_begins_it_anew(connections, is_busy):
-    idleness = Idleness(10.0, 0.0)
-    assert not idleness.poll(connections, is_busy, 9.0)
-    assert not idleness.poll(connections, is_busy, 1000.0)
-    assert not idleness.poll(0, False, 1009.9)
-    assert idleness.poll(0, False, 1010.0)
-
-
-def test_without_a_timeout_nothing_is_ever_idle():
-    assert not Idleness(math.inf, 0.0).poll(0, False, 1e12)
 
 
 # How a process ended
