@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -11,25 +10,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.signals import as_before, raise_signal
 from w2z.serve.stop import ENDING, FORWARDED, Stop
 
 
-@pytest.fixture
-def as_before() -> Iterator[None]:
-    """What signals do is as it was, once the test's loop is closed."""
-    before = {number: signal.getsignal(number) for number in (*ENDING, *FORWARDED)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    with as_before():
+        yield
 
 
 @pytest.fixture
-async def stop(as_before: None) -> Stop:
+async def stop() -> Stop:
     return Stop()
-
-
-def raise_signal(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
 
 
 async def handled() -> None:
@@ -102,7 +95,7 @@ async def test_some_are_passed_on_and_end_nothing(stop: Stop, number: signal.Sig
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 async def test_one_that_was_ignored_at_the_start_stays_ignored(
-    as_before: None, number: signal.Signals, caplog: pytest.LogCaptureFixture
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     signal.signal(number, signal.SIG_IGN)
@@ -114,7 +107,7 @@ async def test_one_that_was_ignored_at_the_start_stays_ignored(
     assert f"{number.name}: ignored, as it was when w2z was started" in caplog.text
 
 
-async def test_sigterm_ends_it_in_any_case(as_before: None) -> None:
+async def test_sigterm_ends_it_in_any_case() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stop = Stop()
     raise_signal(signal.SIGTERM)
