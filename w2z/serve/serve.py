@@ -50,26 +50,27 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
     budget = Budget.of(settings)
-    with Children() as children:
-        async with contextlib.AsyncExitStack() as stack:
-            made = await kernel(settings, budget, stop, children, stack)
-            if made is not None:
-                bridge, keeper = made
-                gate = Gate(token, settings.allow_origin, settings.strict_origin)
-                app = App(settings, bridge, keeper, gate, stop.on_request)
-                listener = Listener(app, closes_within=budget.clients)
-                await stack.enter_async_context(listener)
-                shown = generated if terminal else None
-                announce(greeting(settings, *listener.address, shown))
-                _warn(settings, generated is not None and not terminal)
-                await run(
-                    keeper,
-                    stop,
-                    _aging(settings, bridge, stop),
-                    _routing(settings, listener.address[1], budget.route),
-                )
+    async with contextlib.AsyncExitStack() as stack:
+        children = stack.enter_context(Children())
         if settings.starts_kernel:
-            await children.kill_all(budget.kill)
+            # At the very end, however it comes.
+            stack.push_async_callback(children.kill_all, budget.kill)
+        made = await kernel(settings, budget, stop, children, stack)
+        if made is not None:
+            bridge, keeper = made
+            gate = Gate(token, settings.allow_origin, settings.strict_origin)
+            app = App(settings, bridge, keeper, gate, stop.on_request)
+            listener = Listener(app, closes_within=budget.clients)
+            await stack.enter_async_context(listener)
+            shown = generated if terminal else None
+            announce(greeting(settings, *listener.address, shown))
+            _warn(settings, generated is not None and not terminal)
+            await run(
+                keeper,
+                stop,
+                _aging(settings, bridge, stop),
+                _routing(settings, listener.address[1], budget.route),
+            )
     return stop.exit_code
 
 
