@@ -11,6 +11,7 @@ import time
 import uuid
 from codecs import getincrementaldecoder
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from w2z.bridge.bridge import Bridge
@@ -27,6 +28,7 @@ from w2z.serve.budget import Budget
 from w2z.serve.stop import Stop
 from w2z.server.rest.kernelspecs import installed_mode
 from w2z.settings import Settings
+from w2z.threads import in_thread
 
 log = logging.getLogger("w2z")
 
@@ -46,32 +48,41 @@ async def kernel(
     What it needs is entered into ``stack``. ``None`` when stopped before.
     """
     if settings.starts_kernel:
-        command = await asyncio.to_thread(_command, settings)
-        prepare_process()
-        endpoints = stack.enter_context(
-            Endpoints(settings.connection_file, settings.transport, command.kernel_name)
-        )
-        path, info = endpoints.path, endpoints.info
-    else:
-        path = settings.connection_file or Path()
-        found = await wait_for_file(path, settings.wait, stop)
-        if found is None:
-            return None
-        info = found
+        return await _to_start(settings, budget, stop, children, stack)
+    path = settings.connection_file or Path()
+    info = await wait_for_file(path, settings.wait, stop)
+    if info is None:
+        return None
     bridge = await stack.enter_async_context(Bridge(settings, info, _kernel_id(settings, info)))
-    if not settings.starts_kernel:
-        return bridge, attached(settings, bridge, path, info)
-    limits = Limits(settings.ready_timeout, settings.restart_limit)
-    listen = printer(bridge) if settings.forward_output else None
+    return bridge, attached(settings, bridge, path, info)
+
+
+async def _to_start(
+    settings: Settings,
+    budget: Budget,
+    stop: Stop,
+    children: Children,
+    stack: contextlib.AsyncExitStack,
+) -> tuple[Bridge, Launched] | None:
+    # The lookup of a kernelspec takes a second, and may take many.
+    command = await stop.or_result(in_thread(partial(_command, settings)))
+    if command is None:
+        return None
+    prepare_process()
+    endpoints = stack.enter_context(
+        Endpoints(settings.connection_file, settings.transport, command.kernel_name)
+    )
+    kernel_id = _kernel_id(settings, endpoints.info)
+    bridge = await stack.enter_async_context(Bridge(settings, endpoints.info, kernel_id))
     return bridge, Launched(
         bridge,
         children,
         command,
         endpoints,
-        limits,
+        Limits(settings.ready_timeout, settings.restart_limit),
         ending=budget.ending,
         interrupt_mode=settings.interrupt_mode,
-        listen=listen,
+        listen=printer(bridge) if settings.forward_output else None,
     )
 
 

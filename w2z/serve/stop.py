@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 log = logging.getLogger("w2z")
 
@@ -20,6 +21,9 @@ SIGHUP, and a shell SIGINT for what it starts in the background.
 
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that mean nothing to w2z and may mean something to the kernel."""
+
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -50,6 +54,18 @@ class Stop:
             async with asyncio.timeout(seconds):
                 await self._happened.wait()
         return self._happened.is_set()
+
+    async def or_result(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What ``work`` gives; ``None``, and the work cancelled, when there is a reason to end
+        before.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            both = tasks.create_task(work), tasks.create_task(self._happened.wait())
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in both:
+                task.cancel()
+        working, _ = both
+        return None if working.cancelled() else working.result()
 
     def because(self, reason: str, exit_code: int = 0) -> None:
         """There is a reason; only the first one counts."""
