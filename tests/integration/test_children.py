@@ -258,14 +258,17 @@ async def test_what_cannot_be_killed_is_given_up_in_time(
 
 
 async def test_a_process_may_be_called_anything(children: Children, tmp_path: Path) -> None:
-    sleep = shutil.which("sleep")
-    assert sleep
+    shell = shutil.which("sh")
+    assert shell
     odd = tmp_path / "x) Z 1 ((y"
-    odd.symlink_to(sleep)
-    async with started(children, str(odd), "1000") as child:
+    odd.symlink_to(shell)
+    hurdle = Hurdle(tmp_path)
+    async with started(children, str(odd), "-c", f"echo begun; {hurdle.wait}") as child:
+        assert await first_line(child) == "begun"
         assert name(child) == odd.name
         assert list(_below(os.getpid())) == [child.pid]
         assert list(_below(child.pid)) == []
+    hurdle.pass_all()
 
 
 def test_one_that_has_ended_is_not_there() -> None:
