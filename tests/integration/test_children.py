@@ -66,17 +66,27 @@ def name(child: Child) -> str:
     return Path(f"/proc/{child.pid}/comm").read_text().removesuffix("\n")
 
 
-class Hurdle:
-    """Where a process waits until it is let go, and what the shell has to do for that."""
+@pytest.fixture
+def hurdle(tmp_path: Path) -> Iterator[Hurdle]:
+    made = Hurdle(tmp_path / "hurdle")
+    yield made
+    made.close()
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / "hurdle"
+
+class Hurdle:
+    """Where a process waits until it is let go; ``wait`` is what its shell has to do for that."""
+
+    def __init__(self, path: Path) -> None:
         os.mkfifo(path)
-        # Open for both, so that opening waits for nobody.
+        # Open for both, so that opening waits for nobody, and what is written stays.
         self._pipe = os.open(path, os.O_RDWR)
         self.wait = f'read -r _ < "{path}"'
 
-    def pass_all(self) -> None:
+    def pass_one(self) -> None:
+        """Let one process go on, now or when it comes."""
+        os.write(self._pipe, b"\n")
+
+    def close(self) -> None:
         os.close(self._pipe)
 
 
@@ -192,16 +202,15 @@ async def test_a_group_that_may_not_be_signalled_is_there_all_the_same(
 # What others leave behind.
 
 
-async def test_orphans_are_reaped(children: Children, tmp_path: Path) -> None:
+async def test_orphans_are_reaped(children: Children, hurdle: Hurdle) -> None:
     prepare_process()
-    hurdle = Hurdle(tmp_path)
     script = f"({hurdle.wait}) > /dev/null 2>&1 & echo $!"
     async with started(children, "sh", "-c", script) as child:
         assert await child.wait(LONG) == 0
         orphan = int(await first_line(child))
         assert is_there(orphan)
         with logged(logging.DEBUG) as log:
-            hurdle.pass_all()
+            hurdle.pass_one()
             await log.line(f"reaped process {orphan}, which somebody else started")
         assert not is_there(orphan)
 
@@ -257,18 +266,18 @@ async def test_what_cannot_be_killed_is_given_up_in_time(
         assert is_there(child.pid)
 
 
-async def test_a_process_may_be_called_anything(children: Children, tmp_path: Path) -> None:
+async def test_a_process_may_be_called_anything(
+    children: Children, tmp_path: Path, hurdle: Hurdle
+) -> None:
     shell = shutil.which("sh")
     assert shell
     odd = tmp_path / "x) Z 1 ((y"
     odd.symlink_to(shell)
-    hurdle = Hurdle(tmp_path)
     async with started(children, str(odd), "-c", f"echo begun; {hurdle.wait}") as child:
         assert await first_line(child) == "begun"
         assert name(child) == odd.name
         assert list(_below(os.getpid())) == [child.pid]
         assert list(_below(child.pid)) == []
-    hurdle.pass_all()
 
 
 def test_one_that_has_ended_is_not_there() -> None:
