@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, get_args
 
@@ -172,20 +172,15 @@ cli.add_command(
 def wait(url: str | None, timeout: float) -> None:
     """Wait until w2z at URL serves a ready kernel; exit with 1 when it does not in time.
 
-    Without URL: the w2z of this container, as W2Z_PORT and W2Z_BASE_URL say. Needs no token.
+    Without URL: the w2z of this container, as W2Z_HOST, W2Z_PORT and W2Z_BASE_URL say. Needs no
+    token.
     """
-    from w2z.client.wait import wait_ready  # noqa: PLC0415 (other commands need no HTTP client)
+    from w2z.client.wait import own_url, wait_ready  # noqa: PLC0415 (only this needs HTTP)
 
-    trouble = wait_ready(url or _own_url(os.environ), timeout)
+    trouble = wait_ready(url or own_url(os.environ), timeout)
     if trouble is not None:
         click.echo(f"w2z: not ready: {trouble}", err=True)
         raise SystemExit(1)
-
-
-def _own_url(environment: Mapping[str, str]) -> str:
-    """Where a w2z with the same environment listens, unless its options say otherwise."""
-    port = environment.get("W2Z_PORT") or Settings.model_fields["port"].default
-    return f"http://127.0.0.1:{port}/{environment.get('W2Z_BASE_URL', '').strip('/')}"
 
 
 def main() -> None:

@@ -103,7 +103,9 @@ class Settings(BaseModel):
     )
     host: str = Field(
         "0.0.0.0",  # noqa: S104 (a container's port is published by whoever runs it)
-        description="Address to listen on.",
+        description="Address or name to listen on, a name at each of its addresses. 0.0.0.0 is "
+        "every IPv4 address; '::' every IPv4 and IPv6 address, and so is '*', which takes what "
+        "the machine has.",
     )
     port: int = Field(8888, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     base_url: str = Field(

@@ -3,111 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.fake_chp import FakeApi, answer, listening
 from tests.support.proxies import certificate
 from w2z.serve import proxy_route as chp
 from w2z.serve.proxy_route import Route, keep_route
 
 TOKEN = "a-token-for-the-routes"
 OURS = "http://127.0.0.1:8888"
-
-
-@dataclass
-class Asked:
-    method: str
-    path: str
-    head: str
-    body: Any
-
-
-def answer(status: int, body: bytes = b"") -> bytes:
-    return b"HTTP/1.1 %d Done\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
-
-
-class FakeApi:
-    """A table of routes; ``instead`` is said in place of what the table would have said."""
-
-    def __init__(self, routes: dict[str, str] | None = None) -> None:
-        self.routes = routes or {}
-        self.instead: Callable[[Asked], bytes | None] = lambda asked: None
-        self.asked: list[Asked] = []
-        self.news = asyncio.Condition()
-        self.url = ""
-
-    async def until(self, method: str, number: int = 1) -> Asked:
-        """Wait for the ``number``-th request with that method."""
-        async with self.news:
-            while len(found := [a for a in self.asked if a.method == method]) < number:
-                await self.news.wait()
-        return found[number - 1]
-
-    @property
-    def methods(self) -> list[str]:
-        return [asked.method for asked in self.asked]
-
-    def say(self, asked: Asked) -> bytes:
-        said = self.instead(asked)
-        if said is not None:
-            return said
-        key = asked.path.removeprefix("/api/routes")
-        if asked.method == "GET" and key == "/":
-            table = {key: {"target": target} for key, target in self.routes.items()}
-            return answer(200, json.dumps(table).encode())
-        if asked.method == "POST":
-            self.routes[key] = asked.body["target"]
-            return answer(201)
-        if key not in self.routes:
-            return answer(404)
-        if asked.method == "DELETE":
-            del self.routes[key]
-            return answer(204)
-        return answer(200, json.dumps({"target": self.routes[key]}).encode())
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
-            body = await reader.readexactly(length)
-            method, path, _ = head.split(" ", 2)
-            asked = Asked(method, path, head, json.loads(body) if body else None)
-            writer.write(self.say(asked))
-            with contextlib.suppress(ConnectionError):
-                await writer.drain()
-            async with self.news:
-                self.asked.append(asked)
-                self.news.notify_all()
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def listening(api: FakeApi, **options: Any) -> AsyncIterator[FakeApi]:
-    server = await asyncio.start_server(api.serve, "127.0.0.1", 0, **options)
-    async with server:
-        scheme = "https" if options else "http"
-        api.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield api
+LONG = 60.0
+SOON = 0.05
 
 
 @asynccontextmanager
 async def kept(
-    api: FakeApi, base_url: str = "/k1/", advertise: str | None = None, token: str | None = TOKEN
+    api: FakeApi,
+    base_url: str = "/k1/",
+    advertise: str | None = None,
+    token: str | None = TOKEN,
+    last: float = LONG,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The route is kept meanwhile, and taken away at the end."""
     async with asyncio.TaskGroup() as tasks:
         keeping: asyncio.Task[None] = tasks.create_task(
-            keep_route(api.url, token, Route(base_url, advertise, 8888))
+            keep_route(api.url, token, Route(base_url, advertise, 8888), last)
         )
         yield keeping
         keeping.cancel()
@@ -226,8 +155,7 @@ async def test_a_second_burst_is_told_again(caplog: pytest.LogCaptureFixture) ->
 async def test_no_answer_and_nobody_there_are_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chp, "TIMEOUT", 0.05)
-    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chp, "TIMEOUT", SOON)
 
     async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -235,7 +163,7 @@ async def test_no_answer_and_nobody_there_are_told(
 
     api = FakeApi()
     api.serve = never  # type: ignore[method-assign]
-    async with listening(api), kept(api):
+    async with listening(api), kept(api, last=SOON):
         while "no answer in time" not in caplog.text:
             await asyncio.sleep(0)
     async with kept(api):
@@ -244,9 +172,8 @@ async def test_no_answer_and_nobody_there_are_told(
 
 
 async def test_the_end_does_not_wait_for_an_api_that_is_silent(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(chp, "LAST_TIMEOUT", 0.05)
     caplog.set_level("INFO")
     silent = asyncio.Event()
     api = FakeApi()
@@ -261,13 +188,43 @@ async def test_the_end_does_not_wait_for_an_api_that_is_silent(
 
     api.serve = serve  # type: ignore[method-assign]
     async with listening(api):
-        async with kept(api):
+        async with kept(api, last=SOON):
             while "added the proxy's route" not in caplog.text:
                 await asyncio.sleep(0)
             silent.set()
         assert warnings(caplog) == [
             f"the route may stay in the proxy at {api.url}: no answer in time"
         ]
+
+
+async def test_the_first_address_that_takes_a_connection_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as bound_only:
+        bound_only.bind(("127.0.0.1", 0))
+        async with listening(FakeApi()) as api:
+            ends = [bound_only.getsockname(), ("127.0.0.1", int(api.url.rpartition(":")[2]))]
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", end) for end in ends]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+            async with kept(api):
+                await api.until("POST")
+
+
+async def test_the_end_does_not_wait_for_a_name_server_that_is_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def look_up(*asked_for: object, **more: object) -> Any:
+        asked.set()
+        answer.wait(LONG)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with kept(FakeApi(), last=SOON):
+        await asyncio.to_thread(asked.wait, LONG)
+    assert "no answer in time" in caplog.text
+    answer.set()
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nb", "schlüssel"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,10 @@ from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import raw_http
 from tests.support.serving import TOKEN, Served, serving
+from w2z.kernel.process.specs import InstalledSpecs
+from w2z.server.access.gate import Gate
+from w2z.server.app import App
+from w2z.server.listener import Listener
 
 PING, CLOSE = 0x9, 0x8
 HANDSHAKE = (
@@ -92,12 +99,9 @@ async def test_shutdown_closes_clients_with_1012(kernel: FakeKernel, wire: str) 
         assert await idle.is_closed()
 
 
-async def test_shutdown_does_not_wait_for_a_peer_that_reads_nothing(
-    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("w2z.server.connections.SHUTDOWN_TIMEOUT", 0.1)
+async def test_shutdown_does_not_wait_for_a_peer_that_reads_nothing(kernel: FakeKernel) -> None:
     async with AsyncExitStack() as peers:
-        async with serving(kernel.connection_file) as served:
+        async with serving(kernel.connection_file, closes_within=0.1) as served:
             peer = await peers.enter_async_context(raw_http(served.host, served.port))
             await peer.send((HANDSHAKE % "a").encode())
             await peer.answer(has_body=False)
@@ -126,6 +130,79 @@ async def test_a_request_under_way_is_answered_before_the_end(
             asyncio.get_running_loop().call_soon(go_on.set)
         answer = await asking
         assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def never(self: object, request: object) -> object:
+    """Stands for an answer that takes longer than anybody waits."""
+    await asyncio.Event().wait()
+    return None
+
+
+async def stubborn(self: object, request: object) -> object:
+    """The same, and it does not even let itself be cancelled at once."""
+    for _ in range(3):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+    return None
+
+
+@pytest.mark.parametrize("answer", [never, stubborn])
+@pytest.mark.parametrize("peer", ["waits", "is gone"])
+async def test_the_end_does_not_wait_for_an_answer_that_takes_too_long(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, answer: Any, peer: str
+) -> None:
+    begun = asyncio.Event()
+
+    async def answer_it(self: object, request: object) -> object:
+        begun.set()
+        return await answer(self, request)
+
+    monkeypatch.setattr("w2z.server.app.App.answer", answer_it)
+    async with AsyncExitStack() as peers:
+        async with serving(kernel.connection_file, closes_within=0.05) as served:
+            asking = await peers.enter_async_context(raw_http(served.host, served.port))
+            await asking.send(b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n")
+            await begun.wait()
+            if peer == "is gone":
+                asking.writer.transport.abort()
+        if peer == "waits":
+            assert await asking.is_closed()
+
+
+async def test_a_restart_cut_short_by_the_end_leaves_the_keeper_as_it_was(
+    kernel: FakeKernel,
+) -> None:
+    """The listener ends alone here: the kernel, which did not end, is served by another one."""
+    async with (
+        serving(kernel.connection_file) as served,
+        open_client(served.url("a"), "v1") as client,
+        AsyncExitStack() as peers,
+    ):
+        await served.bridge.kernel.wait_ready(60)
+        gate = Gate(lambda: TOKEN)
+        app = App(
+            served.settings,
+            served.bridge,
+            served.keeper,
+            gate,
+            lambda: None,
+            specs=InstalledSpecs(),
+        )
+        async with Listener(app, closes_within=0.05) as listener:
+            peer = await peers.enter_async_context(raw_http(*listener.address))
+            await peer.send(
+                b"POST /api/kernels/the-kernel/restart HTTP/1.1\r\nHost: here\r\n"
+                b"Authorization: token %b\r\nContent-Length: 0\r\n\r\n" % TOKEN.encode()
+            )
+            _, message = await kernel.received.get()
+            assert json.loads(message.header)["msg_type"] == "shutdown_request"
+            assert served.keeper.restarting.locked()
+        assert not served.keeper.restarting.locked()
+        # Nobody waits for another kernel any more: the one that is there takes requests again.
+        await client.send(request("execute_request", {"code": "1"}))
+        _, message = await kernel.received.get()
+        assert json.loads(message.header)["msg_type"] == "execute_request"
+        assert served.bridge.kernel.is_ready
 
 
 async def test_a_peer_that_vanishes_is_forgotten(served: Served, kernel: FakeKernel) -> None:

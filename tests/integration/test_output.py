@@ -22,10 +22,20 @@ class Streams:
         self.heard: list[tuple[str, bytes]] = []
         out, self.stdout = os.pipe()
         err, self.stderr = os.pipe()
+        self._open = {"stdout": self.stdout, "stderr": self.stderr}
         self._ends = (os.fdopen(out, "rb", 0), os.fdopen(err, "rb", 0))
 
-    def output(self, listen: Listener | None = None) -> Output:
-        return Output(*self._ends, listen or (lambda *told: self.heard.append(told)))
+    def output(self, listen: Listener | None = None, *, nobody: bool = False) -> Output:
+        own = None if nobody else lambda *told: self.heard.append(told)
+        return Output(*self._ends, listen or own)
+
+    def end(self, name: str) -> None:
+        """The process closes that stream."""
+        os.close(self._open.pop(name))
+
+    def end_all(self) -> None:
+        for name in list(self._open):
+            self.end(name)
 
     def of(self, name: str) -> bytes:
         return b"".join(data for stream, data in self.heard if stream == name)
@@ -35,8 +45,14 @@ class Streams:
 def streams(capfd: pytest.CaptureFixture[str]) -> Iterator[Streams]:
     made = Streams()
     yield made
-    for end in (made.stdout, made.stderr):
-        os.close(end)
+    made.end_all()
+
+
+def threads_end() -> None:
+    """Wait for the threads that pass output on."""
+    for thread in threading.enumerate():
+        if thread.name == "kernel-output":
+            thread.join()
 
 
 async def test_each_stream_is_passed_on_to_its_own(
@@ -67,6 +83,42 @@ async def test_it_ends_although_somebody_keeps_the_streams_open(streams: Streams
     await output.finish(LONG)
     await output.finish(LONG)
     assert streams.heard == []
+
+
+async def test_it_ends_by_itself_when_both_streams_do(
+    streams: Streams, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = streams.output()
+    os.write(streams.stdout, b"the last")
+    streams.end("stdout")
+    os.write(streams.stderr, b"words")
+    streams.end("stderr")
+    await asyncio.to_thread(threads_end)
+    await output.finish(LONG)
+    assert capfd.readouterr() == ("the last", "words")
+    assert (streams.of("stdout"), streams.of("stderr")) == (b"the last", b"words")
+
+
+async def test_nobody_has_to_listen(streams: Streams, capfd: pytest.CaptureFixture[str]) -> None:
+    output = streams.output(nobody=True)
+    os.write(streams.stdout, b"all the same")
+    await output.finish(LONG)
+    assert capfd.readouterr().out == "all the same"
+    assert streams.heard == []
+
+
+def test_a_loop_that_is_gone_is_told_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    streams = Streams()
+
+    async def begin() -> None:
+        streams.output()
+
+    asyncio.run(begin())
+    os.write(streams.stdout, b"x")
+    streams.end("stdout")
+    streams.end("stderr")
+    threads_end()
+    assert capfd.readouterr().out == "x"
 
 
 async def test_half_characters_do_no_harm(streams: Streams) -> None:

@@ -8,9 +8,9 @@ import socket
 import pytest
 
 from tests.support.fake_kernel import FakeKernel, header
+from tests.support.families import HAS_IPV6
 from tests.support.serving import serving
-from w2z.cli import _own_url
-from w2z.client.wait import wait_ready
+from w2z.client.wait import own_url, wait_ready
 from w2z.errors import SettingsError
 from w2z.timing import Timing
 
@@ -57,8 +57,37 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 
 def test_without_a_url_it_is_the_own_one() -> None:
-    assert _own_url({}) == "http://127.0.0.1:8888/"
-    assert _own_url({"W2Z_PORT": "1", "W2Z_BASE_URL": "/k1/"}) == "http://127.0.0.1:1/k1"
+    assert own_url({}) == "http://127.0.0.1:8888/"
+    assert own_url({"W2Z_PORT": "1", "W2Z_BASE_URL": "/k1/"}) == "http://127.0.0.1:1/k1"
+    assert own_url({"W2Z_HOST": "", "W2Z_PORT": ""}) == "http://127.0.0.1:8888/"
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]"),
+        ("fd00::1", "[fd00::1]"),
+        ("localhost", "localhost"),
+        ("kernel.example", "kernel.example"),
+        ("::", "127.0.0.1"),
+        ("0:0:0:0:0:0:0:0", "127.0.0.1"),
+        ("*", "127.0.0.1"),
+    ],
+)
+def test_the_own_one_is_where_it_listens(host: str, asked: str) -> None:
+    assert own_url({"W2Z_HOST": host, "W2Z_PORT": "1"}) == f"http://{asked}:1/"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "0.0.0.0", "*", "localhost", *([] if not HAS_IPV6 else ["::", "::1"])],
+)
+async def test_the_own_one_is_found_wherever_it_listens(kernel: FakeKernel, host: str) -> None:
+    async with serving(kernel.connection_file, host=host) as served:
+        url = own_url({"W2Z_HOST": host, "W2Z_PORT": str(served.port)})
+        assert await waited(url, 60) is None
 
 
 async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(

@@ -38,14 +38,14 @@ class Heard(logging.Handler):
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Heard]:
+def listening(level: int = logging.INFO) -> Iterator[Heard]:
     """Hear what w2z logs, everything but debugging, until the end of this."""
     heard, logger = Heard(), logging.getLogger("w2z")
-    level = logger.level
+    before = logger.level
     logger.addHandler(heard)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         yield heard
     finally:
         logger.removeHandler(heard)
-        logger.setLevel(level)
+        logger.setLevel(before)

@@ -13,6 +13,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel import connection_file
 from w2z.kernel.keeping.attached import Attached
 from w2z.kernel.process.specs import InstalledSpecs
+from w2z.serve.budget import Budget
 from w2z.serve.build import attached
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
@@ -47,7 +48,11 @@ class Served:
 
 @asynccontextmanager
 async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> AsyncIterator[Served]:
-    """Serve the kernel of a connection file on a free port."""
+    """Serve the kernel of a connection file on a free port.
+
+    At the end clients have ``closes_within`` seconds to close, by default as many as in w2z.
+    """
+    closes_within = settings.pop("closes_within", None)
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
@@ -63,7 +68,8 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
         watching = tasks.create_task(keeper.run())
         try:
             app = App(chosen, bridge, keeper, gate, stopped.set, specs=specs)
-            async with Listener(app) as listener:
+            seconds = Budget.of(chosen).clients if closes_within is None else closes_within
+            async with Listener(app, closes_within=seconds) as listener:
                 yield Served(
                     bridge, keeper, *listener.address, stopped, chosen, listener.connections
                 )

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import http.client
 import time
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from w2z.errors import SettingsError
-from w2z.settings import encoded_path
+from w2z.server.addresses import openable
+from w2z.settings import Settings, encoded_path
 
 LOOK = 0.1
 """Seconds between looks."""
 
 PATIENCE = 5.0
 """Seconds for one answer at most; the time that is left, if that is less."""
+
+
+def own_url(environment: Mapping[str, str]) -> str:
+    """Where a w2z with the same environment is reached, unless its options say otherwise."""
+    host, port = (
+        environment.get(f"W2Z_{name.upper()}") or Settings.model_fields[name].default
+        for name in ("host", "port")
+    )
+    return f"http://{openable(host)}:{port}/{environment.get('W2Z_BASE_URL', '').strip('/')}"
 
 
 def wait_ready(url: str, seconds: float) -> str | None:

@@ -14,5 +14,4 @@
 - :mod:`~w2z.kernel.succession`: which kernel it is that answers; no I/O.
 - :mod:`~w2z.kernel.state`: what the kernel is doing, as its messages tell it; no I/O.
 - :mod:`~w2z.kernel.connection_file`: where the kernel is, and its key.
-- :mod:`~w2z.kernel.threads`: blocking work that nobody's end waits for.
 """

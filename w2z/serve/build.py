@@ -24,6 +24,7 @@ from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec
 from w2z.kernel.process.endpoints import Endpoints
 from w2z.kernel.process.specs import InstalledSpecs
+from w2z.serve.budget import Budget
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
@@ -37,7 +38,11 @@ LOOKUP_PATIENCE = 20.0
 
 
 async def kernel(
-    settings: Settings, stop: Stop, children: Children, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    budget: Budget,
+    stop: Stop,
+    children: Children,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[Bridge, Keeper, InstalledSpecs] | None:
     """The kernel to serve, found or about to be started, who keeps it, and the kernelspecs.
 
@@ -63,21 +68,15 @@ async def kernel(
     bridge = await stack.enter_async_context(Bridge(settings, info, _kernel_id(settings, info)))
     if command is None:
         return bridge, attached(settings, bridge, path, info, installed), installed
-    limits = Limits(
-        settings.ready_timeout,
-        settings.shutdown_timeout,
-        settings.terminate_timeout,
-        settings.restart_limit,
-    )
-    listen = printer(bridge) if settings.forward_output else None
     keeper = Launched(
         bridge.kernel,
         children,
         command,
         endpoints,
-        limits,
+        Limits(settings.ready_timeout, settings.restart_limit),
+        ending=budget.ending,
         interrupt_mode=settings.interrupt_mode,
-        listen=listen,
+        listen=printer(bridge) if settings.forward_output else None,
     )
     return bridge, keeper, installed
 

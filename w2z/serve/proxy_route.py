@@ -8,9 +8,12 @@ goes wrong here ends w2z.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import socket
 import ssl
+from functools import partial
 from typing import Any, Never
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +23,7 @@ from pydantic_core import from_json
 from w2z import __version__
 from w2z.errors import ProxyError
 from w2z.settings import is_visible_ascii
+from w2z.threads import in_thread
 
 log = logging.getLogger("w2z")
 
@@ -32,9 +36,6 @@ TRY_AGAIN = 3.0
 TIMEOUT = 10.0
 """Seconds for a look."""
 
-LAST_TIMEOUT = 1.0
-"""Seconds to take the route away at the end, while the kernel is being ended."""
-
 MAX_ANSWER = 16 * 2**20
 """Bytes of an answer: for the root's route the API lists every route there is."""
 
@@ -42,10 +43,11 @@ HTTPS = 443
 HTTP = 80
 
 
-async def keep_route(api: str, token: str | None, route: Route) -> Never:
+async def keep_route(api: str, token: str | None, route: Route, last: float) -> Never:
     """Add the route, add it again when it is gone, and take it away when cancelled.
 
-    ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see.
+    ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see. ``last`` are the
+    seconds after which taking the route away is given up.
     """
     client = Api(api, token)
     failing = False
@@ -62,8 +64,8 @@ async def keep_route(api: str, token: str | None, route: Route) -> Never:
             await asyncio.sleep(TRY_AGAIN if failing else LOOK_AGAIN)
     finally:
         try:
-            async with asyncio.timeout(LAST_TIMEOUT):
-                await route.remove(client)
+            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            await asyncio.wait_for(route.remove(client), last)
         except (ProxyError, OSError) as error:
             if not failing:
                 log.warning("the route may stay in the proxy at %s: %s", api, _reason(error))
@@ -157,12 +159,7 @@ class Api:
         return h11.Request(method=method, target=target, headers=headers)
 
     async def _exchange(self, request: h11.Request, data: bytes) -> tuple[int, bytes]:
-        secure = self._url.scheme == "https"
-        reader, writer = await asyncio.open_connection(
-            self._url.hostname,
-            self._url.port or (HTTPS if secure else HTTP),
-            ssl=ssl.create_default_context() if secure else None,
-        )
+        reader, writer = await self._connect()
         try:
             self.own_address = writer.get_extra_info("sockname")[0]
             http = h11.Connection(h11.CLIENT)
@@ -173,6 +170,20 @@ class Api:
         finally:
             # All was said, or there is no time left for the peer to take part in an end.
             writer.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the first of the API's addresses that takes one."""
+        secure = self._url.scheme == "https"
+        host, port = self._url.hostname or "", self._url.port or (HTTPS if secure else HTTP)
+        # Not left to asyncio: the end of w2z would wait for a name server that is silent.
+        find = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        *others, last = [address[:2] for *_, address in await in_thread(find)]
+        tls = ssl.create_default_context() if secure else None
+        connect = partial(asyncio.open_connection, ssl=tls, server_hostname=host if tls else None)
+        for address in others:
+            with contextlib.suppress(OSError):
+                return await connect(*address)
+        return await connect(*last)
 
 
 async def _answer(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import resource
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
-from w2z.kernel.keeping.policy import Idleness
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.serve.budget import Budget
 from w2z.serve.build import kernel
+from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
 from w2z.server.access.gate import Gate
 from w2z.server.access.token import token_source
+from w2z.server.addresses import openable
 from w2z.server.app import App
 from w2z.server.http_connection import REFUSALS
 from w2z.server.listener import Listener
@@ -33,11 +35,8 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 FILES_BESIDE = 128 + REFUSALS
 """Everything else that is open: libraries, the loop, connections being refused."""
 
-IDLE_LOOK = 1.0
-"""Seconds between looks whether anybody needs the kernel."""
-
-GONE = 0.5
-"""Seconds in which every process below w2z is killed at its end."""
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Begins something that goes on beside the kernel."""
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
@@ -50,27 +49,35 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     stop = Stop()
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
-    with Children() as children:
-        async with contextlib.AsyncExitStack() as stack:
-            made = await kernel(settings, stop, children, stack)
-            if made is not None:
-                bridge, keeper, specs = made
-                gate = Gate(token, settings.allow_origin, settings.strict_origin)
-                app = App(settings, bridge, keeper, gate, stop.on_request, specs=specs)
-                listener = await stack.enter_async_context(Listener(app))
-                shown = generated if terminal else None
-                announce(greeting(settings, *listener.address, shown))
-                _warn(settings, generated is not None and not terminal)
-                await run(settings, bridge, keeper, stop, listener.address[1])
+    budget = Budget.of(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        children = stack.enter_context(Children())
         if settings.starts_kernel:
-            await children.kill_all(GONE)
+            # At the very end, however it comes.
+            stack.push_async_callback(children.kill_all, budget.kill)
+        made = await kernel(settings, budget, stop, children, stack)
+        if made is not None:
+            bridge, keeper, specs = made
+            gate = Gate(token, settings.allow_origin, settings.strict_origin)
+            app = App(settings, bridge, keeper, gate, stop.on_request, specs=specs)
+            listener = Listener(app, closes_within=budget.clients)
+            await stack.enter_async_context(listener)
+            shown = generated if terminal else None
+            announce(greeting(settings, *listener.address, shown))
+            _warn(settings, generated is not None and not terminal)
+            await run(
+                keeper,
+                stop,
+                _aging(settings, bridge, stop),
+                _routing(settings, listener.address[1], budget.route),
+            )
     return stop.exit_code
 
 
-async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, port: int) -> None:
+async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None) -> None:
     """Look after the kernel until there is a reason to end, then end it as its users expect.
 
-    ``port`` is where w2z listens, for the proxy that is to know.
+    ``aging`` ends w2z when its time has come, ``route`` leads a proxy here until it is cancelled.
     """
     stop.hurry, stop.forward = keeper.hurry, keeper.forward
     async with asyncio.TaskGroup() as tasks:
@@ -79,48 +86,38 @@ async def run(settings: Settings, bridge: Bridge, keeper: Keeper, stop: Stop, po
             stop.because("the kernel ended", await keeper.run())
 
         living = [tasks.create_task(live())]
-        if settings.idle_timeout is not None or settings.max_lifetime is not None:
-            living.append(tasks.create_task(grow_old(settings, bridge, stop)))
-        route = None
-        if settings.register_with_chp is not None:
-            route = tasks.create_task(_keep_route(settings, settings.register_with_chp, port))
+        if aging is not None:
+            living.append(tasks.create_task(aging()))
+        routing = None if route is None else tasks.create_task(route())
         await stop.wait()
-        if route is not None:
+        if routing is not None:
             # While the kernel is ended: nobody should come by this way any more.
-            route.cancel()
+            routing.cancel()
         await keeper.stop()
         for task in living:
             task.cancel()
 
 
-async def _keep_route(settings: Settings, api: str, port: int) -> None:
+def _aging(settings: Settings, bridge: Bridge, stop: Stop) -> Work | None:
+    if settings.idle_timeout is None and settings.max_lifetime is None:
+        return None
+    return partial(grow_old, settings, bridge, stop)
+
+
+def _routing(settings: Settings, port: int, last: float) -> Work | None:
+    api = settings.register_with_chp
+    if api is None:
+        return None
     from w2z.serve.proxy_route import Route, keep_route  # noqa: PLC0415 (few need it)
 
     route = Route(settings.base_url, settings.advertise, port)
-    await keep_route(api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route)
-
-
-async def grow_old(settings: Settings, bridge: Bridge, stop: Stop) -> None:
-    """End w2z when nobody has needed the kernel for long, or at a certain age."""
-    born = time.monotonic()
-    idleness = Idleness(settings.idle_timeout or math.inf, born)
-    while True:
-        await asyncio.sleep(IDLE_LOOK)
-        now = time.monotonic()
-        if idleness.poll(bridge.clients.connections, bridge.kernel.is_busy, now):
-            stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
-        if settings.max_lifetime is not None and now - born >= settings.max_lifetime:
-            stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")
+    return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
 
 
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
     """The line that says where w2z listens and how to connect."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
-        host = "127.0.0.1"
-    elif ":" in host:
-        host = f"[{host}]"
     query = f"?token={shown_token}" if shown_token else ""
-    return f"w2z: serving the kernel at http://{host}:{port}{settings.base_url}{query}"
+    return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
 
 
 def _warn(settings: Settings, token_is_unknown: bool) -> None:

@@ -6,15 +6,24 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 log = logging.getLogger("w2z")
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that end w2z: PID 1 gets no default action, so each has to be handled."""
 
+LEFT_IGNORED = (signal.SIGINT, signal.SIGHUP)
+"""Those of them that end nothing where they were ignored when w2z was started: ``nohup`` ignores
+SIGHUP, and a shell SIGINT for what it starts in the background.
+"""
+
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that mean nothing to w2z and may mean something to the kernel."""
+
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -31,7 +40,11 @@ class Stop:
         self._happened = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in ENDING:
-            loop.add_signal_handler(number, self._on_signal, number)
+            is_ignored = signal.getsignal(number) == signal.SIG_IGN and number in LEFT_IGNORED
+            # Ignored by a handler: what the process itself ignores its children ignore, too, and a
+            # kernel that ignores SIGINT cannot be interrupted.
+            handle = self._on_ignored if is_ignored else self._on_signal
+            loop.add_signal_handler(number, handle, number)
         for number in FORWARDED:
             loop.add_signal_handler(number, self._on_forwarded, number)
 
@@ -41,6 +54,18 @@ class Stop:
             async with asyncio.timeout(seconds):
                 await self._happened.wait()
         return self._happened.is_set()
+
+    async def or_result(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What ``work`` gives; ``None``, and the work cancelled, when there is a reason to end
+        before.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            both = tasks.create_task(work), tasks.create_task(self._happened.wait())
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in both:
+                task.cancel()
+        working, _ = both
+        return None if working.cancelled() else working.result()
 
     def because(self, reason: str, exit_code: int = 0) -> None:
         """There is a reason; only the first one counts."""
@@ -58,6 +83,9 @@ class Stop:
             log.info("%s again: in a hurry", signal.Signals(number).name)
             self.hurry()
         self.because(signal.Signals(number).name, 128 + number)
+
+    def _on_ignored(self, number: int) -> None:
+        log.debug("%s: ignored, as it was when w2z was started", signal.Signals(number).name)
 
     def _on_forwarded(self, number: int) -> None:
         if self.forward is not None:

@@ -1,6 +1,7 @@
 """The listening side: HTTP and websockets on one port.
 
 - :mod:`~w2z.server.listener`: the TCP port.
+- :mod:`~w2z.server.addresses`: the addresses at which it is listened on.
 - :mod:`~w2z.server.connections`: the open connections, and the net under each.
 - :mod:`~w2z.server.http_connection`: one connection that speaks HTTP/1.1, up to an upgrade.
 - :mod:`~w2z.server.websocket_client`: one connection that speaks websocket: a client.

@@ -20,10 +20,8 @@ from typing import Any, Protocol, cast
 
 from w2z.reports import Reports
 
-SHUTDOWN_TIMEOUT = 3.0
-"""Seconds clients have to close at the end; with the rest of a shutdown well below the ten that
-container platforms grant.
-"""
+CANCEL_AGAIN = 0.05
+"""Seconds after which work that was cancelled and goes on is cancelled again."""
 
 
 class Boundary:
@@ -200,6 +198,7 @@ class Connections:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
 
     def add(self, connection: Connection) -> None:
         """Register a connection."""
@@ -214,19 +213,29 @@ class Connections:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` until the listener closes at the latest; it raises nothing."""
-        self._tasks.create_task(work)
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
-    async def close(self) -> None:
-        """End every connection, with force when :data:`SHUTDOWN_TIMEOUT` is over."""
+    async def close(self, seconds: float) -> None:
+        """End every connection, with force when ``seconds`` are over.
+
+        After that nobody is there to be answered: work that still goes on is cancelled.
+        """
         self.closing = True
         for connection in list(self._open):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 await self._all_closed.wait()
         for connection in list(self._open):
             connection.abort()
         await self._all_closed.wait()
+        while self._running:
+            for task in self._running:
+                task.cancel()
+            # Work that catches its cancellation is cancelled again.
+            await asyncio.wait(self._running, timeout=CANCEL_AGAIN)
 
     def __len__(self) -> int:
         return len(self._open)

@@ -28,6 +28,9 @@ log = logging.getLogger("w2z")
 LAST_WORDS = 1.0
 """Seconds to carry what a kernel that hung up said last."""
 
+INTERRUPTED_WITHIN = 0.5
+"""Seconds an interrupted kernel has before it is told to end."""
+
 
 class Attached(Keeper):
     """Watches the kernel of the connection file at ``path``, which was read as ``info``."""
@@ -84,7 +87,7 @@ class Attached(Keeper):
     async def end(self) -> None:
         """Ask the kernel to end; one that says nothing is left alone."""
         if self.kernel.life.is_there:
-            await self.stop_running()
+            await self.stop_running(INTERRUPTED_WITHIN)
             await self.kernel.ask_to_end(restart=False)
 
     async def stop(self) -> None:
@@ -122,7 +125,7 @@ class Attached(Keeper):
         """Tell the kernel to end, and listen to no other than its successor."""
         kernel = self.kernel
         # Before the mark: what is marked is not busy, and would not be interrupted.
-        await self.stop_running()
+        await self.stop_running(INTERRUPTED_WITHIN)
         if kernel.life.state is State.ENDING:  # nobody has taken its place meanwhile
             kernel.mark("restarting")
             kernel.do(kernel.life.expect_another(kernel.now()))

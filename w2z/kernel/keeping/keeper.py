@@ -15,9 +15,6 @@ from w2z.errors import KernelError, KernelNotInterrupted, KernelSilent
 from w2z.kernel.keeping.interrupt import Plan, Way, plan
 from w2z.kernel.kernel import Kernel
 
-ENDS_WITHIN = 0.5
-"""Seconds an interrupted kernel has before it is told to end."""
-
 
 class Keeper(ABC):
     """Looks after one kernel; ``interrupt_mode`` is the operator's word on how to interrupt it."""
@@ -88,8 +85,8 @@ class Keeper(ABC):
                 " SIGINT, start w2z with --interrupt-mode signal"
             )
 
-    async def stop_running(self) -> None:
-        """Interrupt a busy kernel that is about to be told to end, and give it a moment.
+    async def stop_running(self, seconds: float) -> None:
+        """Interrupt a busy kernel that is about to be told to end, and give it so long.
 
         So its client gets a reply; and some kernels, ipykernel among them, do not end before what
         they run does. Has to come before the kernel is marked as anything else than busy.
@@ -102,7 +99,7 @@ class Keeper(ABC):
             else:
                 with contextlib.suppress(KernelNotInterrupted):
                     await self.send_interrupt_signal()
-        await self._is_idle_within(ENDS_WITHIN)
+        await self._is_idle_within(seconds)
 
     async def _plan(self) -> Plan:
         # What the operator says counts: nothing is looked up then.

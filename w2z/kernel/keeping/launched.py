@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
+from w2z.kernel.keeping.ending import Ending
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import RestartPolicy, describe, exit_code
@@ -26,28 +27,15 @@ from w2z.kernel.process.output import Listener, Output
 
 log = logging.getLogger("w2z")
 
-LEFTOVERS = 0.5
-"""Seconds processes that a kernel left behind have to end after SIGTERM."""
-
-LAST_OUTPUT = 0.5
-"""Seconds in which what an ended kernel printed is passed on."""
-
-LAST_WORDS = 0.5
-"""Seconds to carry what a kernel said last where w2z ends; otherwise it has twice as long."""
-
 LOOK = 0.02
 """Seconds between looks at leftovers."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a kernel may take, in seconds: to get ready, to end when it is asked to, and to end
-    after SIGTERM; and how often it may crash.
-    """
+    """How many seconds a kernel may take to get ready, and how often it may crash."""
 
     ready: float
-    shutdown: float
-    terminate: float
     restarts: int
 
 
@@ -73,6 +61,7 @@ class Launched(Keeper):
         endpoints: Endpoints,
         limits: Limits,
         *,
+        ending: Ending,
         interrupt_mode: str | None,
         listen: Listener | None,
     ) -> None:
@@ -81,6 +70,7 @@ class Launched(Keeper):
         self._command = command
         self._endpoints = endpoints
         self._limits = limits
+        self._ending = ending
         self._listen = listen
         self._policy = RestartPolicy(limits.restarts)
         self._child: Child | None = None
@@ -236,32 +226,33 @@ class Launched(Keeper):
         if kernel.life.was_used:
             restart = self._wanted is Wanted.RESTART
             # Before the mark: what is marked is not busy, and would not be interrupted.
-            await self.stop_running()
+            await self.stop_running(self._ending.interrupt)
             if restart:
                 kernel.mark("restarting")
             if kernel.is_told_to_end is None:
                 kernel.link.conversation.tell("shutdown_request", {"restart": restart})
-            if await child.wait(self._limits.shutdown) is not None:
+            if await child.wait(self._ending.shutdown) is not None:
                 return
             log.warning("the kernel does not end: SIGTERM")
         child.signal_group(signal.SIGTERM)
-        if await child.wait(self._limits.terminate) is None:
+        if await child.wait(self._ending.terminate) is None:
             log.warning("the kernel still does not end: SIGKILL")
             child.signal_group(signal.SIGKILL)
 
     async def _tidy(self, child: Child, output: Output) -> None:
         """Carry on what the kernel said last, and end what it left behind in its group."""
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
-        seconds = LAST_WORDS if self._wanted is Wanted.STOP else 2 * LAST_WORDS
-        await self.kernel.link.channels.last_words(seconds)
-        deadline = time.monotonic() + LEFTOVERS
+        # Where w2z goes on there is no hurry.
+        turns = 1 if self._wanted is Wanted.STOP else 2
+        await self.kernel.link.channels.last_words(turns * self._ending.last_words)
+        deadline = time.monotonic() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and time.monotonic() < deadline:
             await asyncio.sleep(LOOK)
             is_left = child.signal_group(0)
         if is_left:
             child.signal_group(signal.SIGKILL)
-        await output.finish(LAST_OUTPUT)
+        await output.finish(self._ending.output)
 
     def _after(self, code: int, last_words: str) -> float | None:
         """Seconds to wait before another kernel takes the place of this one; ``None``: never."""

@@ -23,8 +23,8 @@ from typing import Any
 
 from w2z.kernel.actions import Found
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.threads import within
 from w2z.message import Channel
+from w2z.threads import within
 
 log = logging.getLogger("w2z")
 

@@ -1,4 +1,4 @@
-"""What a kernel's end means, when to start another, and when nobody needs one any more.
+"""What a kernel's end means, and when to start another.
 
 Decisions only; the caller passes the time, in seconds of any clock that does not jump.
 """
@@ -34,20 +34,6 @@ class RestartPolicy:
         self._crashes.append(now)
         doublings = len(self._crashes) - 2
         return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE) if doublings >= 0 else 0.0
-
-
-class Idleness:
-    """Since when nobody has needed the kernel: no client connected, and nothing running."""
-
-    def __init__(self, timeout: float, now: float) -> None:
-        self._timeout = timeout
-        self._since = now
-
-    def poll(self, connections: int, is_busy: bool, now: float) -> bool:
-        """Whether that has lasted for the timeout; ask every few seconds at least."""
-        if connections or is_busy:
-            self._since = now
-        return now - self._since >= self._timeout
 
 
 def describe(code: int) -> str:

@@ -60,8 +60,10 @@ class Output:
         for stream, _ in self._streams.values():
             stream.close()
         os.close(self._wake)
-        with contextlib.suppress(RuntimeError):  # the loop is closed
+        try:
             self._loop.call_soon_threadsafe(self._finished)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            os.close(self._waker)
 
     def _finished(self) -> None:
         os.close(self._waker)

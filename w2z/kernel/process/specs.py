@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 from jupyter_core import paths
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from w2z.kernel.threads import begin, within
+from w2z.threads import begin, within
 
 log = logging.getLogger("w2z")
 

@@ -39,8 +39,8 @@ connection. Then they pile up in the kernel, which drops them if its own socket 
 is far more than comes while w2z is held up for a moment, which keeps memory bounded.
 """
 
-LINGER_MS = 500
-"""What a session sent last still leaves after it closed; also the bound on a shutdown."""
+LINGER_MS = 250
+"""What a session sent last has so long to leave after it closed; a part of w2z's own end, too."""
 
 SOCKETS_PER_SESSION = 3
 

@@ -1,6 +1,4 @@
-"""When to restart a kernel, and when to do without one: clocks that only the test moves."""
-
-import math
+"""When to restart a kernel: a clock that only the test moves."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from w2z.kernel.keeping.policy import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     RESTART_WINDOW,
-    Idleness,
     RestartPolicy,
     describe,
     exit_code,
@@ -62,28 +59,6 @@ def test_no_window_has_more_restarts_than_the_limit(limit, gaps):
             assert 0 <= pause <= LONGEST_PAUSE
             assert (pause == 0) is (not recent)
             restarts.append(now)
-
-
-# Idleness
-
-
-def test_nobody_and_nothing_for_the_timeout_is_idle():
-    idleness = Idleness(10.0, 100.0)
-    assert not idleness.poll(0, False, 109.9)
-    assert idleness.poll(0, False, 110.0)
-
-
-@pytest.mark.parametrize(("connections", "is_busy"), [(1, False), (0, True), (2, True)])
-def test_a_client_or_a_running_cell_begins_it_anew(connections, is_busy):
-    idleness = Idleness(10.0, 0.0)
-    assert not idleness.poll(connections, is_busy, 9.0)
-    assert not idleness.poll(connections, is_busy, 1000.0)
-    assert not idleness.poll(0, False, 1009.9)
-    assert idleness.poll(0, False, 1010.0)
-
-
-def test_without_a_timeout_nothing_is_ever_idle():
-    assert not Idleness(math.inf, 0.0).poll(0, False, 1e12)
 
 
 # How a process ended

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from w2z.kernel.threads import begin, within
+from w2z.threads import begin, within
 
 
 async def test_what_work_returns_is_handed_on():
@@ -58,7 +58,7 @@ def join(threads: set[threading.Thread]) -> None:
 def test_neither_the_loop_nor_the_interpreter_waits_for_work_that_hangs():
     code = """
 import asyncio, threading
-from w2z.kernel.threads import begin, within
+from w2z.threads import begin, within
 
 async def main():
     begin(threading.Event().wait)
@@ -73,7 +73,7 @@ asyncio.run(main())
 def test_work_that_outlives_the_loop_is_not_complained_about():
     code = """
 import asyncio, threading
-from w2z.kernel.threads import begin
+from w2z.threads import begin
 
 go_on = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop, such as reading files that may lie on a network drive.
+"""Blocking work beside the event loop: files on a network drive, a name server that is silent.
 
 ``asyncio.to_thread`` is not used for that: a loop's end and the interpreter's exit wait for its
 threads, and so for a drive that does not answer. The threads here are daemons; nothing waits for
@@ -40,6 +40,11 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return outcome
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises. Who is cancelled goes on at once; the work goes on, too."""
+    return await begin(work)
 
 
 async def within(seconds: float, work: Callable[[], T]) -> T:

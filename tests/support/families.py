@@ -1,0 +1,42 @@
+"""Which families of addresses this machine has, and machines that have fewer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+import pytest
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as asking:
+            asking.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+HAS_IPV6 = _has_ipv6()
+
+
+def without(
+    monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily, number: int = errno.EAFNOSUPPORT
+) -> None:
+    """Take a family from this machine: its sockets cannot be made, or not be bound."""
+
+    class Socket(socket.socket):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            if self.family == family and number != errno.EADDRNOTAVAIL:
+                self.close()
+                raise OSError(number, os.strerror(number))
+
+        def bind(self, address: Any) -> None:
+            if self.family == family:
+                raise OSError(number, os.strerror(number))
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Socket)

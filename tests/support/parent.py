@@ -1,0 +1,46 @@
+"""The tests' own process as the parent of a kernel: what it becomes, it is no more afterwards."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from w2z.kernel.process.children import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, _below
+
+PR_GET_DUMPABLE = 3
+PR_GET_CHILD_SUBREAPER = 37
+"""From linux/prctl.h."""
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def is_dumpable() -> bool:
+    return bool(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
+
+
+def is_subreaper() -> bool:
+    found = ctypes.c_int()
+    assert _prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0) == 0
+    return bool(found.value)
+
+
+@contextmanager
+def parenthood() -> Iterator[None]:
+    """Undo :func:`~w2z.kernel.process.children.prepare_process` at the end.
+
+    Nobody else's children may be there: some tests kill all.
+    """
+    assert list(_below(os.getpid())) == []
+    try:
+        yield
+    finally:
+        for option, value in ((PR_SET_CHILD_SUBREAPER, 0), (PR_SET_DUMPABLE, 1)):
+            assert _prctl(option, value, 0, 0, 0) == 0
+        left = list(_below(os.getpid()))
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert left == []

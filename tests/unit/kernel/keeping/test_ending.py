@@ -1,0 +1,8 @@
+"""How long a kernel's end may take."""
+
+from w2z.kernel.keeping.ending import Ending
+
+
+def test_it_takes_all_of_its_steps():
+    ending = Ending(interrupt=1, shutdown=2, terminate=4, last_words=8, leftovers=16, output=32)
+    assert ending.total == 63

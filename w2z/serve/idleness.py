@@ -1,0 +1,52 @@
+"""When w2z ends by itself: nobody has needed the kernel for long, or it has reached its age."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+from w2z.bridge.bridge import Bridge
+from w2z.serve.stop import Stop
+from w2z.settings import Settings
+
+LOOK = 1.0
+"""Seconds between looks whether anybody needs the kernel."""
+
+
+class Idleness:
+    """Since when nobody has needed the kernel: no client connected, and nothing running.
+
+    The caller passes the time, in seconds of any clock that does not jump.
+    """
+
+    def __init__(self, timeout: float, now: float) -> None:
+        self._timeout = timeout
+        self._since = now
+
+    def poll(self, connections: int, is_busy: bool, now: float) -> bool:
+        """Whether that has lasted for the timeout; ask every few seconds at least."""
+        if connections or is_busy:
+            self._since = now
+        return now - self._since >= self._timeout
+
+
+async def grow_old(
+    settings: Settings,
+    bridge: Bridge,
+    stop: Stop,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """End w2z when nobody has needed the kernel for long, or at a certain age."""
+    born = now()
+    idleness = Idleness(settings.idle_timeout or math.inf, born)
+    while True:
+        await sleep(LOOK)
+        if idleness.poll(bridge.clients.connections, bridge.kernel.is_busy, now()):
+            stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
+            return
+        if settings.max_lifetime is not None and now() - born >= settings.max_lifetime:
+            stop.because(f"--max-lifetime of {settings.max_lifetime:g} s is over")
+            return

@@ -1,0 +1,147 @@
+"""Where w2z listens: from ``--host`` and ``--port`` to sockets, and back to a URL.
+
+Each address has a socket of its own, an IPv6 one for IPv6 alone, so that every combination of
+addresses is listened on in the same way, on every platform.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from w2z.errors import ListenError
+from w2z.threads import in_thread
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+ATTEMPTS = 20
+"""Free ports that are tried until one is free at every address."""
+
+EVERYWHERE = ("", "*")
+"""Words for every address of this machine, of whatever family it has."""
+
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (what is listened on is the operator's to say)
+EVERY_IPV6 = "::"
+LOOPBACK_IPV4 = "127.0.0.1"
+LOOPBACK_IPV6 = "::1"
+
+_MISSING = {
+    socket.AF_INET6: f"this machine has no IPv6; {EVERY_IPV4} is every IPv4 address",
+    socket.AF_INET: f"this machine has no IPv4; {EVERY_IPV6} is every IPv6 address",
+}
+
+_NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""This machine has not got that family, or that address."""
+
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+"""A family, and an address of it as the socket module has them; its port does not count."""
+
+
+async def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen at every address of ``host``, all on one port.
+
+    ``::`` is every IPv4 address, too. Port 0 is one that is free at each address. Raises
+    :class:`~w2z.errors.ListenError`.
+    """
+    try:
+        addresses = await _addresses(host)
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return _listen(addresses, port)
+            except OSError as error:
+                # The port that was free at the first address may be taken at the next.
+                if port or error.errno != errno.EADDRINUSE:
+                    raise
+        return _listen(addresses, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeError:
+        reason = "that is no host name"
+    raise ListenError(f"cannot listen on {host} port {port}: {reason}")
+
+
+def openable(host: str) -> str:
+    """The host of a URL at which w2z is reached from this machine when it listens on ``host``."""
+    try:
+        address = None if host in EVERYWHERE else ip_address(host)
+    except ValueError:
+        return host
+    if address is None or (isinstance(address, IPv6Address) and address.is_unspecified):
+        host = _loopback()
+    elif address.is_unspecified:
+        host = LOOPBACK_IPV4
+    return f"[{host}]" if ":" in host else host
+
+
+def _loopback() -> str:
+    """The loopback address of a family that this machine has."""
+    with contextlib.suppress(OSError):
+        _bound((socket.AF_INET, (LOOPBACK_IPV4, 0)), 0).close()
+        return LOOPBACK_IPV4
+    return LOOPBACK_IPV6
+
+
+async def _addresses(host: str) -> Sequence[Address]:
+    every_ipv6: Address = (socket.AF_INET6, (EVERY_IPV6, 0, 0, 0))
+    every: list[Address] = [every_ipv6, (socket.AF_INET, (EVERY_IPV4, 0))]
+    if host in EVERYWHERE:
+        return every
+    find = partial(socket.getaddrinfo, host, 0, type=socket.SOCK_STREAM)
+    try:
+        found = find(flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await in_thread(partial(find, flags=socket.AI_PASSIVE))
+    addresses: list[Address] = list(dict.fromkeys((family, end) for family, *_, end in found))
+    if addresses == [every_ipv6]:
+        # Asked for by its number, IPv6 has to be there.
+        _bound(every_ipv6, 0).close()
+        return every
+    return addresses
+
+
+def _listen(addresses: Sequence[Address], port: int) -> list[socket.socket]:
+    """A socket for each of the addresses that this machine has, one at least."""
+    with contextlib.ExitStack() as undo:
+        sockets: list[socket.socket] = []
+        missing = OSError(errno.EADDRNOTAVAIL, "no address has that name")
+        for address in addresses:
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            try:
+                made = _bound(address, chosen)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+            else:
+                undo.callback(made.close)
+                made.listen(BACKLOG)
+                sockets.append(made)
+        if not sockets:
+            raise missing
+        undo.pop_all()
+        return sockets
+
+
+def _bound(address: Address, port: int) -> socket.socket:
+    family, (host, _, *more) = address
+    try:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            raise OSError(error.errno, _MISSING[family]) from None
+        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(made.close)
+        # Connections of one that listened here before may still be closing.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port, *more))
+        undo.pop_all()
+    return made
