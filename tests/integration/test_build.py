@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from w2z.kernel.connection_file import ConnectionInfo, Unfinished
 from w2z.kernel.keeping.attached import Attached
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched
+from w2z.kernel.process import specs
 from w2z.kernel.process.children import Children
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve import build
@@ -32,7 +32,7 @@ from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
 LONG = 60.0
-SPEC = {"resource_dir": "/nowhere", "spec": {"argv": ["a-kernel", "{connection_file}"]}}
+SPEC = {"argv": ["a-kernel", "{connection_file}"], "display_name": "A", "language": "a"}
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,13 @@ async def stop() -> Stop:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernelspecs that are found."""
-    specs = {"python3": SPEC, "ir": SPEC}
-    monkeypatch.setattr(build, "installed_specs", lambda: specs)
-    return specs
+    for name in ("python3", "ir"):
+        folder = tmp_path / "jupyter/kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(SPEC))
+    monkeypatch.setattr(specs, "directories", lambda: [str(tmp_path / "jupyter/kernels")])
 
 
 @pytest.fixture(autouse=True)
@@ -86,15 +88,15 @@ async def test_a_kernel_with_a_connection_file_is_somebody_else_s(
 ) -> None:
     async with built(stop, connection_file=kernel.connection_file) as made:
         assert made is not None
-        bridge, keeper, _ = made
+        _, keeper, _ = made
         assert isinstance(keeper, Attached)
-        assert await bridge.kernel.wait_ready(LONG)
     assert prepared == []
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("how", [{"kernel": "ir"}, {"command": ("kernel", "{connection_file}")}])
 async def test_one_to_start_is_not_started_yet(
-    stop: Stop, installed: dict[str, Any], prepared: list[str], how: dict[str, Any], tmp_path: Path
+    stop: Stop, prepared: list[str], how: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "k.json"
     async with built(stop, **how, connection_file=path) as made:
@@ -122,42 +124,9 @@ async def test_what_it_prints_goes_to_clients_only_where_that_is_wanted(
 @pytest.mark.usefixtures("installed")
 async def test_a_kernelspec_that_is_not_there_is_told_with_those_that_are(stop: Stop) -> None:
     said = "--kernel: no kernelspec is called 'julia'; installed: ir, python3"
-    with pytest.RaisesGroup(pytest.RaisesExc(SettingsError, match=said)):
+    with pytest.raises(SettingsError, match=said):
         async with built(stop, kernel="julia"):
             pass
-
-
-async def test_a_lookup_that_fails_is_told(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> dict[str, Any]:
-        raise ValueError("cannot look for installed kernelspecs: it is dark")
-
-    monkeypatch.setattr(build, "installed_specs", fail)
-    with pytest.RaisesGroup(
-        pytest.RaisesExc(SettingsError, match="^--kernel: cannot look .* dark")
-    ):
-        async with built(stop, kernel="julia"):
-            pass
-
-
-async def test_a_reason_to_end_ends_the_lookup(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def look_long() -> dict[str, Any]:
-        begun.set()
-        go_on.wait(LONG)
-        return {}
-
-    monkeypatch.setattr(build, "installed_specs", look_long)
-    async with asyncio.TaskGroup() as tasks:
-
-        async def nothing() -> None:
-            async with built(stop, kernel="julia") as made:
-                assert made is None
-
-        tasks.create_task(nothing())
-        await asyncio.to_thread(begun.wait, LONG)
-        stop.because("the test says so")
-    go_on.set()
 
 
 # The connection file.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.log import Heard
 from tests.support.log import listening as hearing
 from tests.support.parent import parenthood
-from tests.support.processes import Process, is_there, running
+from tests.support.processes import is_there
 from tests.support.raw_http import raw_http
 from tests.support.signals import as_before, raise_signal
 from w2z.errors import KernelEnded
@@ -136,53 +134,6 @@ async def test_a_proxy_has_its_route_meanwhile(kernel: FakeKernel) -> None:
             assert api.routes == {"/k": f"http://127.0.0.1:{(await served.url())[2]}"}
             raise_signal(signal.SIGTERM)
         assert api.routes == {}
-
-
-LOOKUP = """
-import os, pathlib
-folder = pathlib.Path(__file__).parent.parent
-(folder / "begun").write_text("begun")
-os.open(folder / "hurdle", os.O_RDONLY)
-"""
-"""Stands for a lookup of kernelspecs that takes very long: until the hurdle is opened."""
-
-
-IMPATIENT = """
-import os
-os.environ["W2Z_NO_AUTH"] = "1"
-from w2z.cli import main
-from w2z.serve import budget
-budget.CLIENTS = 0.1
-main()
-"""
-
-
-async def listens_at(process: Process) -> tuple[str, int]:
-    host, port = (await process.line(r"http://([\d.]+):(\d+)/")).groups()
-    return host, int(port)
-
-
-async def test_the_process_ends_while_a_lookup_goes_on(
-    kernel: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "jupyter_client"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "kernelspecapp.py").write_text(LOOKUP)
-    os.mkfifo(tmp_path / "begun")
-    os.mkfifo(tmp_path / "hurdle")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    options = ("--connection-file", str(kernel.connection_file), "--host=127.0.0.1", "--port=0")
-    async with (
-        running(sys.executable, "-X", "dev", "-c", IMPATIENT, *options) as process,
-        raw_http(*await listens_at(process)) as peer,
-    ):
-        await process.line("the kernel is ready")
-        await peer.send(b"GET /api/kernelspecs HTTP/1.1\r\nHost: here\r\n\r\n")
-        assert await asyncio.to_thread((tmp_path / "begun").read_text) == "begun"
-        assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
-        assert await peer.is_closed()
-    os.close(os.open(tmp_path / "hurdle", os.O_RDWR))
 
 
 # With a kernel that w2z starts.

@@ -55,18 +55,6 @@ class Stop:
                 await self._happened.wait()
         return self._happened.is_set()
 
-    async def or_result(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What ``work`` gives; ``None``, and the work cancelled, when there is a reason to end
-        before.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            both = tasks.create_task(work), tasks.create_task(self._happened.wait())
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in both:
-                task.cancel()
-        working, _ = both
-        return None if working.cancelled() else working.result()
-
     def because(self, reason: str, exit_code: int = 0) -> None:
         """There is a reason; only the first one counts."""
         if not self._happened.is_set():
