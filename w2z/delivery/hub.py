@@ -14,21 +14,17 @@ batch; and no session's fate depends on another's, but that the slowest gives wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, NamedTuple
 
 from w2z.delivery.journal import Journal
+from w2z.delivery.memory import Load, Memory
 from w2z.delivery.overflow import Gap, Item
 from w2z.delivery.session import ClientT, Counters, Session
 from w2z.errors import NotAllowed
 from w2z.message import Channel, Message
-from w2z.wire.json import parse_object
 
 READ_SIZE = 2**20
 """Bytes of overflow's remains that one read hands out: a write the transport can swallow."""
-
-TRIM_EVERY = 2**18
-"""Bytes of growth after which the journal is looked through for what nobody needs."""
 
 
 class Delivery(NamedTuple, Generic[ClientT]):
@@ -36,14 +32,6 @@ class Delivery(NamedTuple, Generic[ClientT]):
 
     clients: list[ClientT]
     lost: list[Session[ClientT]]
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is kept just now, in bytes."""
-
-    memory: int
-    spilled: int
 
 
 class Hub(Generic[ClientT]):
@@ -54,11 +42,10 @@ class Hub(Generic[ClientT]):
     """
 
     def __init__(self, limit: int, new_header: Callable[[], bytes], journal: Journal) -> None:
-        self._limit = limit
         self._new_header = new_header
         self._journal = journal
-        self._look_at = min(TRIM_EVERY, limit)
         self._sessions: dict[str, Session[ClientT]] = {}
+        self._memory: Memory[ClientT] = Memory(limit, journal, self._sessions)
         self._gone = Counters()
 
     # Sessions and clients.
@@ -73,7 +60,7 @@ class Hub(Generic[ClientT]):
         """
         session = self._sessions.get(session_id)
         if session is None:
-            start, skip = self._before_end(replay)
+            start, skip = self._journal.last(replay)
             session = Session(session_id, resumable, acked=start, sent=start, floor=start)
             session.skip = (start, skip)
             self._sessions[session_id] = session
@@ -104,7 +91,7 @@ class Hub(Generic[ClientT]):
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._gone.add(session.counters)
-            self._trim()
+            self._memory.trim()
 
     def expired(self, before: float) -> list[str]:
         """Sessions whose client left before that moment; :meth:`forget` them."""
@@ -153,10 +140,13 @@ class Hub(Generic[ClientT]):
             recipients = [s for s in (self._sessions.get(addressee),) if s is not None]
             if not recipients:
                 return Delivery([], [])
-            self._watch_input(recipients[0], messages)
+            recipients[0].question.hear(self._journal.end, messages)
         self._journal.append(addressee, messages)
         clients = [s.client for s in recipients if s.flowing and s.client is not None]
-        return Delivery(clients, self._make_room())
+        lost = self._memory.make_room()
+        for session in lost:
+            self._gone.add(session.counters)
+        return Delivery(clients, lost)
 
     def stalled(self, session_id: str, client: ClientT) -> None:
         """The client takes no more for now; :meth:`read` goes on when it does again."""
@@ -183,23 +173,22 @@ class Hub(Generic[ClientT]):
                 items = items[session.skipped_at(position) :]
         if not items:
             session.flowing = True
-            items = self._asked_again(session)
+            items = [*session.question.ask_again()]
         if not session.resumable:
-            self._arrived(session, session.sent)
+            self._memory.arrive(session, session.sent)
         return [self._told(session, item) for item in items]
 
     def position(self, session_id: str) -> int:
         """What the client has been handed: :meth:`acknowledge` it when that has arrived."""
-        session = self._sessions[session_id]
-        return self._journal.end if session.flowing else session.sent
+        return self._sessions[session_id].position(self._journal.end)
 
     def acknowledge(self, session_id: str, client: ClientT, position: int) -> None:
         """Everything before ``position`` has arrived; what the client cannot know is ignored."""
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:
             return
-        if session.acked < position <= self.position(session_id):
-            self._arrived(session, position)
+        if session.acked < position <= session.position(self._journal.end):
+            self._memory.arrive(session, position)
 
     # To the kernel.
 
@@ -222,20 +211,19 @@ class Hub(Generic[ClientT]):
         if session is not None and session.resumable:
             session.forwarded.note(message)
             if message.channel is Channel.STDIN:
-                session.input_request = None
+                session.question.end()
 
     def kernel_is_gone(self) -> None:
         """Another kernel, if any, does not wait for the answers this one waited for."""
         for session in self._sessions.values():
-            session.input_request = None
-            session.asks_again = False
+            session.question.end()
 
-    # Memory.
+    # How they fare.
 
     @property
     def load(self) -> Load:
         """What is kept just now."""
-        return Load(self._journal.memory + self._remains, self._journal.spilled)
+        return self._memory.load
 
     @property
     def totals(self) -> Counters:
@@ -247,91 +235,23 @@ class Hub(Generic[ClientT]):
 
     def queued(self, session: Session[ClientT]) -> int:
         """Bytes kept for the session, others perhaps sharing them."""
-        return session.remains.size + self._journal.size_from(session.needs(self._journal.end))
+        return self._memory.queued(session)
 
-    def _before_end(self, count: int) -> tuple[int, int]:
-        """Where the last ``count`` messages to all begin: a position, and messages to skip."""
-        start = self._journal.end
-        if count <= 0:
-            return start, 0
-        for position, batch in self._journal.backwards():
-            if batch.addressee is None:
-                start = position
-                count -= len(batch.messages)
-                if count <= 0:
-                    return start, -count
-        return start, 0
+    # Places in the journal.
 
     def _hold(self, session: Session[ClientT]) -> None:
         if session.flowing:
             session.flowing = False
             session.sent = self._journal.end
             if not session.resumable:
-                self._arrived(session, session.sent)
+                self._memory.arrive(session, session.sent)
 
     def _rewind(self, session: Session[ClientT]) -> None:
         """Begin again, for another client, with what is not known to have arrived."""
         session.counters.resent += session.sent - session.acked
         session.sent = session.acked
         session.forwarded.next_connection()
-        asked = session.input_request
-        session.asks_again = asked is not None and asked[0] < session.acked
-
-    def _arrived(self, session: Session[ClientT], position: int) -> None:
-        held = session.needs(self._journal.end)
-        session.acked = position
-        session.remains.forget_before(position)
-        too_much = self._journal.memory > self._journal.tail + TRIM_EVERY
-        if self._journal.spilled or (too_much and held <= self._journal.start):
-            self._trim()
-
-    def _trim(self, *, keep_tail: bool = True) -> None:
-        end = self._journal.end
-        needed = min((s.needs(end) for s in self._sessions.values()), default=end)
-        self._journal.trim(needed, keep_tail=keep_tail)
-        self._look_at = min(self._journal.memory + TRIM_EVERY, self._limit - self._remains)
-
-    def _make_room(self) -> list[Session[ClientT]]:
-        """Keep to the limit, all sessions together; returns the sessions given up for it.
-
-        What nobody needs goes first, then the oldest moves to the store. When that takes no more,
-        the slowest session is moved past the oldest batches, without what may be dropped. When
-        no batch is left in memory, what cannot be dropped is itself too much: the session with
-        most of it goes.
-        """
-        if self._journal.memory <= self._look_at:
-            return []
-        self._trim()
-        lost: list[Session[ClientT]] = []
-        if self._journal.memory + self._remains > self._limit:
-            self._trim(keep_tail=False)
-        while self._journal.memory + self._remains > self._limit:
-            if self._journal.memory and self._journal.spill():
-                continue
-            if self._journal.memory:
-                end = self._journal.end
-                self._move_on(min(self._sessions.values(), key=lambda s: s.needs(end)))
-            else:
-                lost.append(max(self._sessions.values(), key=lambda s: s.remains.size))
-                self.forget(lost[-1].session_id)
-        self._look_at = min(self._journal.memory + TRIM_EVERY, self._limit - self._remains)
-        return lost
-
-    def _move_on(self, slowest: Session[ClientT]) -> None:
-        """Move the session past the oldest batches; what it keeps of them remains."""
-        start, sent = slowest.needs(self._journal.end), self.position(slowest.session_id)
-        for position, batch in self._journal.oldest():
-            slowest.floor = position + 1
-            if isinstance(batch, Gap):
-                slowest.remains.add(position, batch, sent)
-            elif position >= start and batch.is_for(slowest.session_id):
-                for message in batch.messages[slowest.skipped_at(position) :]:
-                    slowest.remains.add(position, message, sent)
-        self._trim(keep_tail=False)
-
-    @property
-    def _remains(self) -> int:
-        return sum(session.remains.size for session in self._sessions.values())
+        session.question.next_connection(session.acked)
 
     # What a session is told.
 
@@ -342,24 +262,3 @@ class Hub(Generic[ClientT]):
         session.counters.dropped_messages += item.messages
         session.counters.dropped_bytes += item.size
         return item.notice(self._new_header())
-
-    def _watch_input(self, session: Session[ClientT], messages: Sequence[Message]) -> None:
-        """Remember what the kernel asks; a reply on shell ends the waiting for an answer."""
-        for message in messages:
-            if message.channel is Channel.SHELL:
-                session.input_request = None
-            elif message.channel is Channel.STDIN and _is_input_request(message):
-                session.input_request = (self._journal.end, message)
-                session.asks_again = False
-
-    def _asked_again(self, session: Session[ClientT]) -> list[Item]:
-        asked, again = session.input_request, session.asks_again
-        session.asks_again = False
-        return [asked[1]] if asked is not None and again else []
-
-
-def _is_input_request(message: Message) -> bool:
-    try:
-        return parse_object(message.header, "header").get("msg_type") == "input_request"
-    except ValueError:
-        return False

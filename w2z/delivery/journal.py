@@ -176,6 +176,21 @@ class Journal:
             position -= 1
             yield position, batch
 
+    def last(self, count: int) -> tuple[int, int]:
+        """Where the last ``count`` messages to all begin, of those in memory: a position, and how
+        many messages to pass over there.
+        """
+        start = self.end
+        if count <= 0:
+            return start, 0
+        for position, batch in self.backwards():
+            if batch.addressee is None:
+                start = position
+                count -= len(batch.messages)
+                if count <= 0:
+                    return start, -count
+        return start, 0
+
     @property
     def _kept_start(self) -> int:
         return self.end - len(self._kept)

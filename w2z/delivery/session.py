@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from typing import Generic, TypeVar
 
 from w2z.delivery.overflow import Remains
+from w2z.delivery.questions import Question
 from w2z.delivery.repeats import Forwarded
-from w2z.message import Message
 
 ClientT = TypeVar("ClientT")
 
@@ -54,9 +54,7 @@ class Session(Generic[ClientT]):
     skip: tuple[int, int] = (0, 0)
     """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
     remains: Remains = field(default_factory=Remains)
-    input_request: tuple[int, Message] | None = None
-    """An unanswered one and its position."""
-    asks_again: bool = False
+    question: Question = field(default_factory=Question)
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
@@ -66,6 +64,10 @@ class Session(Generic[ClientT]):
         if self.flowing and not self.resumable:
             return end
         return max(self.floor, self.acked)
+
+    def position(self, end: int) -> int:
+        """What the client has been handed, in a journal that ends at ``end``."""
+        return end if self.flowing else self.sent
 
     def skipped_at(self, position: int) -> int:
         """How many messages at ``position`` the session does not read."""

@@ -8,8 +8,9 @@ import pytest
 
 from tests.unit.examples import message, text_of
 from tests.unit.shelf import Shelf
-from w2z.delivery.hub import READ_SIZE, TRIM_EVERY, Hub, Load
+from w2z.delivery.hub import READ_SIZE, Hub
 from w2z.delivery.journal import CHUNK, Journal
+from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed

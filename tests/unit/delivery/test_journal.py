@@ -117,6 +117,30 @@ def test_what_is_in_memory_is_gone_through_backwards():
     assert found == [(2, "ann", ONE), (1, None, TWO), (0, None, ONE)]
 
 
+def test_the_last_messages_to_all_begin_in_a_batch_perhaps_in_its_middle():
+    journal = filled(ONE, TWO)
+    journal.append("ann", TWO)
+    journal.append(None, TWO)
+    places = {count: journal.last(count) for count in (-1, 0, 1, 2, 3, 4, 5, 9)}
+    assert places == {
+        -1: (4, 0),
+        0: (4, 0),
+        1: (3, 1),
+        2: (3, 0),
+        3: (1, 1),
+        4: (1, 0),
+        5: (0, 0),
+        9: (0, 0),
+    }
+
+
+def test_the_last_messages_are_those_in_memory():
+    journal = filled(LARGE, ONE, store=Shelf())
+    journal.spill()
+    assert journal.last(9) == (1, 0)
+    assert Journal().last(9) == (0, 0)
+
+
 def test_the_oldest_is_one_batch():
     journal = filled(ONE, TWO)
     assert journal.oldest() == [(0, Batch(None, ONE, cost(ONE), 0))]

@@ -31,6 +31,13 @@ def test_one_that_cannot_come_back_needs_what_it_has_not_read_while_it_does_not_
     assert session(resumable=False).needs(end=9) == 3
 
 
+def test_it_has_been_handed_what_it_read_or_all_while_it_flows():
+    one = session()
+    assert one.position(end=9) == 5
+    one.flowing = True
+    assert one.position(end=9) == 9
+
+
 def test_it_passes_over_messages_of_one_batch_only():
     newcomer = session()
     newcomer.skip = (3, 2)
@@ -46,6 +53,7 @@ def test_each_has_its_own_of_everything():
     ann.counters.gaps += 1
     assert bob.counters == Counters()
     assert ann.remains is not bob.remains
+    assert ann.question is not bob.question
     assert ann.forwarded is not bob.forwarded
 
 
