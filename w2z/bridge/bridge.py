@@ -26,7 +26,7 @@ from w2z.kernel.keeping.keeper import Listener
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.kernel.sockets.channels import Channels
 from w2z.kernel.state import KernelState
-from w2z.message import Channel, Message
+from w2z.message import Channel, Message, Request
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import Budget, SpillFiles
@@ -178,52 +178,45 @@ class Bridge:
 
     # The path of a message.
 
-    def to_kernel(self, session_id: str, message: Message) -> bool:
+    def to_kernel(self, session_id: str, request: Request) -> bool:
         """Carry a client's message to the kernel.
 
         ``False``: not now, the kernel takes no more of this session; hand it in again after
         :meth:`~w2z.bridge.fanout.Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what
         may not be sent.
         """
+        message = request.message
         if message.channel is Channel.HB:
-            payload = b"".join(V1.encode(message).chunks)
+            payload = request.payload or b"".join(V1.encode(message).chunks)
             self._channels.send_heartbeat(session_id, payload)
             return True
         if not self._hub.check_to_kernel(session_id, message):
             return True
         if not self._gate_is_open:
             return False
-        if self._is_answered_here(session_id, message):
+        if self._is_answered_here(session_id, request):
             return True
         parts = zmq_wire.to_parts(message, self._signer)
         if not self._channels.send(session_id, message.channel, parts):
             return False
         self._hub.forwarded(session_id, message)
-        if b'"shutdown_request"' in message.header:
-            self._on_shutdown_request(message)
+        if request.msg_type == "shutdown_request" and self.listener is not None:
+            content = parse_object(message.content, "content")
+            self.listener.on_shutdown_request(restart=bool(content.get("restart")))
         return True
 
-    def _is_answered_here(self, session_id: str, message: Message) -> bool:
+    def _is_answered_here(self, session_id: str, request: Request) -> bool:
         """Tell a client what the kernel is while the kernel itself is too busy to."""
         content = self.conversation.kernel_info_content
         if (
-            b'"kernel_info_request"' not in message.header
-            or message.channel is not Channel.SHELL
+            request.msg_type != "kernel_info_request"
+            or request.message.channel is not Channel.SHELL
             or content is None
             or not self.state.is_busy_for(BUSY_FOR, datetime.now(UTC))
         ):
             return False
-        self.clients.send(session_id, [self._own.kernel_info_reply(message, content)])
+        self.clients.send(session_id, [self._own.kernel_info_reply(request.message, content)])
         return True
-
-    def _on_shutdown_request(self, message: Message) -> None:
-        try:
-            is_one = parse_object(message.header, "header").get("msg_type") == "shutdown_request"
-            restart = bool(parse_object(message.content, "content").get("restart"))
-        except ValueError:
-            return  # the kernel will not understand it either
-        if is_one and self.listener is not None:
-            self.listener.on_shutdown_request(restart=restart)
 
     def _from_kernel(
         self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
@@ -272,7 +265,7 @@ class Bridge:
                 self.listener.on_echo()
             return
         try:
-            message = V1.decode(payload, text=False)
+            message = V1.decode(payload, text=False).message
         except ClientError as error:
             # Not what was sent: the echo is not signed, and whose it was is not known to be true.
             self.reports.drop(Channel.HB, KernelMessageError(str(error)))
