@@ -190,16 +190,16 @@ class Bridge:
             payload = request.payload or b"".join(V1.encode(message).chunks)
             self._channels.send_heartbeat(session_id, payload)
             return True
-        if not self._hub.check_to_kernel(session_id, message):
-            return True
-        if not self._gate_is_open:
+        # What no client may send is refused at once, all else waits for a kernel.
+        if not self._gate_is_open and message.channel is not Channel.IOPUB:
             return False
-        if self._is_answered_here(session_id, request):
+        forward = self._hub.to_kernel(session_id, request)
+        if forward is None or self._is_answered_here(session_id, request):
             return True
         parts = zmq_wire.to_parts(message, self._signer)
         if not self._channels.send(session_id, message.channel, parts):
             return False
-        self._hub.forwarded(session_id, message)
+        forward.done()
         if request.msg_type == "shutdown_request" and self.listener is not None:
             content = parse_object(message.content, "content")
             self.listener.on_shutdown_request(restart=bool(content.get("restart")))

@@ -19,9 +19,9 @@ from typing import Generic, NamedTuple
 from w2z.delivery.journal import Journal
 from w2z.delivery.memory import Load, Memory
 from w2z.delivery.overflow import Gap, Item
+from w2z.delivery.requests import Forward, to_kernel
 from w2z.delivery.session import ClientT, Counters, Session
-from w2z.errors import NotAllowed
-from w2z.message import Channel, Message
+from w2z.message import Message, Request
 
 READ_SIZE = 2**20
 """Bytes of overflow's remains that one read hands out: a write the transport can swallow."""
@@ -192,26 +192,9 @@ class Hub(Generic[ClientT]):
 
     # To the kernel.
 
-    def check_to_kernel(self, session_id: str, message: Message) -> bool:
-        """Whether to forward what a client sends: ``False`` for a repeat, which has had its turn.
-
-        Raises :class:`~w2z.errors.NotAllowed` for what no client may send.
-        """
-        if message.channel is Channel.IOPUB:
-            raise NotAllowed("iopub carries messages from the kernel only")
-        session = self._sessions.get(session_id)
-        if session is None or not session.forwarded.is_repeat(message):
-            return True
-        session.counters.repeats += 1
-        return False
-
-    def forwarded(self, session_id: str, message: Message) -> None:
-        """The kernel's socket took it."""
-        session = self._sessions.get(session_id)
-        if session is not None and session.resumable:
-            session.forwarded.note(message)
-            if message.channel is Channel.STDIN:
-                session.question.end()
+    def to_kernel(self, session_id: str, request: Request) -> Forward | None:
+        """Decide on what a client sends: :func:`w2z.delivery.requests.to_kernel`."""
+        return to_kernel(request, self._sessions.get(session_id))
 
     def kernel_is_gone(self) -> None:
         """Another kernel, if any, does not wait for the answers this one waited for."""

@@ -7,14 +7,12 @@ Within one connection nothing is: some clients use one msg_id for everything.
 
 from __future__ import annotations
 
-from w2z.message import Message
-
 REMEMBERED = 4096
 """Requests remembered for each session, the latest: clients repeat what was under way."""
 
 
 class Forwarded:
-    """The requests of one session."""
+    """The requests of one session, each known by the hash of its message."""
 
     def __init__(self) -> None:
         self._before: dict[int, None] = {}
@@ -26,13 +24,13 @@ class Forwarded:
         self._now.clear()
         _shorten(self._before)
 
-    def is_repeat(self, message: Message) -> bool:
+    def is_repeat(self, digest: int) -> bool:
         """Whether an earlier connection forwarded it."""
-        return bool(self._before) and hash(message) in self._before
+        return digest in self._before
 
-    def note(self, message: Message) -> None:
+    def note(self, digest: int) -> None:
         """It was forwarded."""
-        self._now[hash(message)] = None
+        self._now[digest] = None
         _shorten(self._now)
 
 
