@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -119,7 +120,7 @@ class Bridge:
         one at ``info``; every session gets sockets there.
         """
         self._channels.close(0)
-        self._hub.kernel_is_gone()
+        self._answer(self._hub.connection_is_gone(), "the connection to the kernel ended")
         self._info = info
         self._signer = info.signer()
         self._open_channels()
@@ -131,6 +132,10 @@ class Bridge:
         self._is_held = True
         self._gate_is_open = False
         self.conversation.be_quiet()
+
+    def kernel_is_gone(self, reason: str) -> None:
+        """Answer what the kernel has not answered before its end; ``reason`` says what that was."""
+        self._answer(self._hub.connection_is_gone(), reason)
 
     def mark(self, state: str) -> None:
         """Let the kernel model say this until requests are taken again; clients hear the kernel's
@@ -155,6 +160,14 @@ class Bridge:
         """Carry what the kernel's process printed outside of any cell."""
         if not self.is_busy:
             self.clients.send(None, [self._own.stream(name, text)])
+
+    def _answer(self, lost: Mapping[str, Sequence[Request]], reason: str) -> None:
+        """Answer these requests of each session in the kernel's place; ``reason`` is a clause."""
+        info = self.conversation.kernel_info_content
+        for session_id, requests in lost.items():
+            answers = [*chain.from_iterable(self._own.lost(r, reason, info) for r in requests)]
+            if answers:
+                self.clients.send(session_id, answers, own=True)
 
     def _open_channels(self) -> None:
         self._channels = Channels(
@@ -215,7 +228,8 @@ class Bridge:
             or not self.state.is_busy_for(BUSY_FOR, datetime.now(UTC))
         ):
             return False
-        self.clients.send(session_id, [self._own.kernel_info_reply(request.message, content)])
+        answer = [self._own.kernel_info_reply(request.message, content)]
+        self.clients.send(session_id, answer, own=True)
         return True
 
     def _from_kernel(

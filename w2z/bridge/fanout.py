@@ -145,9 +145,13 @@ class Clients:
 
     # What they get.
 
-    def send(self, session_id: str | None, messages: Sequence[Message]) -> None:
-        """Write messages to one session's client or to all (``None``)."""
-        clients, lost = self._hub.to_clients(session_id, messages)
+    def send(
+        self, session_id: str | None, messages: Sequence[Message], *, own: bool = False
+    ) -> None:
+        """Write messages to one session's client or to all (``None``): the kernel's, or w2z's
+        ``own``, which are no answers of the kernel.
+        """
+        clients, lost = self._hub.to_clients(session_id, messages, own=own)
         encoded: dict[Codec, bytes] = {}
         for client in clients:
             frames = encoded.get(client.codec)

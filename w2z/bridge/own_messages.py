@@ -6,9 +6,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from w2z.message import Channel, Message
-from w2z.wire.authored import header, stream
-from w2z.wire.json import dump
+from w2z.message import Channel, Message, Request
+from w2z.wire.authored import answer, failure, header, stream
+from w2z.wire.json import dump, parse_object
 
 
 class OwnMessages:
@@ -39,3 +39,19 @@ class OwnMessages:
         return Message(
             Channel.SHELL, self.header("kernel_info_reply"), request.header, b"{}", content
         )
+
+    def lost(self, request: Request, reason: str, kernel_info: bytes | None) -> list[Message]:
+        """The answer to what a kernel had and did not answer; ``reason`` is a clause that says why.
+
+        Never ``aborted``: nbclient takes all but ``error`` for success, and it would say that the
+        request was not executed, which nobody knows. A kernel that was told to end has done so.
+        What the kernel is was known before; where it was not, there is no answer, because
+        jupyter_client cannot read one that is an error, and asks again without one.
+        """
+        if request.msg_type == "kernel_info_request":
+            return answer(request, kernel_info, self.header) if kernel_info else []
+        if request.msg_type == "shutdown_request":
+            restart = bool(parse_object(request.message.content, "content").get("restart"))
+            return answer(request, dump({"status": "ok", "restart": restart}), self.header)
+        told = f"{reason}, and this was not answered; whether it was executed is not known"
+        return failure(request, "KernelLost", told, self.header)

@@ -19,7 +19,7 @@ from typing import Generic, NamedTuple
 from w2z.delivery.journal import Journal
 from w2z.delivery.memory import Load, Memory
 from w2z.delivery.overflow import Gap, Item
-from w2z.delivery.requests import Forward, to_kernel
+from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import ClientT, Counters, Session
 from w2z.message import Message, Request
 
@@ -132,15 +132,18 @@ class Hub(Generic[ClientT]):
 
     # From the kernel.
 
-    def to_clients(self, addressee: str | None, messages: Sequence[Message]) -> Delivery[ClientT]:
-        """Decide on a batch from the kernel for one session or for all (``None``)."""
+    def to_clients(
+        self, addressee: str | None, messages: Sequence[Message], *, own: bool = False
+    ) -> Delivery[ClientT]:
+        """Decide on a batch for one session or for all (``None``): of the kernel, or w2z's own."""
         if addressee is None:
             recipients = list(self._sessions.values())
         else:
             recipients = [s for s in (self._sessions.get(addressee),) if s is not None]
             if not recipients:
                 return Delivery([], [])
-            recipients[0].question.hear(self._journal.end, messages)
+            if not own:
+                hear(messages, recipients[0], self._journal.end)
         self._journal.append(addressee, messages)
         clients = [s.client for s in recipients if s.flowing and s.client is not None]
         lost = self._memory.make_room()
@@ -176,7 +179,7 @@ class Hub(Generic[ClientT]):
             items = [*session.question.ask_again()]
         if not session.resumable:
             self._memory.arrive(session, session.sent)
-        return [self._told(session, item) for item in items]
+        return [session.told(item, self._new_header) for item in items]
 
     def position(self, session_id: str) -> int:
         """What the client has been handed: :meth:`acknowledge` it when that has arrived."""
@@ -194,12 +197,15 @@ class Hub(Generic[ClientT]):
 
     def to_kernel(self, session_id: str, request: Request) -> Forward | None:
         """Decide on what a client sends: :func:`w2z.delivery.requests.to_kernel`."""
-        return to_kernel(request, self._sessions.get(session_id))
+        return to_kernel(request, self._sessions.get(session_id), self._journal.end)
 
-    def kernel_is_gone(self) -> None:
-        """Another kernel, if any, does not wait for the answers this one waited for."""
-        for session in self._sessions.values():
-            session.question.end()
+    def connection_is_gone(self) -> dict[str, list[Request]]:
+        """What was under way to the kernel and from it is lost, whether or not the kernel is.
+
+        Returns the requests of each session that nobody will answer, in order: answer them.
+        """
+        lost = {s.session_id: give_up(s, self._journal.end) for s in self._sessions.values()}
+        return {session_id: requests for session_id, requests in lost.items() if requests}
 
     # How they fare.
 
@@ -235,13 +241,3 @@ class Hub(Generic[ClientT]):
         session.sent = session.acked
         session.forwarded.next_connection()
         session.question.next_connection(session.acked)
-
-    # What a session is told.
-
-    def _told(self, session: Session[ClientT], item: Item) -> Message:
-        if not isinstance(item, Gap):
-            return item
-        session.counters.gaps += 1
-        session.counters.dropped_messages += item.messages
-        session.counters.dropped_bytes += item.size
-        return item.notice(self._new_header())

@@ -1,17 +1,20 @@
 """What a client sends to the kernel: whether it goes there, and what is remembered of it.
 
 :func:`to_kernel` decides and returns the rest of the work as a :class:`Forward`; nothing is
-remembered of a request that no socket has taken.
+remembered of a request that no socket has taken. One that a socket has taken, if only to keep it
+for a kernel that is busy, is the kernel's: it is answered by the kernel, or it is lost with it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from w2z.delivery.pending import Sent
 from w2z.delivery.session import Session
 from w2z.errors import NotAllowed
-from w2z.message import Channel, Request
+from w2z.message import Channel, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class Forward:
     """A request to send to the kernel; call :meth:`done` when its socket has taken it."""
 
     _request: Request
-    _session: Session[Any] | None = None
+    _session: Session[Any] | None
+    _position: int
     _digest: int | None = None
 
     def done(self) -> None:
@@ -27,24 +31,42 @@ class Forward:
         session = self._session
         if session is None:
             return
+        sent = Sent(self._position)
+        session.pending.note(self._request, sent)
         if self._digest is not None:
             session.forwarded.note(self._digest)
         if self._request.message.channel is Channel.STDIN:
             session.question.end()
 
 
-def to_kernel(request: Request, session: Session[Any] | None) -> Forward | None:
+def to_kernel(request: Request, session: Session[Any] | None, position: int) -> Forward | None:
     """Decide on what a client of the session sends; ``None``: it has had its turn.
 
-    Raises :class:`~w2z.errors.NotAllowed` for what no client may send. Without a session nothing
-    is remembered.
+    What the kernel says in answer will be in the journal from ``position`` on. Raises
+    :class:`~w2z.errors.NotAllowed` for what no client may send. Without a session nothing is
+    remembered.
     """
     if request.message.channel is Channel.IOPUB:
         raise NotAllowed("iopub carries messages from the kernel only")
     if session is None or not session.resumable:
-        return Forward(request, session)
+        return Forward(request, session, position)
     digest = hash(request.message)
     if session.forwarded.is_repeat(digest):
         session.counters.repeats += 1
         return None
-    return Forward(request, session, digest)
+    return Forward(request, session, position, digest)
+
+
+def hear(messages: Sequence[Message], session: Session[Any], position: int) -> None:
+    """Take note of what the kernel says to the session, to be read at ``position``."""
+    session.question.hear(position, messages)
+    session.pending.hear(position, messages)
+
+
+def give_up(session: Session[Any], position: int) -> list[Request]:
+    """Return what the kernel cannot answer any more, in order; it waits for no answer either.
+
+    Answer them: that will be in the journal from ``position`` on.
+    """
+    session.question.end()
+    return session.pending.give_up(position)

@@ -9,12 +9,15 @@ journal's end, and not kept up to date.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Generic, TypeVar
 
-from w2z.delivery.overflow import Remains
+from w2z.delivery.overflow import Gap, Item, Remains
+from w2z.delivery.pending import Pending
 from w2z.delivery.questions import Question
 from w2z.delivery.repeats import Forwarded
+from w2z.message import Message
 
 ClientT = TypeVar("ClientT")
 
@@ -55,6 +58,7 @@ class Session(Generic[ClientT]):
     """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
     remains: Remains = field(default_factory=Remains)
     question: Question = field(default_factory=Question)
+    pending: Pending = field(default_factory=Pending)
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
@@ -72,3 +76,12 @@ class Session(Generic[ClientT]):
     def skipped_at(self, position: int) -> int:
         """How many messages at ``position`` the session does not read."""
         return self.skip[1] if position == self.skip[0] else 0
+
+    def told(self, item: Item, new_header: Callable[[], bytes]) -> Message:
+        """The message to send for ``item``: in a gap's place a notice, which is counted."""
+        if not isinstance(item, Gap):
+            return item
+        self.counters.gaps += 1
+        self.counters.dropped_messages += item.messages
+        self.counters.dropped_bytes += item.size
+        return item.notice(new_header())

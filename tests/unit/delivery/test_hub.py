@@ -97,10 +97,10 @@ class Stage:
         """All that the client was handed has arrived."""
         self.hub.acknowledge(session_id, client, self.hub.position(session_id))
 
-    def kernel(self, *said: Message | str, to: str | None = None) -> None:
+    def kernel(self, *said: Message | str, to: str | None = None, own: bool = False) -> None:
         """The kernel says something, to one session or to all; a str is some output."""
         batch = [sized("stream", one) if isinstance(one, str) else one for one in said]
-        clients, lost = self.hub.to_clients(to, batch)
+        clients, lost = self.hub.to_clients(to, batch, own=own)
         for client in clients:
             client.got += batch
         self.lost += [session.session_id for session in lost]
@@ -484,7 +484,7 @@ def test_who_stalls_is_not_asked_again():
     "end",
     [
         lambda stage: stage.ask("ann", request("input_reply", channel=Channel.STDIN)),
-        lambda stage: stage.hub.kernel_is_gone(),
+        lambda stage: stage.hub.connection_is_gone(),
         lambda stage: stage.kernel(message("execute_reply", channel=Channel.SHELL), to="ann"),
     ],
     ids=["answered", "another kernel", "interrupted"],
@@ -694,6 +694,66 @@ def test_what_another_session_sent_is_no_repeat():
     stage.ask("ann", REQUEST)
     stage.enter("bob")
     assert stage.ask("bob", REQUEST)
+
+
+# A kernel that is lost
+
+
+def lost(stage: Stage) -> dict[str, list[str]]:
+    """What is to be answered in the kernel's place."""
+    gone = stage.hub.connection_is_gone()
+    return {name: [text_of(one.message) for one in asked] for name, asked in gone.items()}
+
+
+def ends(text: str) -> Request:
+    """A request of which all is kept that is needed to tell it from others."""
+    return request("shutdown_request", text, channel=Channel.CONTROL)
+
+
+def answer(asked: Request) -> Message:
+    """The kernel's reply."""
+    parent = asked.message.header
+    return message("shutdown_reply", channel=Channel.CONTROL, parent_header=parent)
+
+
+def test_each_is_answered_what_the_kernel_did_not():
+    stage = Stage()
+    ann = stage.enter("ann")
+    for name in ("bob", "eve"):
+        stage.enter(name, resumable=False)
+    for name, text in (("ann", "1"), ("bob", "2"), ("ann", "3"), ("ann", "4")):
+        assert stage.ask(name, ends(text))
+    stage.kernel(answer(ends("3")), to="ann")
+    stage.leave("ann", ann)
+    assert lost(stage) == {"ann": ["1", "4"], "bob": ["2"]}
+    assert lost(stage) == {}
+
+
+def test_what_w2z_answers_is_not_the_kernels_answer():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.kernel(asked(), to="ann")
+    for said in (answer(ends("1")), message("kernel_info_reply", channel=Channel.SHELL)):
+        stage.kernel(said, to="ann", own=True)
+    stage.acknowledge("ann", stage.session("ann").client or Client())
+    assert stage.enter("ann").heard == ["ask"]
+    assert lost(stage) == {"ann": ["1"]}
+
+
+def test_what_w2z_answers_is_kept_like_what_the_kernel_does():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(message("execute_reply", "lost", channel=Channel.SHELL), to="ann", own=True)
+    assert stage.enter("ann").heard == ["lost"]
+
+
+def test_a_session_that_is_gone_is_owed_no_answer():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.hub.forget("ann")
+    assert lost(stage) == {}
 
 
 # Memory

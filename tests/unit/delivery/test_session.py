@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.unit.examples import message
+from w2z.delivery.overflow import Gap
 from w2z.delivery.session import Counters, Session
 
 
@@ -54,6 +56,7 @@ def test_each_has_its_own_of_everything():
     assert bob.counters == Counters()
     assert ann.remains is not bob.remains
     assert ann.question is not bob.question
+    assert ann.pending is not bob.pending
     assert ann.forwarded is not bob.forwarded
 
 
@@ -62,3 +65,14 @@ def test_counters_add_up_one_by_one():
     total.add(Counters(10, 20, 30, 40, 50, 60))
     total.add(Counters())
     assert total == Counters(11, 22, 33, 44, 55, 66)
+
+
+def test_a_message_is_told_as_it_is_and_a_gap_as_a_counted_notice():
+    ann = session()
+    said = message("stream", "1")
+    assert ann.told(said, lambda: b"{}") is said
+    assert ann.counters == Counters()
+    gap = Gap(2, 30, b"{}")
+    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.counters == Counters(gaps=2, dropped_messages=4, dropped_bytes=60)

@@ -66,6 +66,9 @@ class Host(Protocol):
     def hold(self) -> None:
         """Keep clients' requests back until :meth:`connect`: they are for the next kernel."""
 
+    def kernel_is_gone(self, reason: str) -> None:
+        """Answer what the kernel has not answered before its end."""
+
     def mark(self, state: str) -> None:
         """Let the kernel model say this execution state; clients hear the kernel's own."""
 

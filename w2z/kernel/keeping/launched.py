@@ -287,6 +287,7 @@ class Launched(Keeper):
 
     def _after(self, code: int, last_words: str) -> float | None:
         """Seconds to wait before another kernel takes the place of this one; ``None``: never."""
+        self.host.kernel_is_gone(f"the kernel {describe(code)}")
         if self._wanted is Wanted.STOP:
             return None
         if self._wanted is Wanted.RESTART:
