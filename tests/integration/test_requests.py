@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cable import cable
 from tests.support.client import (
     Client,
     Received,
@@ -69,10 +70,14 @@ async def ask(client: Client, kernel: FakeKernel, asked: dict[str, Any]) -> tupl
 
 
 async def answers(client: Client, asked: dict[str, Any]) -> list[Received]:
-    """What the client gets for a request, up to its idle."""
-    found = await client.collect("status", asked["header"])
-    while found[-1].content["execution_state"] != "idle":
-        found += await client.collect("status", asked["header"])
+    """What the client gets for a request, up to its reply and its idle: either may be first."""
+    found: list[Received] = []
+    while not {"reply", "idle"} <= {
+        m.content.get("execution_state") or m.msg_type.rpartition("_")[2] for m in found
+    }:
+        message = await client.recv()
+        if message.parent_header == asked["header"]:
+            found.append(message)
     return found
 
 
@@ -332,3 +337,168 @@ async def acknowledged(served: Served) -> None:
     """All that there is has arrived at the one client there is."""
     hub = served.bridge.clients.hub
     await until(lambda: all(s.acked == hub.position("a") for s in hub.sessions()))
+
+
+# It is sent again.
+
+
+async def gone(served: Served) -> None:
+    """Every client has left."""
+    await until(lambda: served.bridge.clients.connections == 0)
+
+
+async def replaced(served: Served, kernels: Kernels) -> FakeKernel:
+    """Another kernel is there, and w2z knows it."""
+    await kernels.hang_up()
+    await until(lambda: not served.bridge.ready)
+    return await kernels.start("second")
+
+
+async def answer(kernel: FakeKernel, got: tuple[bytes, Message], text: str = "hello") -> None:
+    """What a kernel says when it executes something."""
+    parent = json.loads(got[1].header)
+    await kernel.iopub("status", {"execution_state": "busy"}, parent)
+    await kernel.iopub("stream", {"name": "stdout", "text": text}, parent)
+    await kernel.reply(*got, "execute_reply", {"status": "ok"})
+    await kernel.iopub("status", {"execution_state": "idle"}, parent)
+
+
+async def is_next(client: Client, kernel: FakeKernel) -> None:
+    """Nothing that was sent before this reaches the kernel."""
+    asked = request("odd_request")
+    _, got = await ask(client, kernel, asked)
+    assert json.loads(got.header) == asked["header"]
+
+
+@both
+async def test_the_next_kernel_executes_what_the_one_before_was_sent(
+    served: Served, kernels: Kernels, wire: str
+) -> None:
+    done, lost = execute_request("done"), execute_request("lost")
+    async with open_client(served.url("a"), wire) as client:
+        await answer(kernels.now, await ask(client, kernels.now, done))
+        await client.until("execute_reply")
+        await ask(client, kernels.now, lost)
+    second = await replaced(served, kernels)
+    async with open_client(served.url("a"), wire) as client:
+        for asked in (done, lost):
+            got = await ask(client, second, asked)
+            assert json.loads(got[1].header) == asked["header"]
+            await answer(second, got, "from the second")
+            while (await client.until("stream", asked["header"])).content["text"] == "hello":
+                pass
+
+
+async def test_the_next_kernel_executes_it_once(served: Served, kernels: Kernels) -> None:
+    cell = execute_request("1")
+    async with open_client(served.url("a"), "v1") as client:
+        await ask(client, kernels.now, cell)
+    await kernels.hang_up()
+    await until(lambda: not served.bridge.ready)
+    async with open_client(served.url("a"), "v1") as replaced_one:
+        # It waits in w2z, and goes with its connection.
+        await replaced_one.send(cell)
+        async with open_client(served.url("a"), "v1") as client:
+            await replaced_one.closed()
+            second = await kernels.start("second")
+            _, got = await ask(client, second, cell)
+            assert json.loads(got.header) == cell["header"]
+    async with open_client(served.url("a"), "v1") as client:
+        await client.send(cell)
+        await is_next(client, second)
+
+
+async def test_the_same_kernel_does_not_execute_again_what_it_was_sent_before_a_cut(
+    kernel: FakeKernel, tmp_path: Path
+) -> None:
+    """The network between failed: what is there again is the kernel that has the request."""
+    cell = execute_request("1")
+    fields = json.loads(kernel.connection_file.read_text())
+    async with cable(f"tcp://127.0.0.1:{fields['iopub_port']}") as iopub:
+        path = tmp_path / "through-the-cable.json"
+        path.write_text(json.dumps({**fields, "iopub_port": int(iopub.url.rpartition(":")[2])}))
+        async with serving(path) as served:
+            await until(lambda: served.bridge.ready)
+            async with open_client(served.url("a"), "v1") as client:
+                await ask(client, kernel, cell)
+                iopub.cut()
+                assert told(await answers(client, cell)) == FAILED
+                await until(lambda: served.bridge.ready)
+            async with open_client(served.url("a"), "v1") as client:
+                await client.send(cell)
+                await is_next(client, kernel)
+
+
+@both
+async def test_a_script_of_fixed_bytes_gets_the_same_answer_when_it_runs_again(
+    served: Served, kernels: Kernels, wire: str
+) -> None:
+    cell = request("execute_request", {"code": "print('hello')"})
+    cell["header"]["msg_id"] = "1"
+    runs = []
+    for turn in range(3):
+        async with open_client(served.url("a"), wire) as client:
+            await client.send(cell)
+            if turn == 0:
+                await answer(kernels.now, await kernels.now.received.get())
+            runs.append(await answers(client, cell))
+            await acknowledged(served)
+        await gone(served)
+    assert sorted(m.msg_type for m in runs[0]) == ["execute_reply", "status", "status", "stream"]
+    assert runs[1:] == [runs[0]] * 2
+    async with open_client(served.url("a"), wire) as client:
+        await client.send(cell)
+        await is_next(client, kernels.now)
+
+
+async def test_who_repeats_what_was_answered_long_ago_is_told_so(kernels: Kernels) -> None:
+    cell = execute_request("1")
+    async with serving(kernels.now.connection_file, replay_size=0) as served:
+        await until(lambda: served.bridge.ready)
+        async with open_client(served.url("a"), "v1") as client:
+            await answer(kernels.now, await ask(client, kernels.now, cell))
+            await answers(client, cell)
+            for _ in range(4):
+                await kernels.now.iopub("stream", {"name": "stdout", "text": "x" * 100_000})
+                await client.until("stream")
+                await acknowledged(served)
+        async with open_client(served.url("a"), "v1") as client:
+            await client.send(cell)
+            found = await answers(client, cell)
+            assert told(found) == FAILED
+            assert found[1].content["ename"] == "Repeated"
+            assert cell["header"]["msg_id"] in found[1].content["evalue"]
+            assert "a new msg_id" in found[1].content["evalue"]
+            await is_next(client, kernels.now)
+
+
+async def test_who_repeats_what_is_not_answered_yet_hears_the_answer_once(
+    served: Served, kernels: Kernels
+) -> None:
+    cell = execute_request("1")
+    async with open_client(served.url("a"), "v1") as client:
+        got = await ask(client, kernels.now, cell)
+    async with open_client(served.url("a"), "v1") as client:
+        await client.send(cell)
+        await is_next(client, kernels.now)
+        await answer(kernels.now, got)
+        await answers(client, cell)
+        await kernels.now.iopub("stream", {"name": "stdout", "text": "last"})
+        assert "execute_reply" not in [m.msg_type for m in await client.collect("stream")]
+
+
+async def test_who_repeats_what_comes_with_the_resume_hears_it_once(
+    served: Served, kernels: Kernels
+) -> None:
+    cell = execute_request("1")
+    async with open_client(served.url("a"), "v1") as client:
+        got = await ask(client, kernels.now, cell)
+    await gone(served)
+    await answer(kernels.now, got)
+    async with open_client(served.url("a"), "v1", ping_interval=None) as client:
+        await client.send(cell)
+        await kernels.now.iopub("stream", {"name": "stdout", "text": "last"})
+        found = [await client.recv()]
+        while found[-1].content.get("text") != "last":
+            found.append(await client.recv())
+        assert [m.msg_type for m in found].count("execute_reply") == 1

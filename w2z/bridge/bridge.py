@@ -20,6 +20,7 @@ from w2z.bridge.own_messages import OwnMessages
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap, is_droppable
+from w2z.delivery.repeats import Repeat
 from w2z.errors import ClientError, KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.conversation import Conversation
@@ -66,6 +67,7 @@ class Bridge:
         self._stack = contextlib.AsyncExitStack()
         self._gate_is_open = False
         self._is_held = False
+        self._was_cut = False
 
     async def __aenter__(self) -> Self:
         self._open_channels()
@@ -121,6 +123,7 @@ class Bridge:
         """
         self._channels.close(0)
         self._answer(self._hub.connection_is_gone(), "the connection to the kernel ended")
+        self._was_cut = True
         self._info = info
         self._signer = info.signer()
         self._open_channels()
@@ -135,7 +138,7 @@ class Bridge:
 
     def kernel_is_gone(self, reason: str) -> None:
         """Answer what the kernel has not answered before its end; ``reason`` says what that was."""
-        self._answer(self._hub.connection_is_gone(), reason)
+        self._answer(self._hub.kernel_is_gone(), reason)
 
     def mark(self, state: str) -> None:
         """Let the kernel model say this until requests are taken again; clients hear the kernel's
@@ -207,7 +210,10 @@ class Bridge:
         if not self._gate_is_open and message.channel is not Channel.IOPUB:
             return False
         forward = self._hub.to_kernel(session_id, request)
-        if forward is None or self._is_answered_here(session_id, request):
+        if isinstance(forward, Repeat):
+            self._answer_repeat(session_id, request, forward)
+            return True
+        if self._is_answered_here(session_id, request):
             return True
         parts = zmq_wire.to_parts(message, self._signer)
         if not self._channels.send(session_id, message.channel, parts):
@@ -217,6 +223,13 @@ class Bridge:
             content = parse_object(message.content, "content")
             self.listener.on_shutdown_request(restart=bool(content.get("restart")))
         return True
+
+    def _answer_repeat(self, session_id: str, request: Request, repeat: Repeat) -> None:
+        answer = repeat.answer
+        if repeat.is_gone:
+            answer = self._own.repeated(request, self.conversation.kernel_info_content)
+        if answer:
+            self.clients.send(session_id, answer, own=True)
 
     def _is_answered_here(self, session_id: str, request: Request) -> bool:
         """Tell a client what the kernel is while the kernel itself is too busy to."""
@@ -292,6 +305,9 @@ class Bridge:
         self._gate_is_open = not self._is_held and self.conversation.readiness.accepts_requests
         if not self._gate_is_open or was_open:
             return
+        if self._was_cut and self.conversation.is_another_kernel:
+            self._hub.kernel_is_gone()
+        self._was_cut = False
         self.state.unmark()
         if self.listener is not None:
             self.listener.on_open()

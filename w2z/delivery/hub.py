@@ -19,6 +19,7 @@ from typing import Generic, NamedTuple
 from w2z.delivery.journal import Journal
 from w2z.delivery.memory import Load, Memory
 from w2z.delivery.overflow import Gap, Item
+from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import ClientT, Counters, Session
 from w2z.message import Message, Request
@@ -28,7 +29,9 @@ READ_SIZE = 2**20
 
 
 class Delivery(NamedTuple, Generic[ClientT]):
-    """What to do with a batch: write it to ``clients``; ``lost`` sessions were given up."""
+    """What to do with a batch: write it to each of ``clients``, also to those that stall meanwhile,
+    because their place is behind it; ``lost`` sessions were given up.
+    """
 
     clients: list[ClientT]
     lost: list[Session[ClientT]]
@@ -37,8 +40,7 @@ class Delivery(NamedTuple, Generic[ClientT]):
 class Hub(Generic[ClientT]):
     """The sessions of one kernel.
 
-    ``limit`` is the memory in bytes; ``new_header`` makes the header of a ``stream`` message, for
-    gap notices.
+    ``limit`` is the memory in bytes; ``new_header`` makes the header of a gap notice, a ``stream``.
     """
 
     def __init__(self, limit: int, new_header: Callable[[], bytes], journal: Journal) -> None:
@@ -195,17 +197,23 @@ class Hub(Generic[ClientT]):
 
     # To the kernel.
 
-    def to_kernel(self, session_id: str, request: Request) -> Forward | None:
+    def to_kernel(self, session_id: str, request: Request) -> Forward | Repeat:
         """Decide on what a client sends: :func:`w2z.delivery.requests.to_kernel`."""
-        return to_kernel(request, self._sessions.get(session_id), self._journal.end)
+        return to_kernel(request, self._sessions.get(session_id), self._journal)
 
     def connection_is_gone(self) -> dict[str, list[Request]]:
-        """What was under way to the kernel and from it is lost, whether or not the kernel is.
+        """No answer can come any more, whether or not the kernel is gone, too.
 
-        Returns the requests of each session that nobody will answer, in order: answer them.
+        Returns what it has not answered of each session, in order: answer that.
         """
-        lost = {s.session_id: give_up(s, self._journal.end) for s in self._sessions.values()}
-        return {session_id: requests for session_id, requests in lost.items() if requests}
+        end = self._journal.end
+        return {name: lost for name, s in self._sessions.items() if (lost := give_up(s, end))}
+
+    def kernel_is_gone(self) -> dict[str, list[Request]]:
+        """As :meth:`connection_is_gone`, and what it was sent is no repeat for the next kernel."""
+        for session in self._sessions.values():
+            session.forwarded.forget()
+        return self.connection_is_gone()
 
     # How they fare.
 
@@ -225,8 +233,6 @@ class Hub(Generic[ClientT]):
     def queued(self, session: Session[ClientT]) -> int:
         """Bytes kept for the session, others perhaps sharing them."""
         return self._memory.queued(session)
-
-    # Places in the journal.
 
     def _hold(self, session: Session[ClientT]) -> None:
         if session.flowing:

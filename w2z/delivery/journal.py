@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from w2z.delivery.overflow import ITEM_COST, Gap, Item
@@ -175,6 +176,11 @@ class Journal:
         for batch in reversed(self._kept):
             position -= 1
             yield position, batch
+
+    def in_memory(self, position: int) -> Iterator[Batch]:
+        """The batches from ``position`` on, if all of them are in memory; none otherwise."""
+        skipped = position - self._kept_start
+        return islice(self._kept, skipped, None) if skipped >= 0 else iter(())
 
     def last(self, count: int) -> tuple[int, int]:
         """Where the last ``count`` messages to all begin, of those in memory: a position, and how

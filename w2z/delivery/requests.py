@@ -1,8 +1,9 @@
 """What a client sends to the kernel: whether it goes there, and what is remembered of it.
 
-:func:`to_kernel` decides and returns the rest of the work as a :class:`Forward`; nothing is
-remembered of a request that no socket has taken. One that a socket has taken, if only to keep it
-for a kernel that is busy, is the kernel's: it is answered by the kernel, or it is lost with it.
+:func:`to_kernel` decides and returns the rest of the work, a :class:`Forward` or a
+:class:`~w2z.delivery.repeats.Repeat`. Nothing is remembered of a request that no socket has taken.
+One that a socket has taken, if only to keep it for a kernel that is busy, is the kernel's: it is
+answered by the kernel, or it is lost with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from w2z.delivery.journal import Journal
 from w2z.delivery.pending import Sent
+from w2z.delivery.repeats import Repeat, repeat_of
 from w2z.delivery.session import Session
 from w2z.errors import NotAllowed
 from w2z.message import Channel, Message, Request
@@ -34,27 +37,26 @@ class Forward:
         sent = Sent(self._position)
         session.pending.note(self._request, sent)
         if self._digest is not None:
-            session.forwarded.note(self._digest)
+            session.forwarded.note(self._digest, sent)
         if self._request.message.channel is Channel.STDIN:
             session.question.end()
 
 
-def to_kernel(request: Request, session: Session[Any] | None, position: int) -> Forward | None:
-    """Decide on what a client of the session sends; ``None``: it has had its turn.
+def to_kernel(request: Request, session: Session[Any] | None, journal: Journal) -> Forward | Repeat:
+    """Decide on what a client of the session sends; without a session nothing is remembered.
 
-    What the kernel says in answer will be in the journal from ``position`` on. Raises
-    :class:`~w2z.errors.NotAllowed` for what no client may send. Without a session nothing is
-    remembered.
+    Raises :class:`~w2z.errors.NotAllowed` for what no client may send.
     """
     if request.message.channel is Channel.IOPUB:
         raise NotAllowed("iopub carries messages from the kernel only")
     if session is None or not session.resumable:
-        return Forward(request, session, position)
+        return Forward(request, session, journal.end)
     digest = hash(request.message)
-    if session.forwarded.is_repeat(digest):
-        session.counters.repeats += 1
-        return None
-    return Forward(request, session, position, digest)
+    sent = session.forwarded.find(digest)
+    if sent is None:
+        return Forward(request, session, journal.end, digest)
+    session.counters.repeats += 1
+    return repeat_of(sent, request, session.session_id, session.acked, journal)
 
 
 def hear(messages: Sequence[Message], session: Session[Any], position: int) -> None:

@@ -108,6 +108,12 @@ class Conversation:
         # Some kernels put the asker's session into their headers instead of one of their own.
         return self._kernel_session == self._session_before not in (None, self._name)
 
+    @property
+    def is_another_kernel(self) -> bool:
+        """Whether the kernel surely is another process than before :meth:`begin`."""
+        told = (self._session_before, self._kernel_session)
+        return told[0] != told[1] and not any(session in (None, self._name) for session in told)
+
     def begin(self, channels: Channels, signer: Signer) -> None:
         """Talk to the kernel at other sockets from now on; what was asked is not answered."""
         self._channels = channels

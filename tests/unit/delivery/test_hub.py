@@ -12,6 +12,7 @@ from w2z.delivery.hub import READ_SIZE, Hub
 from w2z.delivery.journal import CHUNK, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
+from w2z.delivery.repeats import Repeat
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed
 from w2z.message import Channel, Message, Request, size_of
@@ -111,7 +112,7 @@ class Stage:
     def ask(self, session_id: str, asked: Request) -> bool:
         """A client asks the kernel something; tells whether it goes there."""
         forward = self.hub.to_kernel(session_id, asked)
-        if forward is None:
+        if isinstance(forward, Repeat):
             return False
         forward.done()
         return True
@@ -217,6 +218,20 @@ def test_a_client_owes_reading_until_there_is_nothing_left():
     assert stage.hub.owes("ann", ann)
     assert stage.hub.read("ann") == []
     assert not stage.hub.owes("ann", ann)
+
+
+def test_who_stalls_while_a_batch_is_written_gets_it_once():
+    """The write of it may be what is too much."""
+    stage = Stage()
+    ann, bob = stage.enter("ann"), stage.enter("bob")
+    clients, _ = stage.hub.to_clients(None, batch := [sized("stream", "1")])
+    for client, name in ((ann, "ann"), (bob, "bob")):
+        stage.stall(name, client)
+    for client in clients:
+        client.got += batch
+    for client, name in ((ann, "ann"), (bob, "bob")):
+        stage.unstall(name, client)
+        assert client.heard == ["1"]
 
 
 def test_strangers_are_owed_nothing_and_stall_nobody():
@@ -746,6 +761,37 @@ def test_what_w2z_answers_is_kept_like_what_the_kernel_does():
     stage.leave("ann", stage.enter("ann"))
     stage.kernel(message("execute_reply", "lost", channel=Channel.SHELL), to="ann", own=True)
     assert stage.enter("ann").heard == ["lost"]
+
+
+def test_what_one_kernel_was_sent_is_no_repeat_for_the_next():
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.ask("ann", REQUEST)
+    stage.leave("ann", ann)
+    stage.hub.connection_is_gone()
+    stage.enter("ann")
+    assert not stage.ask("ann", REQUEST), "it may be the same kernel"
+    assert stage.hub.kernel_is_gone() == {}
+    assert stage.ask("ann", REQUEST)
+    stage.enter("ann")
+    assert not stage.ask("ann", REQUEST), "the next one has it, too"
+
+
+def test_what_is_lost_with_a_kernel_is_told_when_its_end_is():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    assert stage.hub.kernel_is_gone() == {"ann": [ends("1")]}
+
+
+def test_a_repeat_is_answered_with_what_the_journal_still_has():
+    stage = Stage(tail=PLENTY)
+    ann = stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.kernel(answer(ends("1")), to="ann")
+    stage.acknowledge("ann", ann)
+    stage.enter("ann")
+    assert stage.hub.to_kernel("ann", ends("1")) == Repeat([answer(ends("1"))], is_gone=False)
 
 
 def test_a_session_that_is_gone_is_owed_no_answer():

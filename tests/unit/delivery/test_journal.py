@@ -117,6 +117,15 @@ def test_what_is_in_memory_is_gone_through_backwards():
     assert found == [(2, "ann", ONE), (1, None, TWO), (0, None, ONE)]
 
 
+def test_what_is_in_memory_from_a_position_on_is_all_or_nothing():
+    journal = filled(ONE, TWO, LARGE, ONE, store=Shelf())
+    found = [[batch.messages for batch in journal.in_memory(at)] for at in range(6)]
+    assert found == [[ONE, TWO, LARGE, ONE], [TWO, LARGE, ONE], [LARGE, ONE], [ONE], [], []]
+    journal.spill()
+    found = [[batch.messages for batch in journal.in_memory(at)] for at in range(5)]
+    assert found == [[], [], [], [ONE], []]
+
+
 def test_the_last_messages_to_all_begin_in_a_batch_perhaps_in_its_middle():
     journal = filled(ONE, TWO)
     journal.append("ann", TWO)

@@ -3,14 +3,17 @@
 import pytest
 
 from tests.unit.examples import message, request
-from w2z.delivery.requests import give_up, hear, to_kernel
+from w2z.delivery.journal import Journal
+from w2z.delivery.repeats import Repeat
+from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import Session
 from w2z.errors import NotAllowed
 from w2z.message import Channel
 
 REQUEST = request("execute_request", "1", buffers=(b"abc",))
-END = 7
-"""Of the journal."""
+JOURNAL = Journal()
+JOURNAL.append(None, [message("stream", "before")])
+END = JOURNAL.end
 
 
 def session(*, resumable=True):
@@ -20,10 +23,16 @@ def session(*, resumable=True):
 
 def forwarded(asked, to):
     """Whether what a client asks goes to the kernel, which takes it."""
-    forward = to_kernel(asked, to, END)
-    if forward is not None:
+    forward = to_kernel(asked, to, JOURNAL)
+    if isinstance(forward, Forward):
         forward.done()
-    return forward is not None
+    return isinstance(forward, Forward)
+
+
+def replied(asked):
+    """The kernel's reply to it."""
+    parent = asked.message.header
+    return message("execute_reply", channel=Channel.SHELL, parent_header=parent)
 
 
 @pytest.mark.parametrize("channel", Channel)
@@ -32,7 +41,7 @@ def test_clients_may_send_on_every_channel_but_iopub(channel, of):
     asked = request("x", channel=channel)
     if channel is Channel.IOPUB:
         with pytest.raises(NotAllowed, match="from the kernel only"):
-            to_kernel(asked, of, END)
+            to_kernel(asked, of, JOURNAL)
     else:
         assert forwarded(asked, of)
 
@@ -47,9 +56,63 @@ def test_what_an_earlier_connection_forwarded_is_not_forwarded_again():
     assert ann.counters.repeats == 1
 
 
+@pytest.mark.parametrize(
+    ("acked", "told"),
+    [(END, Repeat([], is_gone=False)), (END + 1, Repeat([], is_gone=True))],
+    ids=["not acknowledged", "acknowledged"],
+)
+def test_of_a_repeat_is_known_when_it_was_sent_and_whether_it_was_answered(acked, told):
+    ann = session()
+    assert forwarded(REQUEST, ann)
+    ann.forwarded.next_connection()
+    assert to_kernel(REQUEST, ann, JOURNAL) == Repeat([], is_gone=False)
+    hear([replied(REQUEST)], ann, END)
+    ann.acked = acked
+    assert to_kernel(REQUEST, ann, JOURNAL) == told
+
+
+def test_what_was_given_up_counts_as_answered():
+    ann = session()
+    assert forwarded(REQUEST, ann)
+    give_up(ann, END)
+    ann.forwarded.next_connection()
+    ann.acked = END + 1
+    assert to_kernel(REQUEST, ann, JOURNAL) == Repeat([], is_gone=True)
+
+
+def test_the_same_in_other_memory_is_a_repeat():
+    """Buffers are views into what was received."""
+    ann = session()
+    assert forwarded(REQUEST, ann)
+    ann.forwarded.next_connection()
+    header = bytes(bytearray(REQUEST.message.header))
+    again = REQUEST.message._replace(header=header, buffers=(memoryview(b"abc"),))
+    assert not forwarded(REQUEST._replace(message=again), ann)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channel": Channel.CONTROL},
+        {"header": b'{"msg_id":"another"}'},
+        {"parent_header": b'{"msg_id":"another"}'},
+        {"metadata": b'{"a":1}'},
+        {"content": b'{"code":"2"}'},
+        {"buffers": (b"abd",)},
+        {"buffers": (b"a", b"bc")},
+        {"buffers": ()},
+    ],
+)
+def test_what_differs_anywhere_is_no_repeat(change):
+    ann = session()
+    assert forwarded(REQUEST, ann)
+    ann.forwarded.next_connection()
+    assert forwarded(REQUEST._replace(message=REQUEST.message._replace(**change)), ann)
+
+
 def test_what_no_socket_took_may_be_sent_again():
     ann = session()
-    to_kernel(REQUEST, ann, END)
+    to_kernel(REQUEST, ann, JOURNAL)
     ann.forwarded.next_connection()
     assert forwarded(REQUEST, ann)
 
@@ -73,12 +136,6 @@ def test_an_answer_on_stdin_ends_the_question_it_is_for(channel):
 # What is lost
 
 
-def replied(asked):
-    """The kernel's reply to it."""
-    parent = asked.message.header
-    return message("execute_reply", channel=Channel.SHELL, parent_header=parent)
-
-
 @pytest.mark.parametrize("resumable", [True, False])
 def test_what_the_kernel_has_and_did_not_answer_is_given_up_with_it(resumable):
     ann = session(resumable=resumable)
@@ -92,7 +149,7 @@ def test_what_the_kernel_has_and_did_not_answer_is_given_up_with_it(resumable):
 
 def test_what_no_socket_took_is_not_given_up():
     ann = session()
-    to_kernel(REQUEST, ann, END)
+    to_kernel(REQUEST, ann, JOURNAL)
     assert give_up(ann, END) == []
 
 
