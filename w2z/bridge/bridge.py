@@ -153,7 +153,8 @@ class Bridge:
         messages = [self.state.last_status]
         if reason is not None:
             messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
-        self.clients.send(None, messages)
+        # JupyterLab connects anew when it hears that the kernel restarts, unacknowledged.
+        self.clients.send(None, messages, own=True, once=state != "idle")
 
     async def last_words(self) -> None:
         """Carry what a kernel that has ended still said."""

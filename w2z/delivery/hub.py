@@ -69,7 +69,7 @@ class Hub(Generic[ClientT]):
         else:
             session.counters.resumed += 1
             self._hold(session)
-            self._rewind(session)
+            session.rewind()
         replaced, session.client = session.client, client
         return replaced
 
@@ -112,8 +112,7 @@ class Hub(Generic[ClientT]):
 
     def client(self, session_id: str) -> ClientT | None:
         """The session's websocket, if it has one."""
-        session = self._sessions.get(session_id)
-        return None if session is None else session.client
+        return session.client if (session := self._sessions.get(session_id)) else None
 
     def sessions(self) -> list[Session[ClientT]]:
         """All that there are."""
@@ -135,22 +134,29 @@ class Hub(Generic[ClientT]):
     # From the kernel.
 
     def to_clients(
-        self, addressee: str | None, messages: Sequence[Message], *, own: bool = False
+        self,
+        addressee: str | None,
+        messages: Sequence[Message],
+        *,
+        own: bool = False,
+        once: bool = False,
     ) -> Delivery[ClientT]:
-        """Decide on a batch for one session or for all (``None``): of the kernel, or w2z's own."""
+        """Decide on a batch for one session or for all (``None``): of the kernel, or w2z's own.
+
+        What is said ``once`` is not handed out again although it was not acknowledged.
+        """
         if addressee is None:
             recipients = list(self._sessions.values())
+        elif (session := self._sessions.get(addressee)) is None:
+            return Delivery([], [])
         else:
-            recipients = [s for s in (self._sessions.get(addressee),) if s is not None]
-            if not recipients:
-                return Delivery([], [])
+            recipients = [session]
             if not own:
-                hear(messages, recipients[0], self._journal.end)
-        self._journal.append(addressee, messages)
+                hear(messages, session, self._journal.end)
+        self._journal.append(addressee, messages, once=once)
         clients = [s.client for s in recipients if s.flowing and s.client is not None]
         lost = self._memory.make_room()
-        for session in lost:
-            self._gone.add(session.counters)
+        self._gone.add(*(one.counters for one in lost))
         return Delivery(clients, lost)
 
     def stalled(self, session_id: str, client: ClientT) -> None:
@@ -173,7 +179,7 @@ class Hub(Generic[ClientT]):
             session.sent = session.floor if place is None else place
         while not items and session.sent < self._journal.end:
             position = session.sent
-            items, session.sent = self._journal.read(position, session_id)
+            items, session.sent = self._journal.read(position, session_id, session.handed)
             if items and not isinstance(items[0], Gap):
                 items = items[session.skipped_at(position) :]
         if not items:
@@ -225,10 +231,7 @@ class Hub(Generic[ClientT]):
     @property
     def totals(self) -> Counters:
         """What happened to all sessions, those that are gone included."""
-        total = Counters()
-        for counters in (self._gone, *(s.counters for s in self._sessions.values())):
-            total.add(counters)
-        return total
+        return Counters().add(self._gone, *(s.counters for s in self._sessions.values()))
 
     def queued(self, session: Session[ClientT]) -> int:
         """Bytes kept for the session, others perhaps sharing them."""
@@ -240,10 +243,3 @@ class Hub(Generic[ClientT]):
             session.sent = self._journal.end
             if not session.resumable:
                 self._memory.arrive(session, session.sent)
-
-    def _rewind(self, session: Session[ClientT]) -> None:
-        """Begin again, for another client, with what is not known to have arrived."""
-        session.counters.resent += session.sent - session.acked
-        session.sent = session.acked
-        session.forwarded.next_connection()
-        session.question.next_connection(session.acked)

@@ -99,8 +99,10 @@ class Memory(Generic[ClientT]):
             slowest.floor = position + 1
             if isinstance(batch, Gap):
                 slowest.remains.add(position, batch, sent)
-            elif position >= start and batch.is_for(slowest.session_id):
-                for message in batch.messages[slowest.skipped_at(position) :]:
+            elif position >= start:
+                again = position < max(slowest.handed, sent)
+                messages = batch.read_by(slowest.session_id, again=again)
+                for message in messages[slowest.skipped_at(position) :]:
                     slowest.remains.add(position, message, sent)
         self.trim(keep_tail=False)
 

@@ -36,11 +36,13 @@ class Counters:
     repeats: int = 0
     """Requests that were not forwarded a second time."""
 
-    def add(self, other: Counters) -> None:
-        """Count what happened to another session, too."""
-        for counter in fields(self):
-            mine, its = getattr(self, counter.name), getattr(other, counter.name)
-            setattr(self, counter.name, mine + its)
+    def add(self, *others: Counters) -> Counters:
+        """Count what happened to other sessions, too."""
+        for other in others:
+            for counter in fields(self):
+                mine, its = getattr(self, counter.name), getattr(other, counter.name)
+                setattr(self, counter.name, mine + its)
+        return self
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class Session(Generic[ClientT]):
     floor: int
     client: ClientT | None = None
     flowing: bool = False
+    handed: int = 0
+    """What clients before the present one had been handed."""
     skip: tuple[int, int] = (0, 0)
     """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
     remains: Remains = field(default_factory=Remains)
@@ -62,6 +66,14 @@ class Session(Generic[ClientT]):
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
+
+    def rewind(self) -> None:
+        """Begin again, for another client, with what is not known to have arrived."""
+        self.counters.resent += self.sent - self.acked
+        self.handed = max(self.handed, self.sent)
+        self.sent = self.acked
+        self.forwarded.next_connection()
+        self.question.next_connection(self.acked)
 
     def needs(self, end: int) -> int:
         """From where on the session needs the journal."""

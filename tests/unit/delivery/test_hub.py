@@ -98,10 +98,16 @@ class Stage:
         """All that the client was handed has arrived."""
         self.hub.acknowledge(session_id, client, self.hub.position(session_id))
 
-    def kernel(self, *said: Message | str, to: str | None = None, own: bool = False) -> None:
+    def kernel(
+        self,
+        *said: Message | str,
+        to: str | None = None,
+        own: bool = False,
+        once: bool = False,
+    ) -> None:
         """The kernel says something, to one session or to all; a str is some output."""
         batch = [sized("stream", one) if isinstance(one, str) else one for one in said]
-        clients, lost = self.hub.to_clients(to, batch, own=own)
+        clients, lost = self.hub.to_clients(to, batch, own=own, once=once)
         for client in clients:
             client.got += batch
         self.lost += [session.session_id for session in lost]
@@ -336,6 +342,30 @@ def test_leaving_twice_or_unknown_changes_nothing():
     assert stage.leave("ann", ann, now=9) is False
     assert stage.leave("stranger", ann) is False
     assert stage.hub.expired(before=1) == ["ann"]
+
+
+def test_what_is_said_once_is_heard_once_however_often_a_client_comes_back():
+    stage = Stage()
+    away = stage.enter("bob")
+    stage.leave("bob", away)
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    stage.kernel("once", once=True)
+    assert ann.heard == ["1", "once"]
+    assert stage.enter("ann").heard == ["1"]
+    assert stage.enter("ann").heard == ["1"]
+    assert stage.enter("bob").heard == ["1", "once"], "it has not heard it yet"
+    assert stage.enter("bob").heard == ["1"]
+
+
+def test_what_is_said_once_is_heard_by_who_had_not_got_that_far():
+    stage = Stage()
+    ann = stage.enter("ann", slow=True)
+    stage.kernel("1")
+    stage.kernel("once", once=True)
+    ann.got += stage.hub.read("ann")
+    again = stage.enter("ann")
+    assert (ann.heard, again.heard) == (["1"], ["1", "once"])
 
 
 # Acknowledging

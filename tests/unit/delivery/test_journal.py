@@ -67,6 +67,36 @@ def test_what_is_for_another_is_passed_over():
     assert journal.read(0, "bob") == ([], 1)
 
 
+def once(journal: Journal, session_id: str = "ann") -> list[list[Message]]:
+    """What is read from the beginning, if so many batches were handed out before."""
+    found = []
+    for handed in range(4):
+        read: list[Message] = []
+        at = 0
+        while at < journal.end:
+            items, at = journal.read(at, session_id, handed)
+            read += [item for item in items if isinstance(item, Message)]
+        found.append(read)
+    return found
+
+
+def test_what_is_to_be_read_once_is_passed_over_by_who_was_handed_it():
+    journal = filled(ONE, store=Shelf())
+    journal.append(None, TWO, once=True)
+    journal.append(None, ONE)
+    read = [ONE + TWO + ONE] * 2 + [ONE + ONE] * 2
+    assert once(journal) == read
+    journal.spill()
+    assert journal.memory == 0
+    assert once(journal) == read, "from the store as well"
+
+
+def test_what_another_is_to_read_once_is_passed_over():
+    journal = Journal()
+    journal.append("bob", TWO, once=True)
+    assert once(journal) == [[]] * 4
+
+
 def test_the_size_is_that_of_all_it_keeps():
     journal = filled(ONE, TWO)
     assert journal.memory == cost(ONE) + cost(TWO)

@@ -140,6 +140,27 @@ def test_what_a_newcomer_passes_over_is_not_in_its_gap():
     assert room.owed("ann") == ["1 dropped", "4"]
 
 
+@pytest.mark.parametrize(("handed", "owed"), [(0, ["1", "2"]), (1, ["2"])])
+def test_what_was_to_be_read_once_and_was_does_not_remain(handed, owed):
+    room = Room(2 * SIZE, "ann")
+    room.sessions["ann"].handed = handed
+    room.journal.append(None, [sized("status", "1", SIZE // 2)], once=True)
+    room.say("2", "status", SIZE // 2)
+    room.say("3", size=2 * SIZE)
+    assert room.owed("ann") == [*owed, "1 dropped"]
+
+
+def test_what_has_arrived_of_a_chunk_in_the_store_is_not_in_the_gap():
+    room = Room(2 * CHUNK, "ann", store=Shelf(room=CHUNK * 3 // 2))
+    for said in "12":
+        room.say(said, size=CHUNK // 2 + 1)
+    for said in "34":
+        room.say(said, size=CHUNK - 1)
+    room.acknowledge("ann", 1)
+    room.say("5", size=CHUNK)
+    assert room.owed("ann") == ["3 dropped", "5"]
+
+
 def test_what_the_store_lost_makes_a_gap_when_it_has_to_go():
     shelf = Shelf(room=CHUNK * 3 // 2)
     room = Room(2 * CHUNK, "ann", store=shelf)
