@@ -36,6 +36,19 @@ class Message(NamedTuple):
     buffers: tuple[Buffer, ...] = ()
 
 
+class Request(NamedTuple):
+    """A message that a client sends, with what its decoding has read of it.
+
+    On ``hb`` nothing is read: ``payload`` is what goes to the kernel's heartbeat as it is, if the
+    format has one.
+    """
+
+    message: Message
+    msg_type: str = ""
+    msg_id: str = ""
+    payload: bytes = b""
+
+
 def size_of(messages: Iterable[Message]) -> int:
     """Bytes held by ``messages``, parts and buffers; the measure of every memory limit."""
     total = 0

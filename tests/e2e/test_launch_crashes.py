@@ -90,12 +90,18 @@ async def test_a_kernel_killed_in_mid_cell_is_started_again(
         code = "import time\nprint('before', flush=True)\nwhile True: time.sleep(0.01)"
         asked = await client.send(execute_request(code))
         assert stdout([await client.until("stream", asked)]) == "before\n"
+        queued = await client.send(execute_request("print('behind it')"))
         await served.ready()
         os.kill(await served.kernel(), signal.SIGKILL)
         seen = await client.until_state("restarting")
         assert "SIGKILL" in seen[-1].content["reason"]
         assert "SIGKILL" in text(seen, "stderr")
-        assert [m.msg_type for m in seen if m.parent_header.get("msg_id") == asked["msg_id"]] == []
+        for lost in (asked, queued):
+            mine = [m for m in seen if m.parent_header.get("msg_id") == lost["msg_id"]]
+            assert [m.msg_type for m in mine] == ["error", "execute_reply", "status"]
+            assert mine[1].content["status"] == "error"
+            assert mine[1].content["ename"] == "KernelLost"
+            assert "SIGKILL" in mine[1].content["evalue"]
         assert await pid_of(client) == await served.kernel(2)
         await model_says(served, "idle")
 
@@ -177,6 +183,18 @@ async def test_a_kernel_that_ends_by_itself_ends_w2z(tmp_path: Path) -> None:
         assert seen[-1].content["reason"] == "the kernel ended with exit code 0"
         assert "exit code 0" in text(seen, "stderr")
         assert (await client.closed())[0] == 1012
+
+
+async def test_a_cell_that_ends_w2z_is_answered_before(tmp_path: Path) -> None:
+    async with (
+        launched(tmp_path, *TINY, ends=0) as served,
+        open_client(served.websocket("a"), "v1") as client,
+    ):
+        await served.ready()
+        asked = await client.send(execute_request("import os; os._exit(0)"))
+        mine = await client.finished(asked)
+        assert "the kernel ended with exit code 0" in mine[-2].content["evalue"]
+        await client.until_state("dead")
 
 
 async def test_an_exit_code_right_after_ready_is_a_crash(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import pytest
 from tests.support.attaching import announced, until_announced
 from tests.support.cable import cable
 from tests.support.client import Client, Received, open_client, request, stdout
-from tests.support.fake_kernel import FakeKernel, fake_kernel, header, own_address
+from tests.support.fake_kernel import FakeKernel, fake_kernel, header
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
+from tests.support.successors import Kernels
 from w2z.kernel.actions import Action, Found
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.keeping import listening
@@ -96,29 +97,6 @@ SOON = Timing(
 @pytest.fixture(autouse=True)
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     return Looks(monkeypatch)
-
-
-class Kernels:
-    """One kernel at a time, each in the place of the one before."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._there = AsyncExitStack()
-        self.now: FakeKernel
-
-    async def start(self, session: str | None = "first") -> FakeKernel:
-        place = getattr(self, "now", None)
-        coming = fake_kernel(self._folder, ip=own_address(), place=place)
-        self.now = await self._there.enter_async_context(coming)
-        self.now.session = session
-        return self.now
-
-    async def hang_up(self) -> None:
-        await self._there.aclose()
-
-    async def replace(self, session: str | None) -> FakeKernel:
-        await self.hang_up()
-        return await self.start(session)
 
 
 @pytest.fixture

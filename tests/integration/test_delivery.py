@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zmq
 
-from tests.support.client import Client, Received, open_client, request
+from tests.support.client import Client, Received, open_client, request, v1_payload
 from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
 from tests.support.serving import Served, serving
 from w2z.message import Channel, Message
@@ -168,6 +168,39 @@ async def test_hb_is_answered_by_the_kernels_heartbeat(
         kernel.beats.set()
         found = await client.until("ping")
         assert (found.channel, found.header, found.content) == ("hb", beat["header"], {"n": 1})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b'{"msg_id": "1"}', b"", b"{ }", b'{"n": 1}', b"buffer", b""],
+        [b"", b"", b"", b""],
+        [b"no", b"JSON", b"\xff", b"[]"],
+    ],
+)
+async def test_what_a_v1_client_sends_on_hb_comes_back_byte_for_byte(
+    served: Served, parts: list[bytes]
+) -> None:
+    payload = v1_payload([b"hb", *parts])
+    async with open_client(served.url("a"), "v1") as client:
+        await client.websocket.send(payload)
+        while (got := await client.websocket.recv()) != payload:
+            assert b"iopub" in got
+
+
+async def test_an_echo_that_the_default_format_cannot_carry_is_dropped_for_it(
+    served: Served, kernel: FakeKernel
+) -> None:
+    """The session that asked for it has come back in the other format."""
+    kernel.beats.clear()
+    async with open_client(served.url("a"), "v1") as client:
+        await client.websocket.send(v1_payload([b"hb", b"no JSON", b"", b"", b""]))
+        await ask(client, kernel)
+    async with open_client(served.url("a"), "default") as client:
+        kernel.beats.set()
+        await until(lambda: served.bridge.reports.dropped == 1)
+        await client.send(request("ping", {"n": 1}, channel="hb"))
+        assert (await client.until("ping")).content == {"n": 1}
 
 
 async def test_a_request_waits_until_its_output_would_be_seen(tmp_path: Path) -> None:

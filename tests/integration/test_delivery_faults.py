@@ -18,6 +18,7 @@ from tests.support.cable import Way, cable
 from tests.support.client import Client, Received, execute_request, open_client, request
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
+from tests.support.successors import Kernels
 from w2z.message import Channel, Message
 
 TEXT = "x" * 100_000
@@ -225,6 +226,37 @@ async def test_only_a_request_of_an_earlier_connection_is_a_repeat(
             await client.send(end)
             _, message = await kernel.received.get()
             assert json.loads(message.header) == end["header"]
+
+
+# What w2z announces.
+
+
+async def test_who_comes_back_because_of_an_announcement_does_not_get_it_again(
+    tmp_path: Path, nothing_is_left: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterLab connects anew as soon as it hears that the kernel restarts, before it has
+    acknowledged that: it would come back again and again.
+    """
+    monkeypatch.setattr("w2z.server.websocket_client.ACK_DELAY", 60)
+    kernels = Kernels(tmp_path)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(kernels.hang_up)
+        await kernels.start()
+        served = await stack.enter_async_context(serving(kernels.now.connection_file))
+        away = served.url("away")
+        async with open_client(away, "v1"):
+            await until(lambda: served.bridge.kernel.is_ready)
+        async with open_client(served.url("a"), "v1") as client:
+            await kernels.replace("second")
+            await client.until_state("restarting")
+        for _ in range(2):
+            async with open_client(served.url("a"), "v1") as client:
+                await finish(kernels.now)
+                states = [m.content.get("execution_state") for m in await read_all(client)]
+                assert "restarting" not in states
+                assert "idle" in states
+        async with open_client(away, "v1") as client:
+            await client.until_state("restarting")
 
 
 # Coming late.

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from w2z.message import Buffer, Channel, Message
+from w2z.message import Buffer, Channel, Message, Request
 
 # By hand.
 
@@ -26,6 +26,18 @@ def message(
     header = json.dumps({"msg_id": f"id of {text}", "msg_type": msg_type}).encode()
     content = json.dumps({"text": text}).encode()
     return Message(channel, header, parent_header, b"{}", content, buffers)
+
+
+def request(
+    msg_type: str,
+    text: str = "",
+    *,
+    channel: Channel = Channel.SHELL,
+    buffers: tuple[bytes, ...] = (),
+) -> Request:
+    """A request of a client, decoded."""
+    asked = message(msg_type, text, channel=channel, buffers=buffers)
+    return Request(asked, msg_type, f"id of {text}")
 
 
 def status(state: str) -> Message:

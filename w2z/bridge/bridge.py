@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -19,11 +20,12 @@ from w2z.bridge.own_messages import OwnMessages
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap, is_droppable
+from w2z.delivery.repeats import Repeat
 from w2z.errors import ClientError, KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
-from w2z.message import Channel, Message
+from w2z.message import Channel, Message, Request
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import Budget, SpillFiles
@@ -113,55 +115,65 @@ class Bridge:
         if not self.kernel.is_busy:
             self.clients.send(None, [self._own.stream(name, text)])
 
+    def _answer(self, lost: Mapping[str, Sequence[Request]], reason: str) -> None:
+        """Answer these requests of each session in the kernel's place; ``reason`` is a clause."""
+        info = self.kernel.info_content
+        for session_id, requests in lost.items():
+            answers = [*chain.from_iterable(self._own.lost(r, reason, info) for r in requests)]
+            if answers:
+                self.clients.send(session_id, answers, own=True)
+
     # To the kernel.
 
-    def to_kernel(self, session_id: str, message: Message) -> bool:
+    def to_kernel(self, session_id: str, request: Request) -> bool:
         """Carry a client's message to the kernel.
 
         ``False``: not now, the kernel takes no more of this session; hand it in again after
         :meth:`~w2z.bridge.fanout.Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what
         may not be sent.
         """
-        link = self.kernel.link
+        link, message = self.kernel.link, request.message
         if message.channel is Channel.HB:
-            payload = b"".join(V1.encode(message).chunks)
+            payload = request.payload or b"".join(V1.encode(message).chunks)
             link.channels.send_heartbeat(session_id, payload)
             return True
-        if not self._hub.check_to_kernel(session_id, message):
-            return True
-        if not self.kernel.life.takes_requests:
+        # What no client may send is refused at once, all else waits for a kernel.
+        if not self.kernel.life.takes_requests and message.channel is not Channel.IOPUB:
             return False
-        if self._is_answered_here(session_id, message):
+        forward = self._hub.to_kernel(session_id, request)
+        if isinstance(forward, Repeat):
+            self._answer_repeat(session_id, request, forward)
+            return True
+        if self._is_answered_here(session_id, request):
             return True
         parts = zmq_wire.to_parts(message, link.signer)
         if not link.channels.send(session_id, message.channel, parts):
             return False
-        self._hub.forwarded(session_id, message)
-        if b'"shutdown_request"' in message.header:
-            self._on_shutdown_request(message)
+        forward.done()
+        if request.msg_type == "shutdown_request":
+            content = parse_object(message.content, "content")
+            self.kernel.on_shutdown_request(restart=bool(content.get("restart")))
         return True
 
-    def _is_answered_here(self, session_id: str, message: Message) -> bool:
+    def _answer_repeat(self, session_id: str, request: Request, repeat: Repeat) -> None:
+        answer = repeat.answer
+        if repeat.is_gone:
+            answer = self._own.repeated(request, self.kernel.info_content)
+        if answer:
+            self.clients.send(session_id, answer, own=True)
+
+    def _is_answered_here(self, session_id: str, request: Request) -> bool:
         """Tell a client what the kernel is while the kernel itself is too busy to."""
         content = self.kernel.info_content
         if (
-            b'"kernel_info_request"' not in message.header
-            or message.channel is not Channel.SHELL
+            request.msg_type != "kernel_info_request"
+            or request.message.channel is not Channel.SHELL
             or content is None
             or self.kernel.answers_for_itself
         ):
             return False
-        self.clients.send(session_id, self._own.kernel_info_reply(message, content))
+        self.clients.send(session_id, self._own.kernel_info_reply(request, content), own=True)
         return True
-
-    def _on_shutdown_request(self, message: Message) -> None:
-        try:
-            is_one = parse_object(message.header, "header").get("msg_type") == "shutdown_request"
-            restart = bool(parse_object(message.content, "content").get("restart"))
-        except ValueError:
-            return  # the kernel will not understand it either
-        if is_one:
-            self.kernel.on_shutdown_request(restart=restart)
 
     # To the clients (:class:`~w2z.kernel.link.LinkListener`).
 
@@ -196,7 +208,7 @@ class Bridge:
             self.kernel.on_echo()
             return
         try:
-            message = V1.decode(payload, text=False)
+            message = V1.decode(payload, text=False).message
         except ClientError as error:
             # Not what was sent: the echo is not signed, and whose it was is not known to be true.
             self.reports.drop(Channel.HB, KernelMessageError(str(error)))
@@ -240,8 +252,12 @@ class Bridge:
             client.resume()
 
     def lost(self, reason: str) -> None:
-        """Nobody waits for the kernel that was any more."""
-        self._hub.kernel_is_gone()
+        """Answer what the kernel had and did not answer, in its place."""
+        self._answer(self._hub.kernel_is_gone(), reason)
+
+    def cut(self) -> None:
+        """Answer what can be answered no more, because its sockets are gone."""
+        self._answer(self._hub.connection_is_gone(), "the connection to the kernel ended")
 
     def announce(self, state: str, reason: str | None) -> None:
         """Tell every client an execution state that the kernel cannot tell itself, and why."""
@@ -249,13 +265,14 @@ class Bridge:
         messages = [status]
         if reason is not None:
             messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
-        self.clients.send(None, messages)
+        # JupyterLab connects anew when it hears that the kernel restarts, unacknowledged.
+        self.clients.send(None, messages, own=True, once=state in ("restarting", "dead"))
 
     def ended(self, busy: Sequence[Message]) -> None:
         """Tell every client the ends that never arrived."""
         idle = [self._own.status("idle", parent_header=one.parent_header) for one in busy]
         if idle:
-            self.clients.send(None, idle)
+            self.clients.send(None, idle, own=True)
 
     # The link.
 

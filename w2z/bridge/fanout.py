@@ -143,9 +143,19 @@ class Clients:
 
     # What they get.
 
-    def send(self, session_id: str | None, messages: Sequence[Message]) -> None:
-        """Write messages to one session's client or to all (``None``)."""
-        clients, lost = self._hub.to_clients(session_id, messages)
+    def send(
+        self,
+        session_id: str | None,
+        messages: Sequence[Message],
+        *,
+        own: bool = False,
+        once: bool = False,
+    ) -> None:
+        """Write messages to one session's client or to all (``None``): the kernel's, or w2z's
+        ``own``, which are no answers of the kernel. Written ``once``, they are not written again
+        although they were not acknowledged.
+        """
+        clients, lost = self._hub.to_clients(session_id, messages, own=own, once=once)
         encoded: dict[Codec, bytes] = {}
         for client in clients:
             frames = encoded.get(client.codec)

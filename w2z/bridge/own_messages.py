@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from w2z.message import Channel, Message
-from w2z.wire.authored import header, stream
-from w2z.wire.json import dump
+from w2z.message import Channel, Message, Request
+from w2z.wire.authored import answer, failure, header, stream
+from w2z.wire.json import dump, parse_object
 
 
 class OwnMessages:
@@ -39,12 +39,33 @@ class OwnMessages:
         """Output that belongs to no cell."""
         return stream(name, self.header("stream"), b"{}", text)
 
-    def kernel_info_reply(self, request: Message, content: bytes) -> list[Message]:
+    def kernel_info_reply(self, request: Request, content: bytes) -> list[Message]:
         """What the kernel has answered before, between the statuses that frontends wait for."""
-        parent = request.header
-        reply = Message(Channel.SHELL, self.header("kernel_info_reply"), parent, b"{}", content)
-        return [
-            self.status("busy", parent_header=parent),
-            reply,
-            self.status("idle", parent_header=parent),
-        ]
+        busy = self.status("busy", parent_header=request.message.header)
+        return [busy, *answer(request, content, self.header)]
+
+    def lost(self, request: Request, reason: str, kernel_info: bytes | None) -> list[Message]:
+        """The answer to what a kernel had and did not answer; ``reason`` is a clause that says why.
+
+        Never ``aborted``: nbclient takes all but ``error`` for success, and it would say that the
+        request was not executed, which nobody knows. A kernel that was told to end has done so.
+        What the kernel is was known before; where it was not, there is no answer, because
+        jupyter_client cannot read one that is an error, and asks again without one.
+        """
+        if request.msg_type == "kernel_info_request":
+            return self.kernel_info_reply(request, kernel_info) if kernel_info else []
+        if request.msg_type == "shutdown_request":
+            restart = bool(parse_object(request.message.content, "content").get("restart"))
+            return answer(request, dump({"status": "ok", "restart": restart}), self.header)
+        told = f"{reason}, and this was not answered; whether it was executed is not known"
+        return failure(request, "KernelLost", told, self.header)
+
+    def repeated(self, request: Request, kernel_info: bytes | None) -> list[Message]:
+        """The answer to what the kernel had before, in a connection of long ago or another run."""
+        if request.msg_type == "kernel_info_request":
+            return self.kernel_info_reply(request, kernel_info) if kernel_info else []
+        told = (
+            f"this very request, msg_id {request.msg_id[:64]}, was sent to this kernel before and"
+            " is not executed again; use a new msg_id to run it again"
+        )
+        return failure(request, "Repeated", told, self.header)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from w2z.delivery.overflow import ITEM_COST, Gap, Item
@@ -36,10 +37,16 @@ class Batch(NamedTuple):
     size: int
     offset: int
     """Bytes of all batches before this one, since the beginning."""
+    once: bool = False
+    """Whether a session that it was handed to does not read it again."""
 
     def is_for(self, session_id: str) -> bool:
         """Whether the session reads this batch or passes over it."""
         return self.addressee is None or self.addressee == session_id
+
+    def read_by(self, session_id: str, *, again: bool) -> Sequence[Message]:
+        """What the session reads of this batch, perhaps ``again``."""
+        return () if (self.once and again) or not self.is_for(session_id) else self.messages
 
 
 class Chunk(NamedTuple):
@@ -83,33 +90,33 @@ class Journal:
         """The position of the oldest batch there is; :attr:`end` when there is none."""
         return self._chunks[0].start if self._chunks else self._kept_start
 
-    def append(self, addressee: str | None, messages: Sequence[Message]) -> None:
+    def append(
+        self, addressee: str | None, messages: Sequence[Message], *, once: bool = False
+    ) -> None:
         """Add a batch."""
         size = size_of(messages) + ITEM_COST * len(messages)
-        self._kept.append(Batch(addressee, messages, size, self._total))
+        self._kept.append(Batch(addressee, messages, size, self._total, once))
         self._total += size
         self.memory += size
         self.end += 1
 
-    def read(self, position: int, session_id: str) -> tuple[list[Item], int]:
+    def read(self, position: int, session_id: str, handed: int = 0) -> tuple[list[Item], int]:
         """What the session reads at ``position``, and where it reads on.
 
         Less than all, but something of every batch is passed. A gap stands for what the store
-        lost.
+        lost. All before ``handed`` was handed to the session once.
         """
         messages: list[Item] = []
         if position >= self._kept_start:
             batch = self._kept[position - self._kept_start]
-            if batch.is_for(session_id):
-                messages.extend(batch.messages)
+            messages.extend(batch.read_by(session_id, again=position < handed))
             return messages, position + 1
         chunk = self._chunk_at(position)
         batches = self._load(chunk)
         if batches is None:
             return [chunk.gap], chunk.end
-        for batch in batches[position - chunk.start :]:
-            if batch.is_for(session_id):
-                messages.extend(batch.messages)
+        for place, batch in enumerate(batches[position - chunk.start :], position):
+            messages.extend(batch.read_by(session_id, again=place < handed))
         return messages, chunk.end
 
     def oldest(self) -> list[tuple[int, Batch | Gap]]:
@@ -176,6 +183,26 @@ class Journal:
             position -= 1
             yield position, batch
 
+    def in_memory(self, position: int) -> Iterator[Batch]:
+        """The batches from ``position`` on, if all of them are in memory; none otherwise."""
+        skipped = position - self._kept_start
+        return islice(self._kept, skipped, None) if skipped >= 0 else iter(())
+
+    def last(self, count: int) -> tuple[int, int]:
+        """Where the last ``count`` messages to all begin, of those in memory: a position, and how
+        many messages to pass over there.
+        """
+        start = self.end
+        if count <= 0:
+            return start, 0
+        for position, batch in self.backwards():
+            if batch.addressee is None:
+                start = position
+                count -= len(batch.messages)
+                if count <= 0:
+                    return start, -count
+        return start, 0
+
     @property
     def _kept_start(self) -> int:
         return self.end - len(self._kept)
@@ -201,6 +228,6 @@ def _plain(batch: Batch) -> tuple[object, ...]:
     return (batch.addressee, messages, *batch[2:])
 
 
-def _batch(addressee: str | None, messages: list[tuple[Any, ...]], size: int, offset: int) -> Batch:
+def _batch(addressee: str | None, messages: list[tuple[Any, ...]], *rest: Any) -> Batch:
     found = [Message(Channel(channel), *parts) for channel, *parts in messages]
-    return Batch(addressee, found, size, offset)
+    return Batch(addressee, found, *rest)

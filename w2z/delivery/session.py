@@ -9,10 +9,13 @@ journal's end, and not kept up to date.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Generic, TypeVar
 
-from w2z.delivery.overflow import Remains
+from w2z.delivery.overflow import Gap, Item, Remains
+from w2z.delivery.pending import Pending
+from w2z.delivery.questions import Question
 from w2z.delivery.repeats import Forwarded
 from w2z.message import Message
 
@@ -33,11 +36,13 @@ class Counters:
     repeats: int = 0
     """Requests that were not forwarded a second time."""
 
-    def add(self, other: Counters) -> None:
-        """Count what happened to another session, too."""
-        for counter in fields(self):
-            mine, its = getattr(self, counter.name), getattr(other, counter.name)
-            setattr(self, counter.name, mine + its)
+    def add(self, *others: Counters) -> Counters:
+        """Count what happened to other sessions, too."""
+        for other in others:
+            for counter in fields(self):
+                mine, its = getattr(self, counter.name), getattr(other, counter.name)
+                setattr(self, counter.name, mine + its)
+        return self
 
 
 @dataclass(slots=True)
@@ -51,15 +56,24 @@ class Session(Generic[ClientT]):
     floor: int
     client: ClientT | None = None
     flowing: bool = False
+    handed: int = 0
+    """What clients before the present one had been handed."""
     skip: tuple[int, int] = (0, 0)
     """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
     remains: Remains = field(default_factory=Remains)
-    input_request: tuple[int, Message] | None = None
-    """An unanswered one and its position."""
-    asks_again: bool = False
+    question: Question = field(default_factory=Question)
+    pending: Pending = field(default_factory=Pending)
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
+
+    def rewind(self) -> None:
+        """Begin again, for another client, with what is not known to have arrived."""
+        self.counters.resent += self.sent - self.acked
+        self.handed = max(self.handed, self.sent)
+        self.sent = self.acked
+        self.forwarded.next_connection()
+        self.question.next_connection(self.acked)
 
     def needs(self, end: int) -> int:
         """From where on the session needs the journal."""
@@ -67,6 +81,19 @@ class Session(Generic[ClientT]):
             return end
         return max(self.floor, self.acked)
 
+    def position(self, end: int) -> int:
+        """What the client has been handed, in a journal that ends at ``end``."""
+        return end if self.flowing else self.sent
+
     def skipped_at(self, position: int) -> int:
         """How many messages at ``position`` the session does not read."""
         return self.skip[1] if position == self.skip[0] else 0
+
+    def told(self, item: Item, new_header: Callable[[], bytes]) -> Message:
+        """The message to send for ``item``: in a gap's place a notice, which is counted."""
+        if not isinstance(item, Gap):
+            return item
+        self.counters.gaps += 1
+        self.counters.dropped_messages += item.messages
+        self.counters.dropped_bytes += item.size
+        return item.notice(new_header())

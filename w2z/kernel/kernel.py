@@ -55,6 +55,9 @@ class KernelListener(Protocol):
     def lost(self, reason: str) -> None:
         """The requests that were under way to the kernel are lost with it."""
 
+    def cut(self) -> None:
+        """The requests that were under way cannot be answered any more."""
+
     def announce(self, state: str, reason: str | None) -> None:
         """Tell all clients an execution state that the kernel cannot tell itself, and why."""
 
@@ -113,7 +116,9 @@ class Kernel:
         # Closed before the next one is opened: the two have the same identities.
         self.close(linger_ms=0)
         if hasattr(self, "link") and not hands_over(self.implementation):
+            # No answer finds its way to these sockets any more, from the same kernel either.
             self._generation += 1
+            self._listener.cut()
         if info != self._connection_info:
             # What the one before told of itself says nothing about this one: a kernel of another
             # kind may die of a signal that the one before took.

@@ -14,7 +14,7 @@ from websockets.protocol import Protocol, Side, State
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError
-from w2z.message import Message
+from w2z.message import Request
 from w2z.server.connections import Connection
 from w2z.server.handshake import PROTOCOL_LOG, Accepted
 from w2z.settings import Settings
@@ -71,7 +71,7 @@ class WebsocketClient:
         self._frames: deque[Frame] = deque()
         self._fragments = bytearray()
         self._is_text = False
-        self._refused: Message | None = None
+        self._refused: Request | None = None
         self._waiting_bytes = 0
         self._was_heard = False
         self._owed_bytes = 0
@@ -156,13 +156,13 @@ class WebsocketClient:
 
     def resume(self) -> None:
         """Hand the refused message in again, then what came after it."""
-        message, self._refused = self._refused, None
-        if message is None or not self._is_open:
+        request, self._refused = self._refused, None
+        if request is None or not self._is_open:
             return
         with self._connection.boundary:
             self._was_heard = True
             self._transport.resume_reading()
-            self._to_kernel(message)
+            self._to_kernel(request)
             self._take_frames()
 
     def _take_frames(self) -> None:
@@ -192,9 +192,9 @@ class WebsocketClient:
             log.info("closing a websocket with %d: %s", error.close_code, error)
             self._fail(error.close_code, str(error))
 
-    def _to_kernel(self, message: Message) -> None:
-        if not self._bridge.to_kernel(self._session_id, message):
-            self._refused = message
+    def _to_kernel(self, request: Request) -> None:
+        if not self._bridge.to_kernel(self._session_id, request):
+            self._refused = request
             self._transport.pause_reading()
 
     # Keepalive, and what has arrived

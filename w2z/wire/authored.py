@@ -6,9 +6,10 @@ id are passed in, so that what is built here is decided by the caller alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from w2z.message import Channel, Message
+from w2z.message import Channel, Message, Request
 from w2z.wire.json import dump
 
 PROTOCOL_VERSION = "5.4"
@@ -40,3 +41,31 @@ def stream(name: str, stream_header: bytes, parent_header: bytes, text: str) -> 
     """
     content = dump({"name": name, "text": text})
     return Message(Channel.IOPUB, stream_header, parent_header, b"{}", content)
+
+
+def answer(request: Request, content: bytes, new_header: Callable[[str], bytes]) -> list[Message]:
+    """A reply with that content and the status ``idle``: both are what clients wait for.
+
+    ``new_header`` makes the header of a message of that type.
+    """
+    message = request.message
+    reply_type = request.msg_type.removesuffix("_request") + "_reply"
+    idle = dump({"execution_state": "idle"})
+    return [
+        Message(message.channel, new_header(reply_type), message.header, b"{}", content),
+        Message(Channel.IOPUB, new_header("status"), message.header, b"{}", idle),
+    ]
+
+
+def failure(
+    request: Request, name: str, value: str, new_header: Callable[[str], bytes]
+) -> list[Message]:
+    """An answer that tells of an error, as a kernel's does: code that fails says so on iopub, too,
+    where notebooks look for it.
+    """
+    error = {"ename": name, "evalue": value, "traceback": [f"{name}: {value}"]}
+    told = answer(request, dump({"status": "error", **error}), new_header)
+    if request.msg_type != "execute_request":
+        return told
+    parent = request.message.header
+    return [Message(Channel.IOPUB, new_header("error"), parent, b"{}", dump(error)), *told]

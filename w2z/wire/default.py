@@ -15,9 +15,9 @@ import struct
 from typing import Any
 
 from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
-from w2z.message import Buffer, Channel, Message
+from w2z.message import Buffer, Channel, Message, Request
 from w2z.wire.json import dump, parse_object
-from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
+from w2z.wire.payload import MAX_BUFFERS, Payload, read_header
 
 _JSON_PARTS = ("header", "parent_header", "metadata", "content")
 _LARGEST_OFFSET = 2**32 - 1
@@ -33,9 +33,11 @@ class DefaultCodec:
         """Join the JSON parts to one object; only the header is read, for the two copies of
         its fields that clients expect at the top level.
 
-        Raises :class:`~w2z.errors.KernelMessageError` for a header that is not a JSON object
-        and for buffers beyond what the format's offsets reach.
+        Raises :class:`~w2z.errors.KernelMessageError` for a header that is not a JSON object,
+        on ``hb`` any part that is not, and for buffers beyond what the format's offsets reach.
         """
+        if message.channel is Channel.HB:
+            message = _as_json(message)
         channel, header, parent_header, metadata, content, buffers = message
         try:
             fields = parse_object(header, "header")
@@ -75,7 +77,7 @@ class DefaultCodec:
         table = struct.pack(f"!{count + 1}I", count, *offsets)
         return Payload(False, offset, (table, body, *buffers))
 
-    def decode(self, payload: bytes, text: bool) -> Message:
+    def decode(self, payload: bytes, text: bool) -> Request:
         """Read one payload.
 
         Raises :class:`MalformedPayload` for offsets that do not describe the payload, bad UTF-8
@@ -92,9 +94,10 @@ class DefaultCodec:
             )
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
-        if channel is not Channel.HB:
-            check_header(_object(fields, "header"))
-        return Message(channel, header, parent_header, metadata, content, buffers)
+        message = Message(channel, header, parent_header, metadata, content, buffers)
+        if channel is Channel.HB:
+            return Request(message)
+        return Request(message, *read_header(_object(fields, "header")))
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
@@ -143,6 +146,18 @@ def _channel(fields: dict[str, Any]) -> Channel:
         return Channel(name)
     except ValueError:
         raise NotAllowed(f"there is no channel {str(name)[:32]!r}") from None
+
+
+def _as_json(echo: Message) -> Message:
+    """An echo that fits this format: a client of the other may have sent anything."""
+    header, parent_header, metadata, content = (part or b"{}" for part in echo[1:5])
+    fitting = Message(echo.channel, header, parent_header, metadata, content, echo.buffers)
+    try:
+        for part, name in zip(fitting[1:5], _JSON_PARTS, strict=True):
+            parse_object(part, name)
+    except ValueError as error:
+        raise KernelMessageError(str(error)) from None
+    return fitting
 
 
 def _valid_utf8(body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from w2z.errors import MalformedPayload
-from w2z.message import Buffer, Message
+from w2z.message import Buffer, Message, Request
 
 MAX_BUFFERS = 2**16
 """Buffers a client's message may have: far more than any sends. An empty one costs its sender 8
@@ -41,19 +41,18 @@ class Codec(Protocol):
     def encode(self, message: Message) -> Payload:
         """Lay ``message`` out for a client."""
 
-    def decode(self, payload: bytes, text: bool) -> Message:
+    def decode(self, payload: bytes, text: bool) -> Request:
         """Read one payload of a client; raises :class:`~w2z.errors.ClientError` only."""
 
 
-def check_header(fields: dict[str, Any]) -> None:
-    """Refuse a request header that no kernel can answer: ``msg_id`` and ``msg_type`` are strings.
+def read_header(fields: dict[str, Any]) -> tuple[str, str]:
+    """Return ``msg_type`` and ``msg_id`` of a request's header, without which no kernel can answer.
 
     Everything else in it is optional to the clients that exist and is carried as it is. Raises
-    :class:`~w2z.errors.MalformedPayload`.
+    :class:`~w2z.errors.MalformedPayload` where one of the two is no string.
     """
-    for name in ("msg_id", "msg_type"):
-        if not isinstance(fields.get(name), str):
-            raise MalformedPayload(f"header.{name} is missing or not a string")
+    msg_id, msg_type = (_string(fields, name) for name in ("msg_id", "msg_type"))
+    return msg_type, msg_id
 
 
 def frame_header(text: bool, size: int) -> bytes:
@@ -75,3 +74,10 @@ def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
         chunks.append(frame_header(text, size))
         chunks += body
     return b"".join(chunks)
+
+
+def _string(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise MalformedPayload(f"header.{name} is missing or not a string")
+    return value

@@ -12,9 +12,9 @@ import struct
 from itertools import pairwise
 
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
-from w2z.message import Buffer, Channel, Message
+from w2z.message import Buffer, Channel, Message, Request
 from w2z.wire.json import parse_object
-from w2z.wire.payload import MAX_BUFFERS, Payload, check_header
+from w2z.wire.payload import MAX_BUFFERS, Payload, read_header
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
@@ -50,8 +50,8 @@ class V1Codec:
         body = (offsets, channel, header, parent_header, metadata, content, *buffers)
         return Payload(False, end, body)
 
-    def decode(self, payload: bytes, text: bool) -> Message:
-        """Read one payload.
+    def decode(self, payload: bytes, text: bool) -> Request:
+        """Read one payload. One on ``hb`` is nobody's but the client's: its parts may be anything.
 
         Raises :class:`WrongFrameKind` for text, :class:`MalformedPayload` for offsets that do
         not describe the payload, parts that are not JSON objects or a header without its type,
@@ -62,19 +62,22 @@ class V1Codec:
         offsets = _offsets(payload)
         view = memoryview(payload)
         channel = _channel(bytes(view[offsets[0] : offsets[1]]))
-        parts = []
-        for index, part_name in enumerate(_JSON_PARTS, start=1):
-            part = payload[offsets[index] : offsets[index + 1]] or b"{}"
-            try:
-                fields = parse_object(part, part_name)
-            except ValueError as error:
-                raise MalformedPayload(str(error)) from None
-            if part_name == "header" and channel is not Channel.HB:
-                check_header(fields)
-            parts.append(part)
+        nothing = b"" if channel is Channel.HB else b"{}"
+        header, parent_header, metadata, content = (
+            payload[start:end] or nothing for start, end in pairwise(offsets[1:6])
+        )
         buffers: tuple[Buffer, ...] = tuple(view[start:end] for start, end in pairwise(offsets[5:]))
-        header, parent_header, metadata, content = parts
-        return Message(channel, header, parent_header, metadata, content, buffers)
+        message = Message(channel, header, parent_header, metadata, content, buffers)
+        if channel is Channel.HB:
+            return Request(message, payload=payload)
+        try:
+            fields, *_ = [
+                parse_object(part, name)
+                for part, name in zip(message[1:5], _JSON_PARTS, strict=True)
+            ]
+        except ValueError as error:
+            raise MalformedPayload(str(error)) from None
+        return Request(message, *read_header(fields))
 
 
 def _offsets(payload: bytes) -> tuple[int, ...]:

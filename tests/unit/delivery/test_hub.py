@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.examples import message, text_of
+from tests.unit.examples import message, request, text_of
 from tests.unit.shelf import Shelf
-from w2z.delivery.hub import READ_SIZE, TRIM_EVERY, Hub, Load
+from w2z.delivery.hub import READ_SIZE, Hub
 from w2z.delivery.journal import CHUNK, Journal
+from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
+from w2z.delivery.repeats import Repeat
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed
-from w2z.message import Channel, Message, size_of
+from w2z.message import Channel, Message, Request, size_of
 
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
 PLENTY = 2**30
@@ -96,16 +98,30 @@ class Stage:
         """All that the client was handed has arrived."""
         self.hub.acknowledge(session_id, client, self.hub.position(session_id))
 
-    def kernel(self, *said: Message | str, to: str | None = None) -> None:
+    def kernel(
+        self,
+        *said: Message | str,
+        to: str | None = None,
+        own: bool = False,
+        once: bool = False,
+    ) -> None:
         """The kernel says something, to one session or to all; a str is some output."""
         batch = [sized("stream", one) if isinstance(one, str) else one for one in said]
-        clients, lost = self.hub.to_clients(to, batch)
+        clients, lost = self.hub.to_clients(to, batch, own=own, once=once)
         for client in clients:
             client.got += batch
         self.lost += [session.session_id for session in lost]
         for session in self.hub.sessions():
             if session.client and session.client.prompt:
                 self.acknowledge(session.session_id, session.client)
+
+    def ask(self, session_id: str, asked: Request) -> bool:
+        """A client asks the kernel something; tells whether it goes there."""
+        forward = self.hub.to_kernel(session_id, asked)
+        if isinstance(forward, Repeat):
+            return False
+        forward.done()
+        return True
 
     def session(self, session_id: str) -> Session[Client]:
         """The session of that name."""
@@ -210,6 +226,20 @@ def test_a_client_owes_reading_until_there_is_nothing_left():
     assert not stage.hub.owes("ann", ann)
 
 
+def test_who_stalls_while_a_batch_is_written_gets_it_once():
+    """The write of it may be what is too much."""
+    stage = Stage()
+    ann, bob = stage.enter("ann"), stage.enter("bob")
+    clients, _ = stage.hub.to_clients(None, batch := [sized("stream", "1")])
+    for client, name in ((ann, "ann"), (bob, "bob")):
+        stage.stall(name, client)
+    for client in clients:
+        client.got += batch
+    for client, name in ((ann, "ann"), (bob, "bob")):
+        stage.unstall(name, client)
+        assert client.heard == ["1"]
+
+
 def test_strangers_are_owed_nothing_and_stall_nobody():
     stage = Stage()
     ann = stage.enter("ann")
@@ -312,6 +342,30 @@ def test_leaving_twice_or_unknown_changes_nothing():
     assert stage.leave("ann", ann, now=9) is False
     assert stage.leave("stranger", ann) is False
     assert stage.hub.expired(before=1) == ["ann"]
+
+
+def test_what_is_said_once_is_heard_once_however_often_a_client_comes_back():
+    stage = Stage()
+    away = stage.enter("bob")
+    stage.leave("bob", away)
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    stage.kernel("once", once=True)
+    assert ann.heard == ["1", "once"]
+    assert stage.enter("ann").heard == ["1"]
+    assert stage.enter("ann").heard == ["1"]
+    assert stage.enter("bob").heard == ["1", "once"], "it has not heard it yet"
+    assert stage.enter("bob").heard == ["1"]
+
+
+def test_what_is_said_once_is_heard_by_who_had_not_got_that_far():
+    stage = Stage()
+    ann = stage.enter("ann", slow=True)
+    stage.kernel("1")
+    stage.kernel("once", once=True)
+    ann.got += stage.hub.read("ann")
+    again = stage.enter("ann")
+    assert (ann.heard, again.heard) == (["1"], ["1", "once"])
 
 
 # Acknowledging
@@ -474,8 +528,8 @@ def test_who_stalls_is_not_asked_again():
 @pytest.mark.parametrize(
     "end",
     [
-        lambda stage: stage.hub.forwarded("ann", message("input_reply", channel=Channel.STDIN)),
-        lambda stage: stage.hub.kernel_is_gone(),
+        lambda stage: stage.ask("ann", request("input_reply", channel=Channel.STDIN)),
+        lambda stage: stage.hub.connection_is_gone(),
         lambda stage: stage.kernel(message("execute_reply", channel=Channel.SHELL), to="ann"),
     ],
     ids=["answered", "another kernel", "interrupted"],
@@ -520,7 +574,7 @@ def test_other_requests_do_not_end_the_waiting_for_an_answer():
     stage.kernel(asked(), to="ann")
     stage.kernel(message("interrupt_reply", channel=Channel.CONTROL), to="ann")
     stage.kernel(message("execute_reply", channel=Channel.SHELL), to="bob")
-    stage.hub.forwarded("ann", message("is_complete_request", channel=Channel.SHELL))
+    stage.ask("ann", request("is_complete_request"))
     stage.acknowledge("ann", ann)
     assert stage.enter("ann").heard == ["ask"]
 
@@ -641,64 +695,141 @@ def test_a_forgotten_session_starts_anew():
 # To the kernel
 
 
-@pytest.mark.parametrize("channel", Channel)
 @pytest.mark.parametrize("session_id", ["ann", "stranger"])
-def test_clients_may_send_on_every_channel_but_iopub(channel, session_id):
+def test_nobody_sends_on_iopub(session_id):
     stage = Stage()
     stage.enter("ann")
-    sent = message("x", channel=channel)
-    if channel is Channel.IOPUB:
-        with pytest.raises(NotAllowed, match="from the kernel only"):
-            stage.hub.check_to_kernel(session_id, sent)
-    else:
-        assert stage.hub.check_to_kernel(session_id, sent)
+    with pytest.raises(NotAllowed, match="from the kernel only"):
+        stage.ask(session_id, request("x", channel=Channel.IOPUB))
 
 
-REQUEST = message("execute_request", "1", channel=Channel.SHELL)
+REQUEST = request("execute_request", "1")
 
 
 def test_what_an_earlier_connection_sent_is_not_forwarded_again():
     stage = Stage()
     ann = stage.enter("ann")
-    stage.hub.forwarded("ann", REQUEST)
+    assert stage.ask("ann", REQUEST)
     stage.leave("ann", ann)
     stage.enter("ann")
-    assert not stage.hub.check_to_kernel("ann", REQUEST)
-    assert stage.hub.check_to_kernel("ann", message("execute_request", channel=Channel.SHELL))
+    assert not stage.ask("ann", REQUEST)
+    assert stage.ask("ann", request("execute_request"))
     assert stage.session("ann").counters.repeats == 1
 
 
 def test_within_one_connection_everything_is_forwarded():
     stage = Stage()
     stage.enter("ann")
-    stage.hub.forwarded("ann", REQUEST)
-    assert stage.hub.check_to_kernel("ann", REQUEST)
+    assert stage.ask("ann", REQUEST)
+    assert stage.ask("ann", REQUEST)
 
 
 def test_what_the_kernel_did_not_take_may_be_sent_again():
     stage = Stage()
     stage.enter("ann")
-    stage.hub.check_to_kernel("ann", REQUEST)
+    assert stage.hub.to_kernel("ann", REQUEST)
     stage.enter("ann")
-    assert stage.hub.check_to_kernel("ann", REQUEST)
+    assert stage.ask("ann", REQUEST)
 
 
 def test_what_another_session_sent_is_no_repeat():
     stage = Stage()
     stage.enter("ann")
     stage.enter("bob")
-    stage.hub.forwarded("ann", REQUEST)
+    stage.ask("ann", REQUEST)
     stage.enter("bob")
-    assert stage.hub.check_to_kernel("bob", REQUEST)
+    assert stage.ask("bob", REQUEST)
 
 
-def test_nothing_is_remembered_of_who_cannot_come_back_or_is_unknown():
+# A kernel that is lost
+
+
+def lost(stage: Stage) -> dict[str, list[str]]:
+    """What is to be answered in the kernel's place."""
+    gone = stage.hub.connection_is_gone()
+    return {name: [text_of(one.message) for one in asked] for name, asked in gone.items()}
+
+
+def ends(text: str) -> Request:
+    """A request of which all is kept that is needed to tell it from others."""
+    return request("shutdown_request", text, channel=Channel.CONTROL)
+
+
+def answer(asked: Request) -> Message:
+    """The kernel's reply."""
+    parent = asked.message.header
+    return message("shutdown_reply", channel=Channel.CONTROL, parent_header=parent)
+
+
+def test_each_is_answered_what_the_kernel_did_not():
     stage = Stage()
-    stage.enter("random", resumable=False)
-    for session_id in ("random", "stranger"):
-        stage.hub.forwarded(session_id, REQUEST)
-        stage.enter(session_id, resumable=False)
-        assert stage.hub.check_to_kernel(session_id, REQUEST)
+    ann = stage.enter("ann")
+    for name in ("bob", "eve"):
+        stage.enter(name, resumable=False)
+    for name, text in (("ann", "1"), ("bob", "2"), ("ann", "3"), ("ann", "4")):
+        assert stage.ask(name, ends(text))
+    stage.kernel(answer(ends("3")), to="ann")
+    stage.leave("ann", ann)
+    assert lost(stage) == {"ann": ["1", "4"], "bob": ["2"]}
+    assert lost(stage) == {}
+
+
+def test_what_w2z_answers_is_not_the_kernels_answer():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.kernel(asked(), to="ann")
+    for said in (answer(ends("1")), message("kernel_info_reply", channel=Channel.SHELL)):
+        stage.kernel(said, to="ann", own=True)
+    stage.acknowledge("ann", stage.session("ann").client or Client())
+    assert stage.enter("ann").heard == ["ask"]
+    assert lost(stage) == {"ann": ["1"]}
+
+
+def test_what_w2z_answers_is_kept_like_what_the_kernel_does():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(message("execute_reply", "lost", channel=Channel.SHELL), to="ann", own=True)
+    assert stage.enter("ann").heard == ["lost"]
+
+
+def test_what_one_kernel_was_sent_is_no_repeat_for_the_next():
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.ask("ann", REQUEST)
+    stage.leave("ann", ann)
+    stage.hub.connection_is_gone()
+    stage.enter("ann")
+    assert not stage.ask("ann", REQUEST), "it may be the same kernel"
+    assert stage.hub.kernel_is_gone() == {}
+    assert stage.ask("ann", REQUEST)
+    stage.enter("ann")
+    assert not stage.ask("ann", REQUEST), "the next one has it, too"
+
+
+def test_what_is_lost_with_a_kernel_is_told_when_its_end_is():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    assert stage.hub.kernel_is_gone() == {"ann": [ends("1")]}
+
+
+def test_a_repeat_is_answered_with_what_the_journal_still_has():
+    stage = Stage(tail=PLENTY)
+    ann = stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.kernel(answer(ends("1")), to="ann")
+    stage.acknowledge("ann", ann)
+    stage.enter("ann")
+    assert stage.hub.to_kernel("ann", ends("1")) == Repeat([answer(ends("1"))], is_gone=False)
+
+
+def test_a_session_that_is_gone_is_owed_no_answer():
+    stage = Stage()
+    stage.enter("ann")
+    stage.ask("ann", ends("1"))
+    stage.hub.forget("ann")
+    assert lost(stage) == {}
 
 
 # Memory

@@ -67,6 +67,36 @@ def test_what_is_for_another_is_passed_over():
     assert journal.read(0, "bob") == ([], 1)
 
 
+def once(journal: Journal, session_id: str = "ann") -> list[list[Message]]:
+    """What is read from the beginning, if so many batches were handed out before."""
+    found = []
+    for handed in range(4):
+        read: list[Message] = []
+        at = 0
+        while at < journal.end:
+            items, at = journal.read(at, session_id, handed)
+            read += [item for item in items if isinstance(item, Message)]
+        found.append(read)
+    return found
+
+
+def test_what_is_to_be_read_once_is_passed_over_by_who_was_handed_it():
+    journal = filled(ONE, store=Shelf())
+    journal.append(None, TWO, once=True)
+    journal.append(None, ONE)
+    read = [ONE + TWO + ONE] * 2 + [ONE + ONE] * 2
+    assert once(journal) == read
+    journal.spill()
+    assert journal.memory == 0
+    assert once(journal) == read, "from the store as well"
+
+
+def test_what_another_is_to_read_once_is_passed_over():
+    journal = Journal()
+    journal.append("bob", TWO, once=True)
+    assert once(journal) == [[]] * 4
+
+
 def test_the_size_is_that_of_all_it_keeps():
     journal = filled(ONE, TWO)
     assert journal.memory == cost(ONE) + cost(TWO)
@@ -115,6 +145,39 @@ def test_what_is_in_memory_is_gone_through_backwards():
     journal.append("ann", ONE)
     found = [(at, batch.addressee, batch.messages) for at, batch in journal.backwards()]
     assert found == [(2, "ann", ONE), (1, None, TWO), (0, None, ONE)]
+
+
+def test_what_is_in_memory_from_a_position_on_is_all_or_nothing():
+    journal = filled(ONE, TWO, LARGE, ONE, store=Shelf())
+    found = [[batch.messages for batch in journal.in_memory(at)] for at in range(6)]
+    assert found == [[ONE, TWO, LARGE, ONE], [TWO, LARGE, ONE], [LARGE, ONE], [ONE], [], []]
+    journal.spill()
+    found = [[batch.messages for batch in journal.in_memory(at)] for at in range(5)]
+    assert found == [[], [], [], [ONE], []]
+
+
+def test_the_last_messages_to_all_begin_in_a_batch_perhaps_in_its_middle():
+    journal = filled(ONE, TWO)
+    journal.append("ann", TWO)
+    journal.append(None, TWO)
+    places = {count: journal.last(count) for count in (-1, 0, 1, 2, 3, 4, 5, 9)}
+    assert places == {
+        -1: (4, 0),
+        0: (4, 0),
+        1: (3, 1),
+        2: (3, 0),
+        3: (1, 1),
+        4: (1, 0),
+        5: (0, 0),
+        9: (0, 0),
+    }
+
+
+def test_the_last_messages_are_those_in_memory():
+    journal = filled(LARGE, ONE, store=Shelf())
+    journal.spill()
+    assert journal.last(9) == (1, 0)
+    assert Journal().last(9) == (0, 0)
 
 
 def test_the_oldest_is_one_batch():

@@ -2,7 +2,11 @@
 
 import pytest
 
+from tests.unit.examples import message
+from w2z.delivery.overflow import Gap
+from w2z.delivery.pending import Sent
 from w2z.delivery.session import Counters, Session
+from w2z.message import Channel
 
 
 def session(
@@ -31,6 +35,32 @@ def test_one_that_cannot_come_back_needs_what_it_has_not_read_while_it_does_not_
     assert session(resumable=False).needs(end=9) == 3
 
 
+def test_it_has_been_handed_what_it_read_or_all_while_it_flows():
+    one = session()
+    assert one.position(end=9) == 5
+    one.flowing = True
+    assert one.position(end=9) == 9
+
+
+def test_another_client_begins_with_what_has_not_arrived():
+    one = session(acked=3, sent=5)
+    one.forwarded.note(1, Sent(0))
+    one.question.hear(2, [message("input_request", channel=Channel.STDIN)])
+    one.rewind()
+    assert (one.acked, one.sent, one.handed) == (3, 3, 5)
+    assert one.counters == Counters(resent=2)
+    assert one.forwarded.find(1), "it may be sent again"
+    assert one.question.ask_again(), "it had been acknowledged"
+
+
+def test_what_was_handed_out_once_stays_so():
+    one = session(acked=3, sent=5)
+    one.rewind()
+    one.sent = 4
+    one.rewind()
+    assert one.handed == 5
+
+
 def test_it_passes_over_messages_of_one_batch_only():
     newcomer = session()
     newcomer.skip = (3, 2)
@@ -46,11 +76,23 @@ def test_each_has_its_own_of_everything():
     ann.counters.gaps += 1
     assert bob.counters == Counters()
     assert ann.remains is not bob.remains
+    assert ann.question is not bob.question
+    assert ann.pending is not bob.pending
     assert ann.forwarded is not bob.forwarded
 
 
 def test_counters_add_up_one_by_one():
     total = Counters(1, 2, 3, 4, 5, 6)
-    total.add(Counters(10, 20, 30, 40, 50, 60))
-    total.add(Counters())
-    assert total == Counters(11, 22, 33, 44, 55, 66)
+    assert total.add(Counters(10, 20, 30, 40, 50, 60), Counters()) is total
+    assert total.add() == Counters(11, 22, 33, 44, 55, 66)
+
+
+def test_a_message_is_told_as_it_is_and_a_gap_as_a_counted_notice():
+    ann = session()
+    said = message("stream", "1")
+    assert ann.told(said, lambda: b"{}") is said
+    assert ann.counters == Counters()
+    gap = Gap(2, 30, b"{}")
+    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.counters == Counters(gaps=2, dropped_messages=4, dropped_bytes=60)

@@ -7,8 +7,9 @@ import pytest
 from jupyter_client.jsonutil import parse_date
 from jupyter_client.session import Session
 
+from tests.unit.examples import decoded, request
 from w2z.message import Channel, Message
-from w2z.wire.authored import PROTOCOL_VERSION, header, stream, timestamp
+from w2z.wire.authored import PROTOCOL_VERSION, answer, failure, header, stream, timestamp
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 0, UTC)
 
@@ -47,3 +48,51 @@ def test_stderr_output_belongs_to_the_parent_given():
     assert got == Message(
         Channel.IOPUB, b'{"msg_type":"stream"}', b'{"msg_id":"parent"}', b"{}", content
     )
+
+
+# Answers
+
+
+def typed(msg_type: str) -> bytes:
+    """A header that has nothing but its type."""
+    return json.dumps({"msg_type": msg_type}).encode()
+
+
+@pytest.mark.parametrize("channel", [Channel.SHELL, Channel.CONTROL])
+def test_an_answer_is_a_reply_on_the_channel_of_its_request_and_an_idle(channel):
+    asked = request("complete_request", "1", channel=channel)
+    parent = asked.message.header
+    assert answer(asked, b'{"status":"ok"}', typed) == [
+        Message(channel, typed("complete_reply"), parent, b"{}", b'{"status":"ok"}'),
+        Message(Channel.IOPUB, typed("status"), parent, b"{}", b'{"execution_state":"idle"}'),
+    ]
+
+
+def test_a_reply_is_named_after_its_request_and_no_more():
+    asked = request("x_request_y_request")
+    assert answer(asked, b"{}", typed)[0].header == typed("x_request_y_reply")
+
+
+def test_a_failure_says_why_in_the_reply():
+    asked = request("complete_request")
+    reply, idle = failure(asked, "Name", "why", typed)
+    assert decoded(reply.content) == {
+        "status": "error",
+        "ename": "Name",
+        "evalue": "why",
+        "traceback": ["Name: why"],
+    }
+    assert [reply, idle] == answer(asked, reply.content, typed)
+
+
+def test_a_failure_of_code_is_an_output_of_it_as_well():
+    asked = request("execute_request")
+    error, *rest = failure(asked, "Name", "why", typed)
+    assert error[:4] == (Channel.IOPUB, typed("error"), asked.message.header, b"{}")
+    assert decoded(error.content) == {
+        "ename": "Name",
+        "evalue": "why",
+        "traceback": ["Name: why"],
+    }
+    assert rest == answer(asked, rest[0].content, typed)
+    assert decoded(rest[0].content) == {"status": "error", **decoded(error.content)}

@@ -1,6 +1,6 @@
 """The default format, with jupyter_server's own functions and json as the oracles.
 
-The fuzzers' invariant: whatever the bytes, ``DefaultCodec.decode`` returns a Message or raises a
+The fuzzers' invariant: whatever the bytes, ``DefaultCodec.decode`` returns a Request or raises a
 ClientError, and it allocates no more than the payload's length warrants.
 """
 
@@ -29,7 +29,7 @@ from tests.unit.examples import (
     texts,
 )
 from w2z.errors import ClientError, KernelMessageError, MalformedPayload, NotAllowed
-from w2z.message import Channel, Message
+from w2z.message import Channel, Message, Request
 from w2z.wire.default import DefaultCodec
 from w2z.wire.payload import MAX_BUFFERS
 
@@ -78,6 +78,11 @@ def with_offsets(*offsets: int, size: int = 60) -> bytes:
     return struct.pack(f"!{len(offsets) + 1}I", len(offsets), *offsets).ljust(size, b" ")
 
 
+def message_in(payload: bytes, *, text: bool) -> Message:
+    """The message in a payload."""
+    return CODEC.decode(payload, text).message
+
+
 # Round trips
 
 
@@ -107,39 +112,39 @@ def test_json_text_reaches_the_client_as_the_kernel_wrote_it(sent):
 def test_text_is_read_with_every_field_it_has(sent):
     sent = sent._replace(buffers=())
     text = json.dumps({**fields_of(sent), "buffers": []}, ensure_ascii=False)
-    assert says_the_same(CODEC.decode(text.encode(), text=True), sent)
+    assert says_the_same(message_in(text.encode(), text=True), sent)
 
 
 @given(messages())
 def test_lone_surrogates_are_read_from_escapes(sent):
     sent = sent._replace(buffers=())
     text = json.dumps({**fields_of(sent), "buffers": []})
-    assert says_the_same(CODEC.decode(text.encode(), text=True), sent)
+    assert says_the_same(message_in(text.encode(), text=True), sent)
 
 
 @given(messages())
 def test_what_jupyter_server_encodes_is_read_with_every_field_it_has(sent):
-    assert says_the_same(CODEC.decode(reference(sent), text=False), sent)
+    assert says_the_same(message_in(reference(sent), text=False), sent)
 
 
 @given(messages())
 def test_what_was_encoded_can_be_decoded(sent):
     payload = CODEC.encode(sent)
-    assert says_the_same(CODEC.decode(b"".join(payload.chunks), payload.text), sent)
+    assert says_the_same(message_in(b"".join(payload.chunks), text=payload.text), sent)
 
 
 def test_a_lone_surrogate_passes_both_ways_as_an_escape():
     sent = message("stream")._replace(content=rb'{"text":"\ud83d"}')
     payload = CODEC.encode(sent)
     assert rb'"\ud83d"' in payload.chunks[0]
-    assert CODEC.decode(bytes(payload.chunks[0]), text=True).content == sent.content
+    assert message_in(bytes(payload.chunks[0]), text=True).content == sent.content
 
 
 def test_buffers_of_any_size_pass_unchanged():
     sent = message("comm_msg", buffers=(b"", b"\xff" * (5 * 2**20), b"", b"end"))
     payload = b"".join(CODEC.encode(sent).chunks)
     assert deserialize_binary_message(payload)["buffers"] == list(sent.buffers)
-    assert says_the_same(CODEC.decode(payload, text=False), sent)
+    assert says_the_same(message_in(payload, text=False), sent)
 
 
 def test_buffers_are_views_and_not_copies():
@@ -152,29 +157,44 @@ def test_buffers_are_views_and_not_copies():
 
 @pytest.mark.parametrize("extra", ["", ',"buffers":[]', ',"buffers":{}', ',"buffers":null'])
 def test_no_buffers_may_be_spelled_in_every_way_clients_do(extra):
-    got = CODEC.decode(f"{{{REQUEST}{extra}}}".encode(), text=True)
+    got = message_in(f"{{{REQUEST}{extra}}}".encode(), text=True)
     assert got == Message(Channel.SHELL, b'{"msg_id":"1","msg_type":"x"}', b"{}", b"{}", b"{}")
 
 
 @pytest.mark.parametrize("name", ["parent_header", "metadata", "content", "channel"])
 def test_null_is_as_good_as_missing(name):
-    got = CODEC.decode(f'{{{REQUEST},"{name}":null}}'.encode(), text=True)
-    assert got == CODEC.decode(f"{{{REQUEST}}}".encode(), text=True)
+    got = message_in(f'{{{REQUEST},"{name}":null}}'.encode(), text=True)
+    assert got == message_in(f"{{{REQUEST}}}".encode(), text=True)
 
 
 def test_a_binary_payload_without_buffers_is_accepted():
     body = f"{{{REQUEST}}}".encode()
-    got = CODEC.decode(with_offsets(8, size=8) + body, text=False)
+    got = message_in(with_offsets(8, size=8) + body, text=False)
     assert got.buffers == ()
 
 
+@given(messages().filter(lambda sent: sent.channel is not Channel.HB))
+def test_the_type_and_the_id_are_read(sent):
+    header = decoded(sent.header)
+    request = CODEC.decode(reference(sent), text=False)
+    assert (request.msg_type, request.msg_id) == (header["msg_type"], header["msg_id"])
+    assert request.payload == b""
+
+
+def test_a_heartbeat_has_neither():
+    beat = '{"channel":"hb","header":{"msg_id":"1","msg_type":"x"}}'
+    assert CODEC.decode(beat.encode(), text=True) == Request(
+        Message(Channel.HB, b'{"msg_id":"1","msg_type":"x"}', b"{}", b"{}", b"{}")
+    )
+
+
 def test_a_heartbeat_needs_no_header():
-    assert CODEC.decode(b'{"channel":"hb"}', text=True).channel is Channel.HB
+    assert message_in(b'{"channel":"hb"}', text=True).channel is Channel.HB
 
 
 def test_json_that_is_nested_deeper_than_the_fast_parser_goes_is_carried():
     deep = nested(500)
-    got = CODEC.decode(b'{%b,"content":{"deep":%b}}' % (REQUEST.encode(), deep), text=True)
+    got = message_in(b'{%b,"content":{"deep":%b}}' % (REQUEST.encode(), deep), text=True)
     assert got.content == b'{"deep":%b}' % deep
 
 
@@ -240,7 +260,7 @@ def test_more_buffers_than_anyone_sends_are_refused_before_they_cost_anything():
         offsets = [start, *[start + len(body)] * count]
         return with_offsets(*offsets, size=start) + body
 
-    most = CODEC.decode(with_buffers(MAX_BUFFERS), text=False)
+    most = message_in(with_buffers(MAX_BUFFERS), text=False)
     assert len(most.buffers) == MAX_BUFFERS
     more = with_buffers(MAX_BUFFERS + 1)
 
@@ -281,6 +301,20 @@ def test_a_kernels_header_without_id_and_type_is_carried_all_the_same():
     assert got["msg_type"] is None
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_an_echo_that_is_no_json_does_not_fit_this_format(place):
+    """A client of the other format may have asked for it."""
+    parts = [b"{}"] * 4
+    parts[place] = b"no JSON"
+    with pytest.raises(KernelMessageError, match="is not JSON"):
+        CODEC.encode(Message._make([Channel.HB, *parts, ()]))
+
+
+def test_an_echo_of_nothing_is_one_of_empty_objects():
+    got = text_of(Message(Channel.HB, b"", b"", b"", b'{"n":1}'))
+    assert (got["channel"], got["header"], got["content"]) == ("hb", {}, {"n": 1})
+
+
 def test_utf8_reaches_the_client_as_the_kernel_wrote_it():
     content = '{"text":"caf\u00e9 \N{GRINNING FACE}"}'.encode()
     payload = CODEC.encode(message("stream")._replace(content=content))
@@ -312,18 +346,18 @@ def test_a_last_buffer_that_begins_within_reach_is_carried():
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_a_message_or_the_clients_mistake(payload, text):
     with suppress(ClientError):
-        assert isinstance(CODEC.decode(payload, text), Message)
+        assert isinstance(CODEC.decode(payload, text), Request)
 
 
 @settings(max_examples=400)
 @given(mutations([reference(right) for right in some_messages]))
 def test_any_mutated_binary_payload_is_a_message_or_the_clients_mistake(payload):
     with suppress(ClientError):
-        assert isinstance(CODEC.decode(payload, text=False), Message)
+        assert isinstance(CODEC.decode(payload, text=False), Request)
 
 
 @settings(max_examples=400)
 @given(mutations([json.dumps(fields_of(right)).encode() for right in some_messages]))
 def test_any_mutated_text_is_a_message_or_the_clients_mistake(payload):
     with suppress(ClientError):
-        assert isinstance(CODEC.decode(payload, text=True), Message)
+        assert isinstance(CODEC.decode(payload, text=True), Request)

@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.unit.examples import message, messages
 from w2z.errors import MalformedPayload
-from w2z.wire.payload import check_header, frame_header, to_frames
+from w2z.wire.payload import frame_header, read_header, to_frames
 from w2z.wire.subprotocol import DEFAULT, V1
 
 BOUNDARIES = [0, 1, 125, 126, 127, 65535, 65536, 65537]
@@ -52,7 +52,8 @@ def test_a_batch_is_one_frame_after_the_other(codec, batch):
 
 
 def test_a_header_with_id_and_type_passes_whatever_else_it_has():
-    check_header({"msg_id": "", "msg_type": "x", "date": None, "subshell_id": 7})
+    fields = {"msg_id": "", "msg_type": "x", "date": None, "subshell_id": 7}
+    assert read_header(fields) == ("x", "")
 
 
 @pytest.mark.parametrize("name", ["msg_id", "msg_type"])
@@ -60,7 +61,7 @@ def test_a_header_with_id_and_type_passes_whatever_else_it_has():
 def test_a_header_without_id_or_type_is_refused_by_the_fields_name(name, wrong):
     fields = {"msg_id": "1", "msg_type": "x", name: wrong}
     with pytest.raises(MalformedPayload, match=rf"^header\.{name} is missing or not a string"):
-        check_header(fields)
+        read_header(fields)
     del fields[name]
     with pytest.raises(MalformedPayload, match=name):
-        check_header(fields)
+        read_header(fields)

@@ -1,9 +1,10 @@
 """The v1 format, with jupyter_server's own functions as the oracle.
 
-The fuzzers' invariant: whatever the bytes, ``V1Codec.decode`` returns a Message or raises a
+The fuzzers' invariant: whatever the bytes, ``V1Codec.decode`` returns a Request or raises a
 ClientError, and it allocates no more than the payload's length warrants.
 """
 
+import json
 import struct
 from contextlib import suppress
 
@@ -25,7 +26,7 @@ from tests.unit.examples import (
     some_messages,
 )
 from w2z.errors import ClientError, MalformedPayload, NotAllowed, WrongFrameKind
-from w2z.message import Channel, Message
+from w2z.message import Channel, Message, Request
 from w2z.wire.payload import MAX_BUFFERS
 from w2z.wire.v1 import V1Codec
 
@@ -51,6 +52,11 @@ def with_offsets(*offsets: int, size: int = 200) -> bytes:
     return struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets).ljust(size, b"\0")
 
 
+def message_in(payload: bytes) -> Message:
+    """The message in a payload."""
+    return CODEC.decode(payload, text=False).message
+
+
 HEADER = b'{"msg_id":"1","msg_type":"x"}'
 
 
@@ -73,7 +79,7 @@ def test_jupyter_server_reads_what_was_encoded(sent):
 
 @given(messages())
 def test_what_jupyter_server_encodes_is_read_byte_for_byte(sent):
-    got = CODEC.decode(reference(sent), text=False)
+    got = message_in(reference(sent))
     assert got[:5] == sent[:5]
     assert as_bytes(got.buffers) == list(sent.buffers)
 
@@ -82,7 +88,7 @@ def test_buffers_of_any_size_pass_unchanged():
     sent = message("comm_msg", buffers=(b"", b"\xff" * (5 * 2**20), b"", b"end"))
     payload = b"".join(CODEC.encode(sent).chunks)
     assert payload == reference(sent)
-    assert CODEC.decode(payload, text=False) == sent
+    assert message_in(payload) == sent
 
 
 def test_buffers_are_views_and_not_copies():
@@ -96,8 +102,17 @@ def test_json_parts_that_are_not_utf8_reach_the_client_as_they_are():
 
 
 def test_a_missing_json_part_is_an_empty_object():
-    got = CODEC.decode(payload_of(b"shell", HEADER, b"", b"", b""), text=False)
+    got = message_in(payload_of(b"shell", HEADER, b"", b"", b""))
     assert got == Message(Channel.SHELL, HEADER, b"{}", b"{}", b"{}")
+
+
+@given(messages().filter(lambda sent: sent.channel is not Channel.HB))
+def test_the_type_and_the_id_are_read(sent):
+    header = json.loads(sent.header)
+    message = message_in(reference(sent))
+    assert CODEC.decode(reference(sent), text=False) == Request(
+        message, header["msg_type"], header["msg_id"]
+    )
 
 
 # Refusals
@@ -130,9 +145,20 @@ def test_a_header_without_its_id_or_type_is_refused(header):
         CODEC.decode(payload_of(b"shell", header, b"{}", b"{}", b"{}"), text=False)
 
 
-def test_a_heartbeat_needs_no_header():
-    got = CODEC.decode(payload_of(b"hb", b"", b"", b"", b""), text=False)
-    assert got.channel is Channel.HB
+BEATS = [
+    payload_of(b"hb", b"", b"", b"", b""),
+    payload_of(b"hb", HEADER, b"{ }", b"", b"{}", b"buffer"),
+    payload_of(b"hb", b"no", b"JSON", b"\xff", b"[]", b"", b""),
+]
+
+
+@pytest.mark.parametrize("payload", BEATS)
+def test_a_heartbeat_may_be_anything_and_is_carried_as_it_is(payload):
+    request = CODEC.decode(payload, text=False)
+    assert request.payload == payload
+    assert (request.msg_type, request.msg_id) == ("", "")
+    assert request.message.channel is Channel.HB
+    assert b"".join(CODEC.encode(request.message).chunks) == payload, "what comes back"
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
@@ -154,7 +180,7 @@ def test_a_count_that_the_payload_cannot_hold_is_refused_before_it_costs_anythin
 
 def test_more_buffers_than_anyone_sends_are_refused_before_they_cost_anything():
     most = payload_of(b"shell", HEADER, b"", b"", b"", *[b""] * MAX_BUFFERS)
-    assert len(CODEC.decode(most, text=False).buffers) == MAX_BUFFERS
+    assert len(message_in(most).buffers) == MAX_BUFFERS
     more = payload_of(b"shell", HEADER, b"", b"", b"", *[b""] * (MAX_BUFFERS + 1))
 
     def decode() -> None:
@@ -192,18 +218,18 @@ def test_as_many_offsets_as_fit_are_read():
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_a_message_or_the_clients_mistake(payload, text):
     with suppress(ClientError):
-        assert isinstance(CODEC.decode(payload, text), Message)
+        assert isinstance(CODEC.decode(payload, text), Request)
 
 
 @settings(max_examples=400)
 @given(mutations([reference(right) for right in some_messages]))
 def test_any_mutated_payload_is_a_message_or_the_clients_mistake(payload):
     try:
-        got = CODEC.decode(payload, text=False)
+        got = message_in(payload)
     except ClientError:
         return
     # What was accepted is carried on: it has to fit the format again.
-    assert CODEC.decode(reference(got), text=False) == got
+    assert message_in(reference(got)) == got
 
 
 @given(st.lists(st.integers(0, 250) | st.integers(0, 2**64 - 1), max_size=24))

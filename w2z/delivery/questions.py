@@ -1,0 +1,57 @@
+"""The question that a kernel waits for an answer to: one session's unanswered ``input_request``.
+
+Rules:
+
+- A session has one question at most, the latest: a kernel that asks again gave up the one before.
+- It ends when its client answers on stdin, when the kernel replies on shell (what asked is over),
+  or when the kernel is gone.
+- A client that comes back gets it again if it had acknowledged it, because then it does not come
+  with what the session reads from the journal: once, when it has read all it is owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2z.message import Channel, Message
+from w2z.wire.json import parse_object
+
+
+class Question:
+    """The question of one session, if there is one."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[int, Message] | None = None
+        """The message and its position in the journal."""
+        self._is_due = False
+
+    def hear(self, position: int, messages: Sequence[Message]) -> None:
+        """Take note of what the kernel says to the session, to be read at ``position``."""
+        for message in messages:
+            if message.channel is Channel.SHELL:
+                self._asked = None
+            elif message.channel is Channel.STDIN and _is_input_request(message):
+                self._asked = (position, message)
+                self._is_due = False
+
+    def end(self) -> None:
+        """Forget it: the kernel has its answer, or does not wait for one any more."""
+        self._asked = None
+        self._is_due = False
+
+    def next_connection(self, acked: int) -> None:
+        """Another client takes the session up, which reads the journal from ``acked`` on."""
+        self._is_due = self._asked is not None and self._asked[0] < acked
+
+    def ask_again(self) -> list[Message]:
+        """Return what to ask a client that has read all it is owed: the question, or nothing."""
+        again = [self._asked[1]] if self._asked is not None and self._is_due else []
+        self._is_due = False
+        return again
+
+
+def _is_input_request(message: Message) -> bool:
+    try:
+        return parse_object(message.header, "header").get("msg_type") == "input_request"
+    except ValueError:
+        return False
