@@ -149,6 +149,11 @@ def about(sent: Sent, messages: list[Received]) -> list[Received]:
 def is_told_lost(sent: Sent, messages: list[Received], channel: str = "shell") -> None:
     """There are a reply that says so and an idle, and no more."""
     found = about(sent, messages)
+    if sent["msg_type"] == "execute_request":
+        # As a kernel does, for notebooks: they look for errors there.
+        error = next(m for m in found if m.msg_type == "error")
+        assert (error.channel, error.content["ename"]) == ("iopub", "KernelLost")
+        found.remove(error)
     assert {(m.channel, m.msg_type) for m in found} == {
         (channel, sent["msg_type"].replace("_request", "_reply")),
         ("iopub", "status"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,13 @@ from tests.support.client import (
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
 from tests.support.successors import Kernels
+from tests.support.timing import QUICK
 from w2z.kernel.sockets.channels import SEND_MARK
 from w2z.message import Channel, Message
 
 both = pytest.mark.parametrize("wire", ["v1", "default"])
 
 LOST = "the connection to the kernel ended, and this was not answered"
-
-
-@pytest.fixture(autouse=True)
-def everything_happens_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {
-        "keeping.attached.LOOK": 0.002,
-        "conversation.TICK": 0.002,
-        "readiness.FIRST_REPEAT": 0.01,
-        "readiness.LEFT_ALONE": 0,
-    }.items():
-        monkeypatch.setattr(f"w2z.kernel.{name}", seconds)
 
 
 @pytest.fixture
@@ -52,7 +42,7 @@ async def kernels(tmp_path: Path, nothing_is_left: None) -> AsyncIterator[Kernel
 
 @pytest.fixture
 async def served(kernels: Kernels) -> AsyncIterator[Served]:
-    async with serving(kernels.now.connection_file) as found:
+    async with serving(kernels.now.connection_file, timing=QUICK) as found:
         await until(lambda: found.bridge.kernel.is_ready)
         yield found
 
@@ -105,7 +95,7 @@ async def test_the_end_is_asked_for_by_a_type_however_it_is_spelled(
 ) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
-        served.keeper, "on_shutdown_request", lambda *, restart: asked.append(restart)
+        served.bridge.kernel, "on_shutdown_request", lambda *, restart: asked.append(restart)
     )
     async with open_client(served.url("a"), "v1") as client:
         header = b'{"msg_id":"1","msg_type":"shutdown\\u005frequest"}'
@@ -120,7 +110,7 @@ async def test_the_end_is_not_asked_for_by_what_only_mentions_it(
 ) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
-        served.keeper, "on_shutdown_request", lambda *, restart: asked.append(restart)
+        served.bridge.kernel, "on_shutdown_request", lambda *, restart: asked.append(restart)
     )
     async with open_client(served.url("a"), "default") as client:
         sent = request("comm_msg", {"msg_type": "shutdown_request"}, channel="control")
@@ -279,7 +269,7 @@ async def test_nobody_is_told_what_a_kernel_was_that_never_said_it(
     kernels.now.on_kernel_info = say_nothing
     info, cell = request("kernel_info_request"), execute_request("1")
     async with (
-        serving(kernels.now.connection_file) as served,
+        serving(kernels.now.connection_file, timing=QUICK) as served,
         open_client(served.url("a"), "v1") as client,
     ):
         await kernels.now.subscribed.wait()
@@ -325,7 +315,7 @@ async def test_what_w2z_answers_ends_no_question_of_the_kernel(
         ask_input = Message(Channel.STDIN, as_json(question), asked.header, b"{}", prompt)
         await kernels.now.send(identity, ask_input)
         await client.until("input_request")
-        await until(lambda: served.bridge.kernel.state.is_busy_for(0.2, datetime.now(UTC)))
+        await until(lambda: served.bridge.kernel.state.is_busy_for(0.2, time.monotonic()))
         info = await client.send(request("kernel_info_request"))
         await client.until("kernel_info_reply", info)
         await acknowledged(served)
@@ -417,7 +407,7 @@ async def test_the_same_kernel_does_not_execute_again_what_it_was_sent_before_a_
     async with cable(f"tcp://127.0.0.1:{fields['iopub_port']}") as iopub:
         path = tmp_path / "through-the-cable.json"
         path.write_text(json.dumps({**fields, "iopub_port": int(iopub.url.rpartition(":")[2])}))
-        async with serving(path) as served:
+        async with serving(path, timing=QUICK) as served:
             await until(lambda: served.bridge.kernel.is_ready)
             async with open_client(served.url("a"), "v1") as client:
                 await ask(client, kernel, cell)
@@ -453,7 +443,7 @@ async def test_a_script_of_fixed_bytes_gets_the_same_answer_when_it_runs_again(
 
 async def test_who_repeats_what_was_answered_long_ago_is_told_so(kernels: Kernels) -> None:
     cell = execute_request("1")
-    async with serving(kernels.now.connection_file, replay_size=0) as served:
+    async with serving(kernels.now.connection_file, timing=QUICK, replay_size=0) as served:
         await until(lambda: served.bridge.kernel.is_ready)
         async with open_client(served.url("a"), "v1") as client:
             await answer(kernels.now, await ask(client, kernels.now, cell))

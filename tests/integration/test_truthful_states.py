@@ -31,7 +31,7 @@ from tests.support.serving import Served, serving
 from tests.support.timing import QUICK
 from w2z.message import Message
 
-SOON = replace(QUICK, busy_for=0, shell_grace=0.05)
+SOON = replace(QUICK, busy_for=0, shell_grace=0.05, unanswered=0.05)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import uuid
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,6 +24,11 @@ from w2z.wire.signature import Signer
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _CURVE_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path (unix(7): 108 with the null)."""
 
 _KERNEL_FILE = re.compile(r"kernel-([A-Za-z0-9_.-]+)\.json")
 
@@ -73,6 +79,23 @@ class ConnectionInfo(BaseModel):
             raise PydanticCustomError("curve", "one CurveZMQ key without the other")
         return self
 
+    @model_validator(mode="after")
+    def _zmq_takes_its_endpoints(self) -> Self:
+        """ZMQ refuses others with an error that names nothing."""
+        if self.transport == "ipc":
+            longest = max(len(self.endpoint(channel).encode()) for channel in Channel) - len(
+                "ipc://"
+            )
+            if "\0" in self.ip or longest > LONGEST_SOCKET_PATH:
+                raise PydanticCustomError(
+                    "ip",
+                    "ip is no path of a Unix socket, or one of over {n} bytes",
+                    {"n": LONGEST_SOCKET_PATH},
+                )
+        elif not (self.ip == "*" or _HOST_NAME.fullmatch(self.ip) or _is_address(self.ip)):
+            raise PydanticCustomError("ip", "ip is neither an address nor the name of a host")
+        return self
+
     def at(self, ip: str) -> ConnectionInfo:
         """The same kernel, at the address that its host name leads to."""
         return self if ip == self.host.strip("[]") else self.model_copy(update={"ip": ip})
@@ -89,7 +112,7 @@ class ConnectionInfo(BaseModel):
         """The address to connect to: a wildcard means this host, IPv6 goes in brackets."""
         if self.ip == "*":
             return "127.0.0.1"
-        return f"[{self.ip}]" if ":" in self.ip else self.ip
+        return f"[{self.ip.strip('[]')}]" if ":" in self.ip else self.ip
 
     @property
     def is_ipv6(self) -> bool:
@@ -99,6 +122,15 @@ class ConnectionInfo(BaseModel):
     def signer(self) -> Signer:
         """The signer for this kernel's key."""
         return Signer(self.key.encode(), self.signature_scheme)
+
+
+def _is_address(text: str) -> bool:
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        ip_address(bare)
+    except ValueError:
+        return False
+    return True
 
 
 def parse(text: bytes, path: Path) -> ConnectionInfo:

@@ -243,8 +243,10 @@ class Launched(Keeper):
         """Carry on what the kernel said last, and end what it left behind in its group."""
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
         # Where w2z goes on there is no hurry.
-        turns = 1 if self._wanted is Wanted.STOP else 2
-        await self.kernel.link.channels.last_words(turns * self._ending.last_words)
+        seconds = most = self._ending.last_words
+        if self._wanted is not Wanted.STOP:
+            seconds, most = 2 * seconds, 20 * most
+        await self.kernel.link.channels.last_words(seconds, most)
         deadline = time.monotonic() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and time.monotonic() < deadline:

@@ -18,13 +18,10 @@ from typing import Literal, Self
 
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
-from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.connection_file import LONGEST_SOCKET_PATH, ConnectionInfo
 from w2z.message import Channel
 
 LOOPBACK = "127.0.0.1"
-
-LONGEST_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path (unix(7): 108 with the null)."""
 
 
 class Endpoints:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hmac
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -178,6 +179,7 @@ class Channels:
         self.is_unbroken = False
         """Whether the heartbeat's first connection is up: then the kernel is the same still."""
         self._has_broken = False
+        self._is_back = False
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
@@ -223,12 +225,13 @@ class Channels:
         """Let the kernel's heartbeat socket echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    async def last_words(self, seconds: float, *, has_ended: bool = True) -> None:
-        """Receive what a kernel still said, for so long at most: until nothing is left, and, where
-        it has ended, its connection has, too.
+    async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
+        """Receive what a kernel still said: until nothing is left, and, where it has ended, its
+        connection has, too.
 
-        In turns with everything else: libzmq connects again by itself, perhaps to a kernel that
-        never stops talking.
+        Takes ``seconds`` at most to notice the end, and ``most`` for what is left; only ``seconds``
+        where libzmq has connected again meanwhile, perhaps to a kernel that never stops talking.
+        Everything else has its turns meanwhile.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -237,10 +240,10 @@ class Channels:
                     await self._is_lost.wait()
                 # Replies come over connections of their own, which end at the same time.
                 await asyncio.sleep(HOT_PAUSE)
-                has_more = True
-                while has_more:
-                    has_more = self._look_everywhere()
-                    await asyncio.sleep(0)
+        begun, has_more = time.monotonic(), True
+        while has_more and time.monotonic() - begun < (seconds if self._is_back else most):
+            has_more = self._look_everywhere()
+            await asyncio.sleep(0)
         self._is_lost.clear()
 
     def _look_everywhere(self) -> bool:
@@ -335,6 +338,7 @@ class Channels:
 
     def _on_events(self, events: list[list[bytes]]) -> None:
         for is_connected in map(_is_connected, events):
+            self._is_back = is_connected
             if is_connected:
                 self._listener.reached()
             else:
