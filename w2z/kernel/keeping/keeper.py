@@ -20,15 +20,21 @@ ENDS_WITHIN = 0.5
 
 
 class Keeper(ABC):
-    """Looks after one kernel; ``interrupt_mode`` is the operator's word on how to interrupt it."""
+    """Looks after one kernel; ``interrupt_mode`` is the operator's word on how to interrupt it.
+
+    One that was interrupted to be ended has ``ends_within`` seconds to stop what it runs.
+    """
 
     owned: bool
     """Whether w2z started the kernel."""
 
-    def __init__(self, kernel: Kernel, interrupt_mode: str | None) -> None:
+    def __init__(
+        self, kernel: Kernel, interrupt_mode: str | None, ends_within: float = ENDS_WITHIN
+    ) -> None:
         self.kernel = kernel
         self.restarting = asyncio.Lock()
         self.interrupt_mode = interrupt_mode
+        self._ends_within = ends_within
 
     @abstractmethod
     async def run(self) -> int:
@@ -102,7 +108,7 @@ class Keeper(ABC):
             else:
                 with contextlib.suppress(KernelNotInterrupted):
                     await self.send_interrupt_signal()
-        await self._is_idle_within(ENDS_WITHIN)
+        await self._is_idle_within(self._ends_within)
 
     async def _plan(self) -> Plan:
         # What the operator says counts: nothing is looked up then.

@@ -10,12 +10,11 @@ import asyncio
 import logging
 import os
 import signal
-import time
 from dataclasses import dataclass
 from enum import Enum
 
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
-from w2z.kernel.keeping.keeper import Keeper
+from w2z.kernel.keeping.keeper import ENDS_WITHIN, Keeper
 from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import RestartPolicy, describe, exit_code
 from w2z.kernel.kernel import Kernel
@@ -75,13 +74,16 @@ class Launched(Keeper):
         *,
         interrupt_mode: str | None,
         listen: Listener | None,
+        ends_within: float = ENDS_WITHIN,
+        look: float = LOOK,
     ) -> None:
-        super().__init__(kernel, interrupt_mode)
+        super().__init__(kernel, interrupt_mode, ends_within)
         self._children = children
         self._command = command
         self._endpoints = endpoints
         self._limits = limits
         self._listen = listen
+        self._look = look
         self._policy = RestartPolicy(limits.restarts)
         self._child: Child | None = None
         self._wanted = Wanted.RUN
@@ -219,11 +221,8 @@ class Launched(Keeper):
     def _take_clients_word(self) -> None:
         """A client sent a ``shutdown_request``: see to it that the kernel does end."""
         restart = self.kernel.is_told_to_end
-        if restart is None or self._wanted is not Wanted.RUN:
-            return
-        if restart:
-            self.kernel.announce("restarting", "a client asked for it")
-        self._want(Wanted.RESTART if restart else Wanted.END)
+        if restart is not None and self._wanted is Wanted.RUN:
+            self._want(Wanted.RESTART if restart else Wanted.END)
 
     def _decide(self) -> None:
         """The kernel that was started last is ready, or over before it was."""
@@ -234,9 +233,9 @@ class Launched(Keeper):
         kernel = self.kernel
         kernel.do(kernel.life.ask_to_end(kernel.now()))
         if kernel.life.was_used:
-            restart = self._wanted is Wanted.RESTART
             # Before the mark: what is marked is not busy, and would not be interrupted.
             await self.stop_running()
+            restart = self._wanted is Wanted.RESTART
             if restart:
                 kernel.mark("restarting")
             if kernel.is_told_to_end is None:
@@ -254,10 +253,10 @@ class Launched(Keeper):
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
         seconds = LAST_WORDS if self._wanted is Wanted.STOP else 2 * LAST_WORDS
         await self.kernel.link.channels.last_words(seconds)
-        deadline = time.monotonic() + LEFTOVERS
+        deadline = self.kernel.now() + LEFTOVERS
         is_left = child.signal_group(signal.SIGTERM)
-        while is_left and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK)
+        while is_left and self.kernel.now() < deadline:
+            await asyncio.sleep(self._look)
             is_left = child.signal_group(0)
         if is_left:
             child.signal_group(signal.SIGKILL)
@@ -271,6 +270,8 @@ class Launched(Keeper):
             return None
         if self._wanted is Wanted.RESTART:
             kernel.lose("the kernel was restarted")
+            if kernel.is_told_to_end:
+                kernel.announce("restarting", "a client asked for it")
             return 0.0
         self._decide()
         if not kernel.life.has_served:
