@@ -25,9 +25,6 @@ from w2z.kernel.transitions import State
 
 log = logging.getLogger("w2z")
 
-LAST_WORDS = 1.0
-"""Seconds to carry what a kernel that hung up said last."""
-
 
 class Attached(Keeper):
     """Watches the kernel of the connection file at ``path``, which was read as ``info``."""
@@ -141,7 +138,7 @@ class Attached(Keeper):
         log.info("the kernel hung up")
         channels = self.kernel.link.channels
         is_same_place = self._info == self._served
-        await channels.last_words(LAST_WORDS, has_ended=is_same_place)
+        await channels.last_words(self.kernel.timing.last_words, has_ended=is_same_place)
         if channels.is_unbroken and is_same_place:
             # What is under way on the other sockets arrives, and their addresses at the kernel stay
             # taken.
