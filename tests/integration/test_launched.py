@@ -122,6 +122,19 @@ async def test_one_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
         assert made.course[2:4] == ["SIGTERM while starting", "process 1 ends"]
 
 
+async def test_one_that_speaks_only_when_it_is_ended_gets_no_requests(tmp_path: Path) -> None:
+    async with world(tmp_path) as (made, _):
+        child = await made.started()
+        child.ignores.add(signal.SIGTERM)
+        made.passes(LIMITS.ready + 1)
+        await made.course.until("SIGTERM while starting")
+        made.says("starting")
+        child.end(0)
+        await made.is_over.wait()
+        assert "open" not in made.course
+        assert isinstance(made.failure, KernelNeverReady)
+
+
 async def test_one_that_clients_use_is_there_though_it_never_answered_w2z(tmp_path: Path) -> None:
     async with world(tmp_path) as (made, _):
         child = await made.started()
@@ -269,11 +282,11 @@ async def test_where_a_process_it_left_still_listens_the_next_one_gets_other_por
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "kernel.json"
-    async with world(tmp_path) as (made, _):
+    async with world(tmp_path) as (made, keeper):
         child = await made.started()
         made.ready("one")
         before = json.loads(path.read_text())["shell_port"]
-        [held] = [one for one in made.endpoints._held if one.getsockname()[1] == before]
+        [held] = [one for one in keeper._endpoints._held if one.getsockname()[1] == before]
         held.listen()
         child.end(1)
         await made.started(2)
@@ -320,10 +333,12 @@ async def test_a_busy_kernel_is_interrupted_before_it_is_marked_and_told_to_end(
         made.says("busy")
         ends_when_told(made, child)
         restarting = tasks.create_task(keeper.restart())
-        await made.course.until("interrupt_request {} while busy")
-        # Its requests wait from now on, and what it says to the interrupt does not change that.
+        await asyncio.sleep(0)
+        # Requests wait from now on, and what it says to the interrupt does not change that.
         assert not made.kernel.life.takes_requests
+        await made.course.until("interrupt_request {} while busy")
         made.says("idle")
+        assert not made.kernel.life.takes_requests
         await made.started(2)
         assert made.course.after("open")[:2] == [
             "interrupt_request {} while busy",

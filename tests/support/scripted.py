@@ -1,4 +1,4 @@
-"""A kernel that w2z starts, all of it played: its process, its sockets, and the clock.
+"""A kernel, all of it played: its sockets, its clock, and its process where w2z starts one.
 
 Nothing is waited for but what the test lets happen, and all that happens is noted in one
 :class:`Course`, in its order.
@@ -37,6 +37,9 @@ OWN = "w2z's"
 
 NEVER = 3600.0
 """Seconds in which the keeper looks by itself: it is woken by what happens."""
+
+
+QUIET = Timing(tick=NEVER, look=NEVER, left_alone=0)
 
 
 class Course(list[str]):
@@ -171,10 +174,12 @@ class ScriptedChannels:
         """Nothing to open."""
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
-        """Note what w2z tells the kernel; questions whether it is ready are no news."""
+        """Note what w2z tells the kernel; questions whether it is ready are only counted."""
         message = from_parts(channel, [bytes(part) for part in parts], self._signer)
         msg_type = str(parse_object(message.header, "header")["msg_type"])
-        if msg_type != "kernel_info_request":
+        if msg_type == "kernel_info_request":
+            self._world.asked.append(channel)
+        else:
             content = message.content.decode()
             self._world.course.note(f"{msg_type} {content} while {self._world.state()}")
             self._world.on_told(msg_type)
@@ -205,12 +210,15 @@ class ScriptedLink:
 
 @dataclass
 class World:
-    """Everything around one keeper."""
+    """Everything around one kernel."""
 
-    endpoints: Endpoints
+    info: ConnectionInfo
+    is_owned: bool = True
+    timing: Timing = QUIET
     course: Course = field(default_factory=Course)
     clock: Clock = field(default_factory=Clock)
-    listen: list[bytes] = field(default_factory=list)
+    asked: list[Channel] = field(default_factory=list)
+    generation: int = 0
     exit_code: int | None = None
     failure: StartupError | None = None
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -220,18 +228,19 @@ class World:
     def __post_init__(self) -> None:
         self.children = ScriptedChildren(self.course, self.state)
         self.kernel = Kernel(
-            self.endpoints.info,
+            self.info,
             OWN,
             self,
             self._open_link,
-            is_owned=True,
-            timing=Timing(tick=NEVER, look=NEVER, left_alone=0),
+            is_owned=self.is_owned,
+            timing=self.timing,
             clock=self.clock,
         )
         self.kernel.connect()
 
     def _open_link(self, info: ConnectionInfo, generation: int) -> Link:
         self.course.note(f"connected to {info.shell_port}")
+        self.generation = generation
         return cast("Link", ScriptedLink(self, info))
 
     def state(self) -> str:
@@ -267,7 +276,7 @@ class World:
         self.kernel.on_replies([Message(channel, head, b"{}", b"{}", as_json(info))])
 
     def says(self, state: str, request: str = "cell") -> None:
-        """The kernel says what it is doing for somebody."""
+        """The kernel says what it is doing for that request of somebody's."""
         parent = as_json({"msg_id": request, "session": "somebody's"})
         content = as_json({"execution_state": state})
         status = Message(Channel.IOPUB, as_json(header("status")), parent, b"{}", content)
@@ -298,7 +307,7 @@ async def world(
     """A keeper at work; when the test has not seen to its end, it is told to stop."""
     given: dict[str, Any] = {"interrupt_mode": None, "listen": None, "look": 0, **options}
     with Endpoints(folder / "kernel.json", "tcp", "played") as endpoints:
-        made = World(endpoints)
+        made = World(endpoints.info)
         keeper = Launched(made.kernel, made.children, command, endpoints, limits, **given)
 
         async def run() -> None:
