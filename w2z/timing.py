@@ -75,6 +75,9 @@ class Timing:
     never_there: float = 10.0
     """The same kernel is called dead after this: it may just be slow to start."""
 
+    last_words: float = 1.0
+    """To carry what a kernel that hung up said last."""
+
     # What w2z asks of it.
 
     interrupt: float = 5.0

@@ -22,6 +22,7 @@ from tests.support.fake_kernel import FakeKernel, fake_kernel, header
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
 from tests.support.successors import Kernels
+from tests.support.waiting import busy, lost, ready, until
 from w2z.kernel.actions import Action, Found
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.keeping import listening
@@ -66,19 +67,16 @@ class Looks:
     async def more(self, number: int) -> None:
         """Wait for so many turns."""
         wanted = self.count + number
-        while self.count < wanted:
-            await asyncio.sleep(0)
+        await until(lambda: self.count >= wanted, f"{number} more turns of looking")
 
     async def echoed(self) -> None:
         """Wait for the kernel's heartbeat."""
-        while not self.echoes:
-            await asyncio.sleep(0)
+        await until(lambda: self.echoes, "the kernel's heartbeat answers")
 
     async def probed(self, number: int) -> list[Found]:
         """Wait for so many tries of the kernel's port; what they found."""
         wanted = len(self.found) + number
-        while len(self.found) < wanted:
-            await asyncio.sleep(0)
+        await until(lambda: len(self.found) >= wanted, f"{number} more tries of the port")
         return self.found[-number:]
 
 
@@ -110,7 +108,7 @@ async def kernels(tmp_path: Path, nothing_is_left: None) -> AsyncIterator[Kernel
 @pytest.fixture
 async def served(kernels: Kernels) -> AsyncIterator[Served]:
     async with serving(kernels.now.connection_file, timing=SOON) as found:
-        await ready(found)
+        await ready(found.bridge.kernel)
         yield found
 
 
@@ -132,14 +130,8 @@ async def rest_of(served: Served) -> AsyncIterator[Rest]:
         yield found
 
 
-async def ready(served: Served) -> None:
-    while not served.bridge.kernel.is_ready:
-        await asyncio.sleep(0)
-
-
-async def lost(served: Served) -> None:
-    while served.bridge.kernel.is_ready:
-        await asyncio.sleep(0)
+async def say_nothing(identity: bytes, asked: Message) -> None:
+    """Answer nobody who asks whether the kernel is ready."""
 
 
 async def ask(client: Client, kernel: FakeKernel) -> list[Received]:
@@ -204,7 +196,7 @@ async def test_requests_sent_while_no_kernel_is_there_go_to_the_next(
 ) -> None:
     first = kernels.now
     await kernels.hang_up()
-    await lost(served)
+    await lost(served.bridge.kernel)
     sent = [await client.send(request("odd_request", {"n": n})) for n in range(100)]
     second = await kernels.start("second")
     got = [json.loads((await second.received.get())[1].header) for _ in sent]
@@ -227,6 +219,26 @@ async def test_what_was_under_way_to_a_dead_kernel_does_not_reach_the_next(
     assert second.received.empty()
 
 
+async def test_nor_does_it_from_one_that_hung_up_bit_by_bit(
+    served: Served, client: Client, kernels: Kernels
+) -> None:
+    """As long as its heartbeat is connected, iopub's connection alone may have failed."""
+    life = served.bridge.kernel.life
+    kernels.now.reads_shell.clear()
+    for n in range(20):
+        await client.send(request("odd_request", {"n": n, "padding": "x" * 1_000_000}))
+    await (await client.websocket.ping())
+    kernels.now.on_kernel_info = say_nothing
+    kernels.now.socket(Channel.IOPUB).close(0)
+    await lost(served.bridge.kernel)
+    await until(lambda: not life.is_leaving, "the sockets are kept")
+    assert served.bridge.kernel.link.channels.is_unbroken
+    second = await kernels.replace("second")
+    assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+    await ask(client, second)
+    assert second.received.empty()
+
+
 async def test_a_cell_that_died_with_its_kernel_does_not_run_in_the_next(
     served: Served, client: Client, kernels: Kernels, rest: Rest
 ) -> None:
@@ -238,7 +250,7 @@ async def test_a_cell_that_died_with_its_kernel_does_not_run_in_the_next(
     await until_announced(client, "restarting")
     told = await client.until("status")
     assert told.content == {"execution_state": "idle"}
-    await ready(served)
+    await ready(served.bridge.kernel)
     assert (await rest.json(f"GET {ONE}"))["execution_state"] == "idle"
 
 
@@ -260,6 +272,115 @@ async def test_a_restart_that_a_client_asked_for_is_told_to_it_and_not_as_a_mish
     assert stdout(found) == ""
 
 
+async def test_a_busy_kernel_is_interrupted_and_told_to_end_before_requests_go_to_the_next(
+    served: Served, client: Client, kernels: Kernels, rest: Rest
+) -> None:
+    first, cell = kernels.now, header("execute_request")
+    await first.iopub("status", {"execution_state": "busy"}, cell)
+    await busy(served.bridge.kernel)
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        assert await told(first) == ("interrupt_request", {})
+        # What it says to that is the last of this kernel, not the first of the next.
+        await first.iopub("stream", {"name": "stderr", "text": "interrupted"}, cell)
+        await first.iopub("status", {"execution_state": "idle"}, cell)
+        sent = await client.send(request("odd_request"))
+        assert await told(first) == ("shutdown_request", {"restart": True})
+        second = await kernels.replace("second")
+        assert (await asked).status == 200
+    assert first.received.empty()
+    _, message = await second.received.get()
+    assert json.loads(message.header) == sent
+
+
+async def told(kernel: FakeKernel) -> tuple[str, Any]:
+    """What the kernel is told next, by whomever."""
+    _, message = await kernel.received.get()
+    return json.loads(message.header)["msg_type"], json.loads(message.content)
+
+
+async def test_one_whose_place_is_taken_while_it_is_interrupted_ends_no_other(
+    served: Served, kernels: Kernels, rest: Rest
+) -> None:
+    await kernels.now.iopub("status", {"execution_state": "busy"}, header("execute_request"))
+    await busy(served.bridge.kernel)
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        assert await told(kernels.now) == ("interrupt_request", {})
+        second = await kernels.replace("second")
+        assert (await asked).status == 200
+    assert second.received.empty()
+    assert served.bridge.kernel.life.session == "second"
+
+
+async def test_where_nobody_is_there_a_restart_waits_and_ends_nobody(
+    client: Client, kernels: Kernels, rest: Rest
+) -> None:
+    await kernels.hang_up()
+    await until_announced(client, "dead")
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+        await client.send(request("odd_request"))
+        await (await client.websocket.ping())
+        second = await kernels.start("second")
+        assert (await asked).status == 200
+    assert await told(second) == ("odd_request", {})
+    assert second.received.empty()
+
+
+async def test_a_restart_that_is_asked_for_during_a_cut_happens_after_it(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    first = kernels.now
+    fields = json.loads(first.connection_file.read_text())
+    async with cable(f"tcp://{fields['ip']}:{fields['iopub_port']}") as iopub:
+        path = tmp_path / "through-the-cable.json"
+        path.write_text(json.dumps({**fields, "iopub_port": int(iopub.url.rpartition(":")[2])}))
+        async with serving(path, timing=SOON) as served, rest_of(served) as rest:
+            await ready(served.bridge.kernel)
+            async with asyncio.TaskGroup() as tasks:
+                with iopub.down():
+                    await lost(served.bridge.kernel)
+                    asked = tasks.create_task(rest.ask(f"POST {ONE}/restart"))
+                    await rest_has_begun(served)
+                # The same is back, and so it was no restart.
+                assert await told(first) == ("shutdown_request", {"restart": True})
+                await kernels.replace("second")
+                assert (await asked).status == 200
+            assert served.bridge.kernel.life.session == "second"
+
+
+async def rest_has_begun(served: Served) -> None:
+    await until(served.keeper.restarting.locked, "a restart is under way")
+
+
+async def test_a_restart_that_nobody_waits_for_any_more_leaves_the_kernel_as_it_was(
+    served: Served, client: Client, kernels: Kernels
+) -> None:
+    cell = header("execute_request")
+    await kernels.now.iopub("status", {"execution_state": "busy"}, cell)
+    await busy(served.bridge.kernel)
+    async with asyncio.TaskGroup() as tasks:
+        restarting = tasks.create_task(served.keeper.restart())
+        assert await told(kernels.now) == ("interrupt_request", {})
+        restarting.cancel()
+    await kernels.now.iopub("status", {"execution_state": "idle"}, cell)
+    await ready(served.bridge.kernel)
+    assert announced(await ask(client, kernels.now)) == []
+
+
+async def test_one_that_is_not_there_is_not_told_to_end(
+    served: Served, client: Client, kernels: Kernels
+) -> None:
+    await kernels.hang_up()
+    await lost(served.bridge.kernel)
+    await served.keeper.end()
+    second = await kernels.start("second")
+    await until_announced(client, "idle")
+    await ask(client, second)
+    assert second.received.empty()
+
+
 # Before w2z looks again.
 
 
@@ -270,7 +391,7 @@ async def test_a_kernel_that_hangs_up_as_soon_as_it_is_ready_is_missed(
         serving(kernels.now.connection_file, timing=replace(SOON, look=0.5)) as served,
         open_client(served.url("a"), "v1") as client,
     ):
-        await ready(served)
+        await ready(served.bridge.kernel)
         await kernels.hang_up()
         assert announced(await until_announced(client, "dead")) == ["dead"]
         for session in ("second", "third"):
@@ -284,9 +405,6 @@ async def test_a_kernel_that_hangs_up_as_soon_as_it_is_ready_is_missed(
 async def test_a_kernel_that_took_requests_and_never_answered_w2z_can_die(
     kernels: Kernels,
 ) -> None:
-    async def say_nothing(identity: bytes, asked: Message) -> None:
-        pass
-
     kernels.now.on_kernel_info = say_nothing
     async with (
         serving(kernels.now.connection_file, timing=SOON) as served,
@@ -314,7 +432,7 @@ async def test_requests_reach_a_successor_after_clients_heard_of_it(
     ):
         await ask(client, kernels.now)
         await kernels.hang_up()
-        await lost(served)
+        await lost(served.bridge.kernel)
         cell = await client.send(request("execute_request"))
         second = await kernels.start("second")
         identity, message = await second.received.get()
@@ -338,7 +456,7 @@ async def test_a_successor_that_speaks_before_it_answers_is_sent_nothing_before_
         await infos.put((identity, message))
 
     await kernels.hang_up()
-    await lost(served)
+    await lost(served.bridge.kernel)
     sent = await client.send(request("odd_request"))
     second = await kernels.start("second")
     second.on_kernel_info = keep
@@ -421,9 +539,6 @@ async def test_a_file_that_cannot_be_used_is_told_once_and_changes_nothing(
 async def test_a_kernel_that_never_was_ready_is_left_for_another_without_a_word(
     kernels: Kernels, tmp_path: Path
 ) -> None:
-    async def say_nothing(identity: bytes, asked: Message) -> None:
-        pass
-
     kernels.now.on_kernel_info = say_nothing
     (tmp_path / "other").mkdir()
     async with (
@@ -451,11 +566,11 @@ async def test_a_connection_that_is_cut_is_not_a_restart(
             open_client(served.url("a"), "v1") as client,
         ):
             for _ in range(2):
-                await ready(served)
+                await ready(served.bridge.kernel)
                 await looks.more(2)
                 iopub.cut()
-                await lost(served)
-                await ready(served)
+                await lost(served.bridge.kernel)
+                await ready(served.bridge.kernel)
                 await looks.more(2)
                 assert announced(await ask(client, kernel)) == []
 
@@ -503,21 +618,29 @@ async def test_each_kernel_can_die(served: Served, client: Client, kernels: Kern
         assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
 
 
-async def test_the_last_words_of_a_kernel_reach_its_clients(
-    client: Client, kernels: Kernels
+async def test_the_last_words_of_a_kernel_reach_its_clients_and_make_nobody_ready(
+    kernels: Kernels,
 ) -> None:
     kernel = kernels.now
     kernel.linger = 60_000
-    sent = await client.send(request("odd_request"))
-    identity, message = await kernel.received.get()
-    for n in range(2000):
-        await kernel.iopub("stream", {"name": "stdout", "text": f"{n}\n"}, sent)
-    await kernel.reply(identity, message, "odd_reply", {"last": True})
-    await kernels.hang_up()
-    found = await until_announced(client, "dead")
+    # Enough for a machine that has more to do.
+    timing = replace(SOON, last_words=10)
+    async with (
+        serving(kernel.connection_file, timing=timing) as served,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        await ready(served.bridge.kernel)
+        sent = await client.send(request("odd_request"))
+        identity, message = await kernel.received.get()
+        for n in range(2000):
+            await kernel.iopub("stream", {"name": "stdout", "text": f"{n}\n"}, sent)
+        await kernel.reply(identity, message, "odd_reply", {"last": True})
+        await kernels.hang_up()
+        found = await until_announced(client, "dead")
     mine = [m for m in found if m.parent_header.get("msg_id") == sent["msg_id"]]
     assert stdout(mine) == "".join(f"{n}\n" for n in range(2000))
     assert [m.content for m in mine if m.msg_type == "odd_reply"] == [{"last": True}]
+    assert announced(found) == ["dead"]
 
 
 # Interrupt.
@@ -543,7 +666,7 @@ async def known_as(
     kernel.info = {"status": "ok", "implementation": implementation}
     timing = replace(SOON, **durations)
     async with serving(kernel.connection_file, timing=timing) as served, rest_of(served) as rest:
-        await ready(served)
+        await ready(served.bridge.kernel)
         yield rest
 
 
@@ -552,8 +675,7 @@ async def test_an_unknown_kernel_that_stops_was_interrupted(kernels: Kernels) ->
     cell = header("execute_request")
     async with known_as("a new one", kernel) as rest:
         await kernel.iopub("status", {"execution_state": "busy"}, cell)
-        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
-            pass
+        await rest.kernel(execution_state="busy")
         async with asyncio.TaskGroup() as tasks:
             asked = tasks.create_task(interrupted(kernel, rest, status="ok"))
             await kernel.iopub("status", {"execution_state": "idle"}, cell)
@@ -566,8 +688,7 @@ async def test_an_unknown_kernel_that_says_ok_and_goes_on_is_504_with_advice(
     kernel = kernels.now
     async with known_as("a new one", kernel, stops_within=0.01) as rest:
         await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
-        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
-            pass
+        await rest.kernel(execution_state="busy")
         status, told = await interrupted(kernel, rest, status="ok")
     assert status == 504
     assert "is still running" in told
@@ -578,8 +699,7 @@ async def test_a_known_kernel_is_taken_at_its_word(kernels: Kernels) -> None:
     kernel = kernels.now
     async with known_as("ipython", kernel) as rest:
         await kernel.iopub("status", {"execution_state": "busy"}, header("execute_request"))
-        while (await rest.json(f"GET {ONE}"))["execution_state"] != "busy":
-            pass
+        await rest.kernel(execution_state="busy")
         assert await interrupted(kernel, rest, status="ok") == (204, "")
 
 
@@ -746,7 +866,7 @@ async def test_nothing_is_looked_up_where_the_operator_said_how(
         serving(kernel.connection_file, interrupt_mode="message") as served,
         rest_of(served) as rest,
     ):
-        await ready(served)
+        await ready(served.bridge.kernel)
         assert await interrupted(kernel, rest, status="ok") == (204, "")
     assert (looked_up, signals) == ([], [])
 

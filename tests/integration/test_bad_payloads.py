@@ -19,6 +19,7 @@ from tests.support.client import (
 )
 from tests.support.fake_kernel import FakeKernel
 from tests.support.serving import Served, serving
+from tests.support.waiting import LONG, within
 from w2z.message import Channel
 
 GOOD = request("execute_request", {"code": "1"})
@@ -201,7 +202,8 @@ async def test_pings_whose_answers_are_never_read_end_the_connection(
     async with open_client(served.url("bad"), "v1") as bad:
         bad.websocket.transport.pause_reading()
         ping = b"\x89\xfd" + bytes(4) + bytes(125)
-        while not bad.websocket.transport.is_closing():
-            if bad.websocket.transport.get_write_buffer_size() < 1_000_000:
-                bad.websocket.transport.write(ping * 1000)
-            await asyncio.sleep(0)
+        async with within(LONG, "the connection ends"):
+            while not bad.websocket.transport.is_closing():
+                if bad.websocket.transport.get_write_buffer_size() < 1_000_000:
+                    bad.websocket.transport.write(ping * 1000)
+                await asyncio.sleep(0)

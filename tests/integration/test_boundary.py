@@ -24,6 +24,7 @@ from tests.support.client import Client, open_client, request, to_v1
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, serving
+from tests.support.waiting import ready, until
 from w2z.server.websocket_client import WebsocketClient
 
 AUTH = f"Authorization: token {TOKEN}"
@@ -170,8 +171,7 @@ STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
 @pytest.fixture
 async def quick(kernel: FakeKernel) -> AsyncIterator[Served]:
     async with serving(kernel.connection_file, ping_interval=0.2, handshake_timeout=0.2) as found:
-        while not found.bridge.kernel.is_ready:
-            await asyncio.sleep(0)
+        await ready(found.bridge.kernel)
         yield found
 
 
@@ -218,8 +218,10 @@ def _spare(patch: pytest.MonkeyPatch, place: str, fault: Callable[..., NoReturn]
 
 async def _until_only_one_is_left(served: Served) -> None:
     """The victim's connection is gone; its session, which may wait for it, is not counted."""
-    while served.bridge.clients.connections > 1 or len(served.connections) > 1:
-        await asyncio.sleep(0)
+    await until(
+        lambda: served.bridge.clients.connections <= 1 and len(served.connections) <= 1,
+        "one connection is left",
+    )
 
 
 async def test_an_error_while_output_is_written_spares_the_other_clients(

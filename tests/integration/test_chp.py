@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.fake_chp import FakeApi, answer, listening
 from tests.support.proxies import certificate
+from tests.support.waiting import until
 from w2z.serve import proxy_route as chp
 from w2z.serve.proxy_route import Route, keep_route
 
@@ -145,8 +146,7 @@ async def test_a_second_burst_is_told_again(caplog: pytest.LogCaptureFixture) ->
     async with listening(FakeApi()) as api, kept(api):
         for burst in (1, 2):
             api.instead = lambda asked: answer(500)
-            while len(warnings(caplog)) < burst:
-                await asyncio.sleep(0)
+            await until(lambda: len(warnings(caplog)) == burst, "it is told again")  # noqa: B023
             api.instead = lambda asked: None
             await api.until("POST", burst)
             api.routes.clear()
@@ -164,11 +164,9 @@ async def test_no_answer_and_nobody_there_are_told(
     api = FakeApi()
     api.serve = never  # type: ignore[method-assign]
     async with listening(api), kept(api, last=SOON):
-        while "no answer in time" not in caplog.text:
-            await asyncio.sleep(0)
+        await until(lambda: "no answer in time" in caplog.text, "the silence is told")
     async with kept(api):
-        while "Connect call failed" not in caplog.text:
-            await asyncio.sleep(0)
+        await until(lambda: "Connect call failed" in caplog.text, "the refusal is told")
 
 
 async def test_the_end_does_not_wait_for_an_api_that_is_silent(
@@ -189,8 +187,7 @@ async def test_the_end_does_not_wait_for_an_api_that_is_silent(
     api.serve = serve  # type: ignore[method-assign]
     async with listening(api):
         async with kept(api, last=SOON):
-            while "added the proxy's route" not in caplog.text:
-                await asyncio.sleep(0)
+            await until(lambda: "added the proxy's route" in caplog.text, "the route is there")
             silent.set()
         assert warnings(caplog) == [
             f"the route may stay in the proxy at {api.url}: no answer in time"
@@ -232,8 +229,8 @@ async def test_a_token_that_cannot_be_sent_is_not_shown(
     token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(FakeApi()) as api, kept(api, token=token):
-        while "CONFIGPROXY_AUTH_TOKEN has to be visible ASCII" not in caplog.text:
-            await asyncio.sleep(0)
+        told = "CONFIGPROXY_AUTH_TOKEN has to be visible ASCII"
+        await until(lambda: told in caplog.text, "the token is refused")
         assert token not in caplog.text
         assert api.asked == []
 

@@ -14,6 +14,7 @@ from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import raw_http
 from tests.support.serving import TOKEN, Served, serving
+from tests.support.waiting import until
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.gate import Gate
 from w2z.server.app import App
@@ -211,8 +212,7 @@ async def test_a_peer_that_vanishes_is_forgotten(served: Served, kernel: FakeKer
         await peer.answer(has_body=False)
         assert served.bridge.clients.connections == 1
         peer.writer.transport.abort()
-        while served.bridge.clients.connections:
-            await asyncio.sleep(0)
+        await until(lambda: not served.bridge.clients.connections, "the connection is forgotten")
     assert served.bridge.clients.sessions == 0
 
 
@@ -220,5 +220,4 @@ async def test_a_normal_close_is_answered(served: Served) -> None:
     async with open_client(served.url("a"), "v1") as client:
         await client.websocket.close(1000, "bye")
         assert await client.closed() == (1000, "bye")
-    while served.bridge.clients.connections:
-        await asyncio.sleep(0)
+    await until(lambda: not served.bridge.clients.connections, "the connection is forgotten")

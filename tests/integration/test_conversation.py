@@ -11,6 +11,7 @@ import pytest
 from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
+from tests.support.waiting import kernel_has, ready
 from w2z.errors import KernelSilent
 from w2z.kernel.conversation import Conversation
 from w2z.message import Channel, Message
@@ -25,8 +26,7 @@ LONG = 60.0
 @pytest.fixture
 async def talk(served: Served) -> Conversation:
     """The conversation of a kernel that is ready."""
-    while not served.bridge.kernel.is_ready:
-        await asyncio.sleep(0)
+    await ready(served.bridge.kernel)
     return served.bridge.kernel.link.conversation
 
 
@@ -134,8 +134,7 @@ async def test_the_kernels_own_description_is_known_when_it_is_ready(
     async with serving(kernel.connection_file) as served:
         assert served.bridge.kernel.info is None
         asked_for.set()
-        while not served.bridge.kernel.is_ready:
-            await asyncio.sleep(0)
+        await ready(served.bridge.kernel)
         assert served.bridge.kernel.info == {"status": "ok", "banner": "a fake"}
 
 
@@ -188,6 +187,12 @@ class Questions:
         await self._kernel.send(identity, info_reply(asked, session, from_=session))
 
 
+async def described(served: Served, session: str) -> None:
+    """The kernel of that session has told what it is."""
+    kernel, told = served.bridge.kernel, {"status": "ok", "from_": session}
+    await kernel_has(kernel, lambda: kernel.info == told, f"{session} tells what it is")
+
+
 async def test_only_another_kernel_is_ready_after_a_restart(
     talk: Conversation, served: Served, kernel: FakeKernel
 ) -> None:
@@ -207,8 +212,7 @@ async def test_only_another_kernel_is_ready_after_a_restart(
         await client.websocket.ping()
         assert kernel.received.empty()
         await questions.answer(Channel.SHELL, "another")
-        while served.bridge.kernel.info != {"status": "ok", "from_": "another"}:
-            await asyncio.sleep(0)
+        await described(served, "another")
         assert not served.bridge.kernel.is_ready
         assert kernel.received.empty()
         await kernel.iopub("status", {"execution_state": "idle"})
@@ -227,8 +231,7 @@ async def test_the_kernel_after_the_next_is_another_again(
         await answered(talk, kernel)
         assert not served.bridge.kernel.is_ready
         await questions.answer(Channel.SHELL, session)
-        while served.bridge.kernel.info != {"status": "ok", "from_": session}:
-            await asyncio.sleep(0)
+        await described(served, session)
         assert not await served.bridge.kernel.wait_ready(SOON)
         await kernel.iopub("status", {"execution_state": "idle"})
         assert await served.bridge.kernel.wait_ready(LONG)
@@ -245,7 +248,6 @@ async def test_the_same_kernel_counts_again_when_it_was_not_replaced(
     assert served.bridge.kernel.info == {"status": "ok"}
     served.bridge.kernel.do(served.bridge.kernel.life.stay(served.bridge.kernel.now()))
     await questions.answer(Channel.SHELL, "kernel")
-    while served.bridge.kernel.info == {"status": "ok"}:
-        await asyncio.sleep(0)
+    await described(served, "kernel")
     await kernel.iopub("status", {"execution_state": "idle"})
     assert await served.bridge.kernel.wait_ready(LONG)

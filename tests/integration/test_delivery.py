@@ -13,6 +13,7 @@ import zmq
 from tests.support.client import Client, Received, open_client, request, v1_payload
 from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
 from tests.support.serving import Served, serving
+from tests.support.waiting import until
 from w2z.message import Channel, Message
 
 both = pytest.mark.parametrize("wire", ["v1", "default"])
@@ -198,7 +199,7 @@ async def test_an_echo_that_the_default_format_cannot_carry_is_dropped_for_it(
         await ask(client, kernel)
     async with open_client(served.url("a"), "default") as client:
         kernel.beats.set()
-        await until(lambda: served.bridge.reports.dropped == 1)
+        await until(lambda: served.bridge.reports.dropped == 1, "one is dropped")
         await client.send(request("ping", {"n": 1}, channel="hb"))
         assert (await client.until("ping")).content == {"n": 1}
 
@@ -232,7 +233,7 @@ async def test_a_client_that_comes_back_gets_what_it_missed(
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         identity, asked = await ask(client, kernel)
-    await until(lambda: served.bridge.clients.connections == 0)
+    await until(lambda: served.bridge.clients.connections == 0, "the client is away")
     for number in range(10):
         await kernel.iopub("stream", {"number": number})
     await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
@@ -405,15 +406,9 @@ async def test_a_session_ends_with_its_resume_window(
     async with serving(kernel.connection_file, resume_window=window) as served:
         async with open_client(served.url("a"), "v1") as client:
             first, _ = await ask(client, kernel)
-        await until(lambda: served.bridge.clients.sessions == 0)
+        await until(lambda: served.bridge.clients.sessions == 0, "its session ends")
         async with open_client(served.url("a"), "v1") as client:
             second, _ = await ask(client, kernel)
         # The sockets are others. A kernel that would not tell the second one from the first is
         # not given the same identity.
         assert (first == second) is hands_over
-
-
-async def until(condition: Any) -> None:
-    """Give the event loop turns until something it brings about is there."""
-    while not condition():
-        await asyncio.sleep(0)

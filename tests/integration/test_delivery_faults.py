@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,10 @@ from tests.support.client import Client, Received, execute_request, open_client,
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
 from tests.support.successors import Kernels
+from tests.support.waiting import until
 from w2z.message import Channel, Message
 
 TEXT = "x" * 100_000
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Give the event loop turns until something it brings about is there."""
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def ask(client: Client, kernel: FakeKernel) -> tuple[bytes, Message]:
@@ -99,7 +93,7 @@ async def test_a_half_open_connection_is_noticed_and_its_session_kept(
                 seen.append(await client.recv())
             line.lose(way)
             await say(kernel, range(10, 20))
-            await until(lambda: served.bridge.clients.connections == 0)
+            await until(lambda: served.bridge.clients.connections == 0, "the client is away")
             assert served.bridge.clients.sessions == 1
             await say(kernel, range(20, 30))
             await finish(kernel)
@@ -120,9 +114,10 @@ async def test_a_connection_that_ends_without_reading_leaves_at_once(
     async with open_client(served.url("a"), "v1", max_queue=1) as client:
         await ask(client, kernel)
         await say(kernel, range(300), TEXT)
-        await until(lambda: not next(served.bridge.clients.hub.clients()).writable)
+        hub = served.bridge.clients.hub
+        await until(lambda: not next(hub.clients()).writable, "the connection is full")
         client.websocket.transport.write_eof()
-        await until(lambda: served.bridge.clients.connections == 0)
+        await until(lambda: served.bridge.clients.connections == 0, "the client is away")
         client.websocket.transport.abort()
     async with open_client(served.url("a"), "v1") as client:
         await finish(kernel)
@@ -137,9 +132,9 @@ async def test_a_client_away_past_the_window_comes_back_as_new(kernel: FakeKerne
     async with serving(kernel.connection_file, resume_window=0.05) as served:
         async with open_client(served.url("a"), "v1") as client:
             await ask(client, kernel)
-        await until(lambda: served.bridge.clients.connections == 0)
+        await until(lambda: served.bridge.clients.connections == 0, "the client is away")
         await say(kernel, range(10))
-        await until(lambda: served.bridge.clients.sessions == 0)
+        await until(lambda: served.bridge.clients.sessions == 0, "its session ends")
         async with open_client(served.url("a"), "v1") as client:
             # A newcomer is told first what the kernel is doing.
             assert (await client.recv()).msg_type == "status"
@@ -245,7 +240,7 @@ async def test_who_comes_back_because_of_an_announcement_does_not_get_it_again(
         served = await stack.enter_async_context(serving(kernels.now.connection_file))
         away = served.url("away")
         async with open_client(away, "v1"):
-            await until(lambda: served.bridge.kernel.is_ready)
+            await until(lambda: served.bridge.kernel.is_ready, "the kernel is ready")
         async with open_client(served.url("a"), "v1") as client:
             await kernels.replace("second")
             await client.until_state("restarting")
@@ -275,7 +270,8 @@ async def test_a_newcomer_hears_and_is_told_what_a_busy_kernel_is(
             assert first.content == {"execution_state": "busy"}
             assert first.parent_header == json.loads(asked.header)
         # Busy for long enough, the kernel is answered for; until then it is asked itself.
-        await until(lambda: served.bridge.kernel.state.is_busy_for(0.2, time.monotonic()))
+        state = served.bridge.kernel.state
+        await until(lambda: state.is_busy_for(0.2, time.monotonic()), "busy for long enough")
         async with open_client(served.url("c"), "v1") as newcomer:
             info = await newcomer.send(request("kernel_info_request"))
             reply = await newcomer.until("kernel_info_reply", info)
@@ -318,7 +314,8 @@ async def test_an_unanswered_question_is_asked_again(served: Served, kernel: Fak
             lambda: all(
                 s.acked == served.bridge.clients.hub.position("a")
                 for s in served.bridge.clients.hub.sessions()
-            )
+            ),
+            "the client has acknowledged all",
         )
     async with open_client(served.url("a"), "v1") as client:
         assert (await client.until("input_request")).header == question

@@ -8,6 +8,7 @@ from tests.support.client import open_client
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import raw_http
 from tests.support.serving import TOKEN, Served, serving
+from tests.support.waiting import until
 from w2z.server.rest.metrics import metrics
 
 
@@ -37,8 +38,7 @@ async def test_what_a_slow_client_costs_and_misses_is_counted(kernel: FakeKernel
         async with open_client(served.url("slow"), "v1") as slow:
             await kernel.iopub("status", {"execution_state": "idle"})
             await slow.until("status")
-        while served.bridge.clients.connections:
-            await slow.websocket.wait_closed()
+        await until(lambda: not served.bridge.clients.connections, "the client is away")
         for _ in range(8):
             await kernel.iopub("stream", {"name": "stdout", "text": "x" * 100_000})
         await kernel.iopub("status", {"execution_state": "idle"})

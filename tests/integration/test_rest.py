@@ -19,6 +19,7 @@ from tests.support.fake_kernel import FakeKernel, header
 from tests.support.raw_http import Answer, raw_http
 from tests.support.rest import Rest
 from tests.support.serving import QUICK, TOKEN, Served, retime, serving
+from tests.support.waiting import LONG, TURN, within
 from w2z import __version__
 from w2z.message import Message
 
@@ -41,8 +42,9 @@ class Client(Rest):
 
     async def until(self, path: str, field: str, value: Any) -> None:
         """Look until a field has a value."""
-        while (await self.ask(f"GET {path}")).json[field] != value:
-            pass
+        async with within(LONG, f"{field} of {path} is {value}"):
+            while (await self.ask(f"GET {path}")).json[field] != value:
+                await asyncio.sleep(TURN)
 
 
 @asynccontextmanager

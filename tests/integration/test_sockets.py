@@ -17,6 +17,7 @@ import zmq
 from tests.support.client import open_client
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served
+from tests.support.waiting import ready, until
 from w2z.kernel.sockets.drained import BATCH_BYTES, BATCH_MESSAGES, DrainedSocket
 from w2z.message import Channel, Message
 from w2z.wire.signature import Signer
@@ -137,12 +138,6 @@ async def mishaps() -> AsyncIterator[list[dict[str, Any]]]:
     await asyncio.sleep(0)
     loop.set_exception_handler(None)
     assert found == []
-
-
-async def turns_until(condition: Callable[[], bool]) -> None:
-    """Give the event loop turns until something it brings about is there."""
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def fd_of(socket: Socket) -> int:
@@ -347,13 +342,13 @@ async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
 ) -> None:
     async with open_client(served.url("a"), "v1") as client:
         await kernel.subscribed.wait()
-        await turns_until(lambda: served.bridge.kernel.is_ready)
+        await ready(served.bridge.kernel)
         await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
         await kernel.iopub("stream", {"text": "behind it"})
         assert (await client.until("stream")).content == {"text": "behind it"}
         assert served.bridge.reports.dropped == 1
         await kernel.socket(Channel.IOPUB).send_multipart([DELIMITER, b"short"])
-        await turns_until(lambda: served.bridge.reports.dropped == 2)
+        await until(lambda: served.bridge.reports.dropped == 2, "it is dropped")
 
 
 # Hot and cold
@@ -368,10 +363,10 @@ async def test_nothing_is_lost_when_going_hot_and_cold(pair: Pair, received: Rec
             assert socket._is_hot
             # Every other time while it is still hot.
             if number % 2:
-                await turns_until(lambda: not socket._is_hot)
+                await until(lambda: not socket._is_hot, "the socket is cold")
             pair.says(2 * number + 1)
             await received.until(2 * number + 2)
-        await turns_until(lambda: not socket._is_hot)
+        await until(lambda: not socket._is_hot, "the socket is cold")
     assert received.texts == [str(number) for number in range(200)]
 
 
@@ -395,11 +390,11 @@ async def test_what_comes_in_the_very_moment_of_going_hot_or_cold_is_received(
 
     with drained(inproc.ours, received, hot_pause=HOT) as socket:
         # Its first look finds nothing and changes nothing.
-        await turns_until(lambda: socket._again is None)
+        await until(lambda: socket._again is None, "the socket has looked")
         monkeypatch.setattr(loop, moment, switch)
         inproc.says("first")
         await received.until(2)
-        await turns_until(lambda: not socket._is_hot)
+        await until(lambda: not socket._is_hot, "the socket is cold")
         inproc.says("last")
         await received.until(3)
     assert received.texts == ["first", "meanwhile", "last"]
@@ -431,7 +426,7 @@ async def test_a_closed_socket_looks_no_more(
         inproc.says("1")
         await received.until(1)
         if not is_hot:
-            await turns_until(lambda: not socket._is_hot)
+            await until(lambda: not socket._is_hot, "the socket is cold")
         assert socket._is_hot is is_hot
         timer = socket._again
         assert (timer is not None) is is_hot
@@ -476,16 +471,16 @@ async def test_a_full_socket_says_so_and_when_it_takes_more(pair: Pair, received
         taken = await fill(socket, 2**22)
         assert taken >= 2
         heard: list[bytes] = []
-        while not writable.is_set():
+
+        def take() -> list[bytes]:
             if pair.peer.poll(0):
                 heard.append(pair.peer.recv_multipart()[0])
-            await asyncio.sleep(0)
+            return heard
+
+        await until(lambda: take() and writable.is_set(), "the socket is writable")
         writable.clear()
         assert socket.send([b"%d" % taken, b"the refused one, again"])
-        while len(heard) <= taken:
-            if pair.peer.poll(0):
-                heard.append(pair.peer.recv_multipart()[0])
-            await asyncio.sleep(0)
+        await until(lambda: len(take()) > taken, "all of it has arrived")
         assert not writable.is_set(), "once for each refusal"
     assert heard == [b"%d" % number for number in range(taken + 1)]
 
@@ -553,7 +548,7 @@ async def test_what_comes_while_sending_is_received(
     inproc.connect()
     meddled = Meddled(inproc)
     with drained(cast(Socket, meddled), received) as socket:
-        await turns_until(lambda: socket._again is None)
+        await until(lambda: socket._again is None, "the socket has looked")
         meddled.before = call
         assert socket.send([b"x"])
         await received.until(1)
@@ -567,7 +562,7 @@ async def test_what_comes_while_a_full_socket_is_looked_at_is_received(
     meddled = Meddled(inproc)
     with drained(cast(Socket, meddled), received) as socket:
         taken = await fill(socket, 0)
-        await turns_until(lambda: socket._again is None)
+        await until(lambda: socket._again is None, "the socket has looked")
         if has_room:
             inproc.hears(2 * taken)
         meddled.before = "getsockopt"

@@ -10,6 +10,7 @@ import pytest
 from tests.support.fake_kernel import FakeKernel, header
 from tests.support.families import HAS_IPV6
 from tests.support.serving import serving
+from tests.support.waiting import busy, ready, until
 from w2z.client.wait import own_url, wait_ready
 from w2z.errors import SettingsError
 from w2z.timing import Timing
@@ -96,18 +97,16 @@ async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(
     timing = Timing(beat_every=0.02, look=0.002)
     async with serving(kernel.connection_file, timing=timing) as served:
         url = f"http://{served.host}:{served.port}"
-        while not served.bridge.kernel.is_ready:
-            await asyncio.sleep(0)
+        life = served.bridge.kernel.life
+        await ready(served.bridge.kernel)
         assert await waited(url, 0) is None
         kernel.beats.clear()
-        while not served.bridge.kernel.life.misses_beats:
-            await asyncio.sleep(0)
+        await until(lambda: life.misses_beats, "the heartbeat is missed")
         assert "503" in str(await waited(url, 0))
         # One that is busy may be too busy to answer.
         cell = header("execute_request")
         await kernel.iopub("status", {"execution_state": "busy"}, cell)
-        while not served.bridge.kernel.is_busy:
-            await asyncio.sleep(0)
+        await busy(served.bridge.kernel)
         assert await waited(url, 0) is None
         await kernel.iopub("status", {"execution_state": "idle"}, cell)
         kernel.beats.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -10,6 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.raw_http import Answer, RawHttp, raw_http
+from tests.support.waiting import TURN, within
+
+LONGEST = 60.0
+"""Seconds that a kernel may take for anything: some are slow to start."""
 
 
 class Rest:
@@ -42,11 +47,13 @@ class Rest:
 
     async def kernel(self, **fields: Any) -> dict[str, Any]:
         """The one kernel, once its model has these fields."""
-        while True:
-            [found] = await self.json("GET /api/kernels")
-            if fields.items() <= found.items():
-                model: dict[str, Any] = found
-                return model
+        model: dict[str, Any] = {}
+        async with within(LONGEST, f"the kernel's model has {fields}"):
+            while not (model and fields.items() <= model.items()):
+                if model:
+                    await asyncio.sleep(TURN)
+                [model] = await self.json("GET /api/kernels")
+        return model
 
 
 @asynccontextmanager

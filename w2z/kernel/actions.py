@@ -84,13 +84,4 @@ class Open:
     """Requests that waited may go to the kernel now."""
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The kernel has become ready; ``is_silent`` where nothing was seen on its iopub."""
-
-    is_silent: bool
-
-
-Action = (
-    Ask | Beat | Probe | Leave | Relink | Lose | Announce | Warn | Suppose | Settle | Open | Ready
-)
+Action = Ask | Beat | Probe | Leave | Relink | Lose | Announce | Warn | Suppose | Settle | Open

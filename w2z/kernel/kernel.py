@@ -26,7 +26,6 @@ from w2z.kernel.actions import (
     Lose,
     Open,
     Probe,
-    Ready,
     Relink,
     Settle,
     Suppose,
@@ -249,9 +248,17 @@ class Kernel:
         """Do what there is to do, in its order."""
         for action in actions:
             self._do(action)
-        # That output arrives matters to the kernel's life only while it is not ready.
-        self.observe = self._observe if self.life.is_ready else self._observe_until_ready
+        self._watch_for_ready()
         self._changed.set()
+
+    def _watch_for_ready(self) -> None:
+        """That output arrives matters to the kernel's life only while it is not ready."""
+        if not self.life.is_ready:
+            self.observe = self._observe_until_ready
+        elif self.observe != self._observe:
+            self.observe = self._observe
+            is_silent = self.life.is_silent(self._clock())
+            log.info("the kernel is ready%s", ", though silent on iopub" if is_silent else "")
 
     def poll(self) -> None:
         """Do what is due; call it several times a second."""
@@ -318,7 +325,7 @@ class Kernel:
             case _:
                 self._tell(action)
 
-    def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open | Ready) -> None:
+    def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open) -> None:
         """Do what clients notice."""
         match action:
             case Lose(reason):
@@ -332,8 +339,6 @@ class Kernel:
                 self._listener.announce("busy", None)
             case Settle(asked_at):
                 self._settle(asked_at)
-            case Ready(is_silent):
-                log.info("the kernel is ready%s", ", though silent on iopub" if is_silent else "")
             case Open():
                 self.state.unmark()
                 self._listener.opened()

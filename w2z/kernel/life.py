@@ -29,7 +29,6 @@ from w2z.kernel.actions import (
     Leave,
     Lose,
     Open,
-    Ready,
     Relink,
     Settle,
     Suppose,
@@ -105,6 +104,10 @@ class Life:
     def session(self) -> str | None:
         """The session in the headers of the kernel's own messages, once it is known."""
         return self._succession.known
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the kernel is taken for ready although iopub says nothing."""
+        return self._readiness is not None and self._readiness.is_silent(now)
 
     def passes_over(self, session: object) -> bool:
         """Whether this is the session of the kernel that was told to end: it does not count."""
@@ -313,8 +316,6 @@ class Life:
         self._succession.on_served()
         if self.state is State.BUSY:
             actions.append(Suppose())
-        if self.is_ready and before not in READY:
-            actions.append(Ready(readiness.is_silent(now)))
         if before not in TAKES_REQUESTS:
             actions.append(Open())
         return actions

@@ -392,7 +392,6 @@ def test_its_last_words_do_not_make_it_ready():
     assert life.on_reached(2.1) == []
     assert not any(isinstance(one, Ask) for one in life.poll(2.2))
     assert state_of(life) is State.GONE
-    assert not life.is_silent(1000.0)
 
 
 def test_the_kernel_of_before_is_back_after_a_cut_and_nobody_is_told():

@@ -234,7 +234,7 @@ def test_a_newcomer_to_an_idle_kernel_is_told_what_it_said_last_of_w2zs_requests
 
 def test_a_kernel_that_was_busy_before_anybody_listened_is_busy_from_now_on():
     state = KernelState(START, "w2z")
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     assert state.execution_state == "busy"
     assert state.is_busy_for(2, 5.0)
     assert not state.is_busy_for(2.1, 5.0)
@@ -245,7 +245,7 @@ def test_a_kernel_that_was_busy_before_anybody_listened_is_busy_from_now_on():
 
 def test_it_is_idle_when_something_ends_that_nobody_saw_begin():
     state = KernelState(START, "w2z")
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     state.observe([about("a cell of before", "idle")], LATER, 5.0)
     assert state.execution_state == "idle"
 
@@ -253,7 +253,7 @@ def test_it_is_idle_when_something_ends_that_nobody_saw_begin():
 @pytest.mark.parametrize("said", [[own("idle")], [own("busy"), own("idle")]])
 def test_what_it_does_for_w2z_on_control_does_not_end_it(said):
     state = KernelState(START, "w2z")
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     state.observe(said, LATER, 5.0)
     assert state.execution_state == "busy"
     assert state.last_status is None
@@ -261,14 +261,14 @@ def test_what_it_does_for_w2z_on_control_does_not_end_it(said):
 
 def test_one_that_is_known_to_be_busy_has_been_so_since_before():
     state = heard(about("cell", "busy"), now=1.0)
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     assert state.is_busy_for(2, 3.0)
 
 
 @pytest.mark.parametrize("said", ["starting", "restarting", "terminating", "dead"])
 def test_another_kernel_is_not_supposed_to_be_busy(said):
     state = KernelState(START, "w2z")
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     state.observe([status(said)], LATER, 5.0)
     assert state.execution_state == said
     state.observe([about("cell", "busy"), about("cell", "idle")], LATER, 6.0)
@@ -305,7 +305,7 @@ def test_what_runs_in_a_subshell_may_run_still():
 
 def test_nothing_is_supposed_to_run_any_more():
     state = KernelState(START, "w2z")
-    state.suppose_busy(1.0)
+    state.suppose_busy()
     assert state.settle(2.0) == []
     assert state.execution_state == "idle"
     assert state.last_status is None
@@ -340,7 +340,7 @@ def test_a_marked_state_stays_what_was_marked():
 
 def test_a_kernel_that_is_gone_runs_nothing():
     state = heard(about("cell", "busy"))
-    state.suppose_busy(5.0)
+    state.suppose_busy()
     state.forget()
     assert state.execution_state == "idle"
     assert state.last_status is None
@@ -361,7 +361,7 @@ def test_what_is_marked_is_said_of_one_that_is_gone_too():
 def test_the_next_kernel_may_be_busy():
     state = KernelState(START, "w2z")
     state.mark("restarting")
-    state.suppose_busy(3.0)
+    state.suppose_busy()
     assert state.execution_state == "restarting"
     state.unmark()
     assert state.execution_state == "busy"

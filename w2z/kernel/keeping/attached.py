@@ -25,11 +25,6 @@ from w2z.kernel.transitions import State
 
 log = logging.getLogger("w2z")
 
-LAST_WORDS, MOST_LAST_WORDS = 1.0, 10.0
-"""Seconds to notice that all connections of a kernel that hung up have ended, and to carry what it
-said last.
-"""
-
 INTERRUPTED_WITHIN = 0.5
 """Seconds an interrupted kernel has before it is told to end."""
 
@@ -146,7 +141,8 @@ class Attached(Keeper):
         log.info("the kernel hung up")
         channels = self.kernel.link.channels
         is_same_place = self._info == self._served
-        await channels.last_words(LAST_WORDS, MOST_LAST_WORDS, has_ended=is_same_place)
+        seconds = self.kernel.timing.last_words
+        await channels.last_words(seconds, 10 * seconds, has_ended=is_same_place)
         if channels.is_unbroken and is_same_place:
             # What is under way on the other sockets arrives, and their addresses at the kernel stay
             # taken.

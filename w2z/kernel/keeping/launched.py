@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import signal
-import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -64,6 +63,7 @@ class Launched(Keeper):
         ending: Ending,
         interrupt_mode: str | None,
         listen: Listener | None,
+        look: float = LOOK,
     ) -> None:
         super().__init__(kernel, interrupt_mode)
         self._children = children
@@ -72,6 +72,7 @@ class Launched(Keeper):
         self._limits = limits
         self._ending = ending
         self._listen = listen
+        self._look = look
         self._policy = RestartPolicy(limits.restarts)
         self._child: Child | None = None
         self._wanted = Wanted.RUN
@@ -209,11 +210,8 @@ class Launched(Keeper):
     def _take_clients_word(self) -> None:
         """A client sent a ``shutdown_request``: see to it that the kernel does end."""
         restart = self.kernel.is_told_to_end
-        if restart is None or self._wanted is not Wanted.RUN:
-            return
-        if restart:
-            self.kernel.announce("restarting", "a client asked for it")
-        self._want(Wanted.RESTART if restart else Wanted.END)
+        if restart is not None and self._wanted is Wanted.RUN:
+            self._want(Wanted.RESTART if restart else Wanted.END)
 
     def _decide(self) -> None:
         """The kernel that was started last is ready, or over before it was."""
@@ -224,9 +222,9 @@ class Launched(Keeper):
         kernel = self.kernel
         kernel.do(kernel.life.ask_to_end(kernel.now()))
         if kernel.life.was_used:
-            restart = self._wanted is Wanted.RESTART
             # Before the mark: what is marked is not busy, and would not be interrupted.
             await self.stop_running(self._ending.interrupt)
+            restart = self._wanted is Wanted.RESTART
             if restart:
                 kernel.mark("restarting")
             if kernel.is_told_to_end is None:
@@ -247,10 +245,10 @@ class Launched(Keeper):
         if self._wanted is not Wanted.STOP:
             seconds, most = 2 * seconds, 20 * most
         await self.kernel.link.channels.last_words(seconds, most)
-        deadline = time.monotonic() + self._ending.leftovers
+        deadline = self.kernel.now() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
-        while is_left and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK)
+        while is_left and self.kernel.now() < deadline:
+            await asyncio.sleep(self._look)
             is_left = child.signal_group(0)
         if is_left:
             child.signal_group(signal.SIGKILL)
@@ -264,6 +262,8 @@ class Launched(Keeper):
             return None
         if self._wanted is Wanted.RESTART:
             kernel.lose("the kernel was restarted")
+            if kernel.is_told_to_end:
+                kernel.announce("restarting", "a client asked for it")
             return 0.0
         self._decide()
         if not kernel.life.has_served:

@@ -1,0 +1,341 @@
+"""A kernel, all of it played: its sockets, its clock, and its process where w2z starts one.
+
+Nothing is waited for but what the test lets happen, and all that happens is noted in one
+:class:`Course`, in its order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL, Signals
+from typing import IO, Any, cast
+
+from tests.support.fake_kernel import as_json, header
+from tests.support.waiting import within
+from w2z.errors import StartupError
+from w2z.kernel.connection_file import ConnectionInfo
+from w2z.kernel.conversation import Conversation
+from w2z.kernel.keeping.ending import Ending
+from w2z.kernel.keeping.launched import Launched, Limits
+from w2z.kernel.kernel import Kernel
+from w2z.kernel.link import Link
+from w2z.kernel.process.children import Child, Children
+from w2z.kernel.process.command import Command
+from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.sockets.channels import Channels
+from w2z.message import Buffer, Channel, Message
+from w2z.timing import Timing
+from w2z.wire.json import parse_object
+from w2z.wire.zmq import from_parts
+
+OWN = "w2z's"
+"""The session in the headers of w2z's own requests."""
+
+NEVER = 3600.0
+"""Seconds in which the keeper looks by itself: it is woken by what happens."""
+
+
+QUIET = Timing(tick=NEVER, look=NEVER, left_alone=0)
+
+
+class Course(list[str]):
+    """What happened, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._news = asyncio.Event()
+
+    def note(self, what: str) -> None:
+        """It happens now."""
+        self.append(what)
+        self._news.set()
+
+    async def until(self, what: str, number: int = 1) -> None:
+        """Wait until it has happened so often."""
+        try:
+            async with within(5, what):
+                while self.count(what) < number:
+                    self._news.clear()
+                    await self._news.wait()
+        except AssertionError as error:
+            raise AssertionError(f"{error} (number {number}); but {list(self)}") from None
+
+    def after(self, what: str, number: int = 1) -> list[str]:
+        """What has happened since then."""
+        place = -1
+        for _ in range(number):
+            place = self.index(what, place + 1)
+        return self[place + 1 :]
+
+
+class Clock:
+    """Moves when the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedChild(Child):
+    """A process that ends when it is told to, by the test or by a signal it does not ignore."""
+
+    def __init__(self, pid: int, course: Course, state: Callable[[], str]) -> None:
+        self.pid = pid
+        self.ended = asyncio.get_running_loop().create_future()
+        self.ignores: set[int] = set()
+        self.left = 0
+        """For how many looks there are processes left in its group when it has ended."""
+        self.on_look: Callable[[], None] = lambda: None
+        self._course = course
+        self._state = state
+        self._writers = {}
+        self._readers = {}
+        for name in ("stdout", "stderr"):
+            reader, self._writers[name] = os.pipe()
+            self._readers[name] = open(reader, "rb", buffering=0)  # noqa: SIM115, PTH123
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it prints."""
+        return self._readers["stdout"]
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """What it complains of."""
+        return self._readers["stderr"]
+
+    def complains(self, text: str) -> None:
+        """It writes to stderr."""
+        os.write(self._writers["stderr"], text.encode())
+
+    def end(self, code: int) -> None:
+        """It ends."""
+        self._course.note(f"process {self.pid} ends")
+        for writer in self._writers.values():
+            os.close(writer)
+        self.ended.set_result(code)
+
+    def signal_group(self, number: int) -> bool:
+        """It, or those it left behind, are signalled."""
+        if not self.ended.done():
+            self._course.note(f"{Signals(number).name} while {self._state()}")
+            if number not in self.ignores and number != Signals.SIGINT:
+                self.end(-number)
+            return True
+        if number == 0:
+            self.left -= 1
+            self.on_look()
+        elif self.left:
+            self._course.note(f"{Signals(number).name} to what is left")
+        if number == SIGKILL:
+            self.left = 0
+        return self.left > 0
+
+    def signal(self, number: int) -> None:
+        """It alone is signalled."""
+        self._course.note(f"{Signals(number).name} to the process")
+
+
+class ScriptedChildren(Children):
+    """Starts processes that are played."""
+
+    def __init__(self, course: Course, state: Callable[[], str]) -> None:
+        self.all: list[ScriptedChild] = []
+        self.lines: list[list[str]] = []
+        self.refusal: Exception | None = None
+        self._course = course
+        self._state = state
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
+        """Note it; raises what the test wants."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.lines.append(list(command))
+        child = ScriptedChild(len(self.all) + 1, self._course, self._state)
+        self.all.append(child)
+        self._course.note("started")
+        return child
+
+
+class ScriptedChannels:
+    """Sockets that note what is sent, and lead nowhere."""
+
+    def __init__(self, world: World, info: ConnectionInfo) -> None:
+        self._world = world
+        self._signer = info.signer()
+
+    def open_session(self, session_id: str) -> None:
+        """Nothing to open."""
+
+    def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
+        """Note what w2z tells the kernel; questions whether it is ready are only counted."""
+        message = from_parts(channel, [bytes(part) for part in parts], self._signer)
+        msg_type = str(parse_object(message.header, "header")["msg_type"])
+        if msg_type == "kernel_info_request":
+            self._world.asked.append(channel)
+        else:
+            content = message.content.decode()
+            self._world.course.note(f"{msg_type} {content} while {self._world.state()}")
+            self._world.on_told(msg_type)
+        return True
+
+    def send_heartbeat(self, session_id: str, payload: bytes) -> None:
+        """Nobody echoes."""
+
+    async def last_words(self, seconds: float) -> None:
+        """What the kernel said last is carried now."""
+        self._world.course.note(f"last words while {self._world.state()}")
+        self._world.last_words()
+
+
+class ScriptedLink:
+    """A link over such sockets."""
+
+    def __init__(self, world: World, info: ConnectionInfo) -> None:
+        self.info = info
+        self.channels = ScriptedChannels(world, info)
+        channels = cast("Channels", self.channels)
+        self.conversation = Conversation(channels, info.signer(), OWN)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Give up what was asked."""
+        self.conversation.close()
+
+
+@dataclass
+class World:
+    """Everything around one kernel."""
+
+    info: ConnectionInfo
+    is_owned: bool = True
+    timing: Timing = QUIET
+    course: Course = field(default_factory=Course)
+    clock: Clock = field(default_factory=Clock)
+    asked: list[Channel] = field(default_factory=list)
+    generation: int = 0
+    exit_code: int | None = None
+    failure: StartupError | None = None
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    last_words: Callable[[], None] = lambda: None
+    on_told: Callable[[str], None] = lambda msg_type: None
+
+    def __post_init__(self) -> None:
+        self.children = ScriptedChildren(self.course, self.state)
+        self.kernel = Kernel(
+            self.info,
+            OWN,
+            self,
+            self._open_link,
+            is_owned=self.is_owned,
+            timing=self.timing,
+            clock=self.clock,
+        )
+        self.kernel.connect()
+
+    def _open_link(self, info: ConnectionInfo, generation: int) -> Link:
+        self.course.note(f"connected to {info.shell_port}")
+        self.generation = generation
+        return cast("Link", ScriptedLink(self, info))
+
+    def state(self) -> str:
+        """What the kernel's model says."""
+        return self.kernel.state.execution_state
+
+    # What clients hear (:class:`~w2z.kernel.kernel.KernelListener`).
+
+    def opened(self) -> None:
+        self.course.note("open")
+
+    def cut(self) -> None:
+        self.course.note("cut")
+
+    def lost(self, reason: str) -> None:
+        self.course.note(f"lost: {reason}")
+
+    def announce(self, state: str, reason: str | None) -> None:
+        self.course.note(state if reason is None else f"{state}: {reason}")
+
+    def ended(self, busy: Sequence[Message]) -> None:
+        if busy:
+            self.course.note(f"ended: {len(busy)}")
+
+    # What happens.
+
+    async def started(self, number: int = 1) -> ScriptedChild:
+        """Wait for the process that is started as that."""
+        await self.course.until("started", number)
+        return self.children.all[number - 1]
+
+    def answers(self, session: str, channel: Channel = Channel.SHELL, **info: Any) -> None:
+        """The kernel says what it is."""
+        self.kernel.poll()
+        head = as_json(header("kernel_info_reply", session=session))
+        self.kernel.on_replies([Message(channel, head, b"{}", b"{}", as_json(info))])
+
+    def says(self, state: str, request: str = "cell") -> None:
+        """The kernel says what it is doing for that request of somebody's."""
+        parent = as_json({"msg_id": request, "session": "somebody's"})
+        content = as_json({"execution_state": state})
+        status = Message(Channel.IOPUB, as_json(header("status")), parent, b"{}", content)
+        self.kernel.observe([status])
+
+    def ready(self, session: str, **info: Any) -> None:
+        """The kernel has started."""
+        self.kernel.on_reached()
+        self.answers(session, **info)
+        self.says("idle")
+        assert self.kernel.is_ready
+        self.kernel.wake()
+
+    def passes(self, seconds: float) -> None:
+        """Time passes."""
+        self.clock.now += seconds
+        self.kernel.wake()
+
+
+COMMAND = Command(["a-kernel", "--file", "{connection_file}"])
+LIMITS = Limits(ready=60, restarts=2)
+
+PATIENT = Ending(
+    interrupt=0.5, shutdown=NEVER, terminate=NEVER, last_words=0.5, leftovers=0.25, output=0.25
+)
+"""A kernel has all the time it likes to end by itself."""
+
+
+@asynccontextmanager
+async def world(
+    folder: Path, limits: Limits = LIMITS, command: Command = COMMAND, **options: Any
+) -> AsyncIterator[tuple[World, Launched]]:
+    """A keeper at work; when the test has not seen to its end, it is told to stop."""
+    given: dict[str, Any] = {"interrupt_mode": None, "listen": None, "look": 0, "ending": PATIENT}
+    given |= options
+    with Endpoints(folder / "kernel.json", "tcp", "played") as endpoints:
+        made = World(endpoints.info)
+        keeper = Launched(made.kernel, made.children, command, endpoints, limits, **given)
+
+        async def run() -> None:
+            try:
+                made.exit_code = await keeper.run()
+            except StartupError as failure:
+                made.failure = failure
+            made.is_over.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run())
+            try:
+                async with within(10, "the test of a keeper"):
+                    yield made, keeper
+            finally:
+                for child in made.children.all:
+                    child.ignores.clear()
+                made.on_told = lambda msg_type: None
+                tasks.create_task(keeper.stop())
+                keeper.hurry()
+        made.kernel.close()
