@@ -1,0 +1,54 @@
+"""Cells that a test has in its hand: they say that they have begun, and end when they may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.client import Client, execute_request
+
+_PYTHON = """
+import pathlib, time
+print("begun", flush=True)
+while not pathlib.Path({go_on!r}).exists():
+    time.sleep(0.01)
+    if pathlib.Path({speak!r}).exists():
+        print("still here", flush=True)
+{then}
+"""
+_R = """
+cat("begun\\n"); flush.console()
+while (!file.exists("{go_on}")) Sys.sleep(0.01)
+{then}
+"""
+
+
+class Held:
+    """A cell that runs until it is let go, or interrupted; ``then`` is what it does at the end."""
+
+    def __init__(
+        self, folder: Path, *, then: str = "", language: str = "python", name: str = "held"
+    ) -> None:
+        self._go_on, self._speak = folder / f"{name}-go-on", folder / f"{name}-speak"
+        template = _R if language == "R" else _PYTHON
+        self.code = template.format(go_on=str(self._go_on), speak=str(self._speak), then=then)
+
+    async def begin(self, client: Client, **more: Any) -> dict[str, Any]:
+        """Run it until it has begun; the header of the request."""
+        asked = await client.send(execute_request(self.code, **more))
+        await said(client, asked, "begun")
+        return asked
+
+    def speak(self) -> None:
+        """Let it say "still here" again and again from now on; R's cannot."""
+        self._speak.touch()
+
+    def let_go(self) -> None:
+        """Let it end."""
+        self._go_on.touch()
+
+
+async def said(client: Client, asked: dict[str, Any], text: str) -> None:
+    """Wait until the cell has said that."""
+    while text not in (await client.until("stream", asked)).content["text"]:
+        pass
