@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,34 +11,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.test_attach_ends import w2z_to_end
-from tests.e2e.test_jupyterlab_services import NEW, NODE, OLD
 from tests.e2e.test_launch_interrupts import interrupt
 from tests.support.attaching import IPYKERNEL as KERNEL
 from tests.support.attaching import R, behind, kernel_at, place
 from tests.support.cable import cable
 from tests.support.cells import Held, said
 from tests.support.client import Client, Received, execute_request, open_client, request, stdout
-from tests.support.processes import IPYKERNEL, TOKEN, Process, W2z, launched, running, w2z
+from tests.support.javascript import NEW, OLD, Script, script
+from tests.support.processes import IPYKERNEL, W2z, launched, w2z
 
 
-@dataclass
-class Lab:
+def lab(served: W2z, package: str = NEW, wire: str = "v1") -> AbstractAsyncContextManager[Script]:
     """JupyterLab's client, opened on the one kernel there is."""
-
-    process: Process
-
-    async def saw(self, what: str) -> dict[str, Any]:
-        line = await self.process.line(rf'^{{"saw":"{what}".*')
-        found: dict[str, Any] = json.loads(line[0])
-        del found["saw"]
-        return found
-
-
-@asynccontextmanager
-async def lab(served: W2z, package: str = NEW, wire: str = "v1") -> AsyncIterator[Lab]:
-    command = ("node", str(NODE / "busy.cjs"), package, served.url, TOKEN, wire)
-    async with running(*command) as process:
-        yield Lab(process)
+    return script("busy.cjs", package, served, wire)
 
 
 async def learns(client: Client) -> dict[str, Any]:
@@ -87,7 +70,7 @@ async def test_jupyterlab_learns_what_a_busy_kernel_is(
             cell.let_go()
             ran = {"status": "ok", "text": "mine\n", "language": "python"}
             assert await opened.saw("ran") == ran
-            assert await opened.process.end() == 0
+            await opened.ended()
         await ann.finished(asked)
 
 

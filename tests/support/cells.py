@@ -9,6 +9,7 @@ from tests.support.client import Client, execute_request
 
 _PYTHON = """
 import pathlib, time
+{first}
 print("begun", flush=True)
 while not pathlib.Path({go_on!r}).exists():
     time.sleep(0.01)
@@ -17,6 +18,7 @@ while not pathlib.Path({go_on!r}).exists():
 {then}
 """
 _R = """
+{first}
 cat("begun\\n"); flush.console()
 while (!file.exists("{go_on}")) Sys.sleep(0.01)
 {then}
@@ -24,14 +26,25 @@ while (!file.exists("{go_on}")) Sys.sleep(0.01)
 
 
 class Held:
-    """A cell that runs until it is let go, or interrupted; ``then`` is what it does at the end."""
+    """A cell that runs until it is let go, or interrupted.
+
+    ``first`` is what it does at its beginning, before it says that it has begun; ``then`` is what
+    it does at its end.
+    """
 
     def __init__(
-        self, folder: Path, *, then: str = "", language: str = "python", name: str = "held"
+        self,
+        folder: Path,
+        *,
+        first: str = "",
+        then: str = "",
+        language: str = "python",
+        name: str = "held",
     ) -> None:
         self._go_on, self._speak = folder / f"{name}-go-on", folder / f"{name}-speak"
         template = _R if language == "R" else _PYTHON
-        self.code = template.format(go_on=str(self._go_on), speak=str(self._speak), then=then)
+        files = {"go_on": str(self._go_on), "speak": str(self._speak)}
+        self.code = template.format(**files, first=first, then=then)
 
     async def begin(self, client: Client, **more: Any) -> dict[str, Any]:
         """Run it until it has begun; the header of the request."""
