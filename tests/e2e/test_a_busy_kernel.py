@@ -15,8 +15,8 @@ from tests.e2e.test_launch_interrupts import interrupt
 from tests.support.attaching import IPYKERNEL as KERNEL
 from tests.support.attaching import R, behind, kernel_at, place
 from tests.support.cable import cable
-from tests.support.cells import Held, said
-from tests.support.client import Client, Received, execute_request, open_client, request, stdout
+from tests.support.cells import Held, everything, said
+from tests.support.client import Client, execute_request, open_client, request, stdout
 from tests.support.javascript import NEW, OLD, Script, script
 from tests.support.processes import IPYKERNEL, W2z, launched, w2z
 
@@ -109,20 +109,9 @@ async def test_who_asks_when_a_cell_has_just_begun_is_answered_once(
         assert told["language_info"]["name"] == "python"
         cell.let_go()
         await ann.finished(asked)
-        seen = await until_done(ben, "print('mine')")
+        seen = await everything(ben, "print('mine')")
         assert stdout(seen) == "mine\n"
         assert "kernel_info_reply" not in [message.msg_type for message in seen]
-
-
-async def until_done(client: Client, code: str) -> list[Received]:
-    """Run code; everything that comes up to its end, whoever it is for."""
-    asked = await client.send(execute_request(code))
-    seen, awaited = [], {"execute_reply", "idle"}
-    while awaited:
-        seen.append(await client.recv())
-        if seen[-1].parent_header.get("msg_id") == asked["msg_id"]:
-            awaited -= {seen[-1].msg_type, seen[-1].content.get("execution_state", "")}
-    return seen
 
 
 # w2z comes to a kernel that is busy with what somebody else asked for.

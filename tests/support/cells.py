@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.support.client import Client, execute_request
+from tests.support.client import Client, Received, execute_request
 
 _PYTHON = """
 import pathlib, time
@@ -65,3 +65,14 @@ async def said(client: Client, asked: dict[str, Any], text: str) -> None:
     """Wait until the cell has said that."""
     while text not in (await client.until("stream", asked)).content["text"]:
         pass
+
+
+async def everything(client: Client, code: str) -> list[Received]:
+    """Run code; all that comes up to its reply and idle, whoever it is for."""
+    asked = await client.send(execute_request(code))
+    seen, awaited = [], {"execute_reply", "idle"}
+    while awaited:
+        seen.append(await client.recv())
+        if seen[-1].parent_header.get("msg_id") == asked["msg_id"]:
+            awaited -= {seen[-1].msg_type, seen[-1].content.get("execution_state", "")}
+    return seen
