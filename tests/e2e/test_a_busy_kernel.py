@@ -16,7 +16,7 @@ from tests.support.attaching import IPYKERNEL as KERNEL
 from tests.support.attaching import R, behind, kernel_at, place
 from tests.support.cable import cable
 from tests.support.cells import Held, everything, said
-from tests.support.client import Client, execute_request, open_client, request, stdout
+from tests.support.client import Client, eager_client, execute_request, request, stdout
 from tests.support.javascript import NEW, OLD, Script, script
 from tests.support.processes import IPYKERNEL, W2z, launched, w2z
 
@@ -59,7 +59,7 @@ async def test_jupyterlab_learns_what_a_busy_kernel_is(
     cell = Held(tmp_path)
     async with (
         launched(tmp_path, *IPYKERNEL) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.ready()
         asked = await cell.begin(ann)
@@ -79,7 +79,7 @@ async def test_jupyterlab_shows_a_busy_kernel_as_busy(tmp_path: Path) -> None:
     cell = Held(tmp_path)
     async with (
         launched(tmp_path, *IPYKERNEL) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.ready()
         asked = await cell.begin(ann)
@@ -100,8 +100,8 @@ async def test_who_asks_when_a_cell_has_just_begun_is_answered_once(
     cell = Held(tmp_path)
     async with (
         launched(tmp_path, *IPYKERNEL) as served,
-        open_client(served.websocket("a"), "v1") as ann,
-        open_client(served.websocket("b"), wire) as ben,
+        eager_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("b"), wire) as ben,
     ):
         await served.ready()
         asked = await cell.begin(ann)
@@ -122,14 +122,14 @@ async def test_w2z_attached_to_a_busy_ipykernel_knows_that_it_is(tmp_path: Path)
     async with (
         kernel_at(path),
         w2z(path) as other,
-        open_client(other.websocket("a"), "v1") as ann,
+        eager_client(other.websocket("a"), "v1") as ann,
     ):
         # Without stop_on_error: the kernel goes on with the next cell although this one fails.
         asked = await cell.begin(ann, stop_on_error=False)
         async with w2z(path) as late, late.rest() as rest:
             await rest.kernel(execution_state="busy")
             assert (await rest.ask("GET /readyz")).status == 200
-            async with open_client(late.websocket("b"), "v1") as ben:
+            async with eager_client(late.websocket("b"), "v1") as ben:
                 told = await ben.until("status")
                 assert told.content["execution_state"] == "busy"
                 assert (await learns(ben))["language_info"]["name"] == "python"
@@ -145,7 +145,7 @@ async def test_jupyterlab_learns_it_also_where_w2z_came_late(tmp_path: Path) -> 
     async with (
         kernel_at(path),
         w2z(path) as other,
-        open_client(other.websocket("a"), "v1") as ann,
+        eager_client(other.websocket("a"), "v1") as ann,
     ):
         asked = await cell.begin(ann)
         async with w2z(path) as late, lab(late) as opened:
@@ -163,10 +163,10 @@ async def test_a_busy_kernel_that_says_nothing_at_all_is_interrupted(tmp_path: P
     async with (
         kernel_at(path, R),
         w2z(path) as other,
-        open_client(other.websocket("a"), "v1") as ann,
+        eager_client(other.websocket("a"), "v1") as ann,
     ):
         asked = await cell.begin(ann)
-        async with w2z(path) as late, open_client(late.websocket("b"), "v1") as ben:
+        async with w2z(path) as late, eager_client(late.websocket("b"), "v1") as ben:
             waiting = await ben.send(execute_request("cat('next')"))
             answer = await interrupt(late)
             assert (answer.status, answer.body) == (204, b"")
@@ -192,7 +192,7 @@ async def test_nobody_needs_a_kernel_only_when_it_is_idle(
     async with (
         kernel_at(path, kernel),
         w2z(path) as other,
-        open_client(other.websocket("a"), "v1") as ann,
+        eager_client(other.websocket("a"), "v1") as ann,
     ):
         await other.ready()
         asked = await ann.send(execute_request(nap.format(done=str(done))))
@@ -214,12 +214,12 @@ async def test_an_idle_that_was_lost_does_not_keep_the_kernel_busy(tmp_path: Pat
         kernel_at(path),
         cable(f"tcp://{fields['ip']}:{fields['iopub_port']}") as iopub,
         w2z(path) as other,
-        open_client(other.websocket("a"), "v1") as ann,
+        eager_client(other.websocket("a"), "v1") as ann,
         w2z_to_end(
             behind(path, iopub_port=urlsplit(iopub.url).port), "--idle-timeout", "1"
         ) as served,
     ):
-        async with open_client(served.websocket("b"), "v1") as ben, served.rest() as rest:
+        async with eager_client(served.websocket("b"), "v1") as ben, served.rest() as rest:
             await ben.execute("1")
             asked = await cell.begin(ann)
             await rest.kernel(execution_state="busy")
@@ -242,7 +242,7 @@ async def test_a_cell_that_goes_on_after_the_network_was_cut_keeps_the_kernel_bu
         kernel_at(path),
         cable(f"tcp://{fields['ip']}:{fields['iopub_port']}") as iopub,
         w2z(behind(path, iopub_port=urlsplit(iopub.url).port)) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         served.rest() as rest,
     ):
         await served.ready()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cells import Held
-from tests.support.client import open_client
+from tests.support.client import eager_client
 from tests.support.javascript import NEW, OLD, script
 from tests.support.processes import IPYKERNEL, launched
 
@@ -52,7 +52,7 @@ async def test_a_line_that_w2z_forwards_does_not_cancel_comms(
     printer = Printer(tmp_path)
     async with (
         launched(tmp_path, "--forward-output", *printer.beside) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         script("comms.cjs", package, served, wire, "output") as lab,
     ):
         await served.ready()
@@ -70,7 +70,7 @@ async def test_an_answer_of_w2z_in_the_kernels_place_does_not_cancel_comms(
     cell = Held(tmp_path, first=COMMS)
     async with (
         launched(tmp_path, *IPYKERNEL) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         script("comms.cjs", package, served, wire, "info") as lab,
     ):
         await served.ready()
@@ -87,7 +87,7 @@ async def test_nor_does_a_line_when_the_kernel_is_another_one_by_now(tmp_path: P
     async with (
         launched(tmp_path, "--forward-output", *printer.beside) as served,
         served.rest() as rest,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.ready()
         [model] = await rest.json("GET /api/kernels")

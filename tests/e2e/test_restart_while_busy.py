@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.test_launch_interrupts import R
 from tests.support.cells import Held
-from tests.support.client import Client, Received, execute_request, open_client, request, stdout
+from tests.support.client import Client, Received, eager_client, execute_request, request, stdout
 from tests.support.processes import IPYKERNEL, W2z, launched
 
 PYTHON = ("--kernel", "python3")
@@ -76,7 +76,7 @@ async def test_a_restart_interrupts_what_an_ipykernel_runs(
     cell = Held(tmp_path)
     async with (
         launched(tmp_path, *options) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         asyncio.TaskGroup() as tasks,
     ):
         await served.ready()
@@ -95,7 +95,7 @@ async def test_a_restart_interrupts_what_r_runs(tmp_path: Path, end: End) -> Non
     cell = Held(tmp_path, language="R")
     async with (
         launched(tmp_path, *R) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         asyncio.TaskGroup() as tasks,
     ):
         await served.ready()
@@ -114,7 +114,7 @@ async def test_an_end_for_good_interrupts_what_the_kernel_runs(tmp_path: Path, e
     options = ("--on-delete", "stop", *PYTHON)
     async with (
         launched(tmp_path, *options, ends=0) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
         asyncio.TaskGroup() as tasks,
     ):
         await served.ready()
@@ -130,8 +130,8 @@ async def test_a_cell_that_waits_behind_it_is_answered_as_well(tmp_path: Path) -
     cell = Held(tmp_path)
     async with (
         launched(tmp_path, *PYTHON) as served,
-        open_client(served.websocket("a"), "v1") as ann,
-        open_client(served.websocket("b"), "v1") as ben,
+        eager_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("b"), "v1") as ben,
         asyncio.TaskGroup() as tasks,
     ):
         await served.ready()
@@ -149,7 +149,7 @@ async def test_a_cell_that_waits_behind_it_is_answered_as_well(tmp_path: Path) -
 async def test_a_restart_under_a_supervisor_interrupts_it(supervised: W2z, tmp_path: Path) -> None:
     cell = Held(tmp_path)
     async with (
-        open_client(supervised.websocket("a"), "v1") as ann,
+        eager_client(supervised.websocket("a"), "v1") as ann,
         asyncio.TaskGroup() as tasks,
     ):
         await supervised.ready()

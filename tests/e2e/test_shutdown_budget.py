@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.test_attach_ends import w2z_to_end
 from tests.e2e.test_launch_end import make_deaf, time_to_end
 from tests.support.attaching import kernel_at, place
-from tests.support.client import execute_request, open_client
+from tests.support.client import eager_client, execute_request
 from tests.support.processes import TOKEN, Process, W2z, launched, running
 from tests.support.raw_http import RawHttp, raw_http
 from tests.support.rest import Rest
@@ -111,7 +111,7 @@ async def test_all_that_can_hold_w2z_up_at_once(tmp_path: Path) -> None:
     async with (
         launched(tmp_path, *ID, "--kernel", "python3", ends=143) as served,
         stubborn_peers(served),
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.ready()
         await ann.execute(LITTER)
@@ -144,7 +144,7 @@ async def test_requests_that_wait_for_an_attached_kernel(tmp_path: Path, there: 
             await stack.enter_async_context(one_that_was_ready(path))
             kernel.process.send_signal(signal.SIGSTOP)
         served = await stack.enter_async_context(w2z_to_end(path, *ID))
-        async with open_client(served.websocket("a"), "v1") as ann:
+        async with eager_client(served.websocket("a"), "v1") as ann:
             await ann.send(execute_request("1"))
             async with under_way(served, *PENDING):
                 assert await time_to_end(served) < BUDGET
@@ -164,7 +164,7 @@ async def test_requests_that_wait_for_a_kernel_that_is_only_starting(tmp_path: P
     command = ("--", sys.executable, "-u", "-c", f"{deaf}; time.sleep(1000)")
     async with (
         launched(tmp_path, *ID, *command, ends=143) as served,
-        open_client(served.websocket("a"), "v1") as ann,
+        eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.process.line("^deaf$")
         await ann.send(execute_request("1"))

@@ -20,7 +20,7 @@ from tests.e2e.test_attach_ends import w2z_to_end
 from tests.support.attaching import IPYKERNEL, R, behind, kernel_at, place
 from tests.support.cable import Cable, cable
 from tests.support.cells import Held, everything, said
-from tests.support.client import Client, Received, execute_request, open_client, request, stdout
+from tests.support.client import Client, Received, eager_client, execute_request, request, stdout
 from tests.support.processes import W2z, w2z
 
 kernels = pytest.mark.parametrize(
@@ -87,13 +87,13 @@ async def test_the_reply_of_a_running_cell_comes_to_its_session(
     async with kernel_at(path, kernel):
         async with (
             first_w2z(path, ending) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             asked = await cell.begin(ann)
             before = connections(path)
         async with (
             w2z_to_end(path) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             await as_connected(path, before)
             cell.let_go()
@@ -111,13 +111,13 @@ async def test_a_cell_asks_for_input_when_w2z_is_back(tmp_path: Path, ending: in
     async with kernel_at(path):
         async with (
             first_w2z(path, ending) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             asked = await cell.begin(ann, allow_stdin=True)
             before = connections(path)
         async with (
             w2z_to_end(path) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             await as_connected(path, before)
             cell.let_go()
@@ -136,7 +136,7 @@ async def test_input_that_was_asked_for_before_is_answered_after(
     async with kernel_at(path):
         async with (
             first_w2z(path, ending) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             code = "print('hello', input('who? '))"
             asked = await ann.send(execute_request(code, allow_stdin=True))
@@ -144,7 +144,7 @@ async def test_input_that_was_asked_for_before_is_answered_after(
             before = connections(path)
         async with (
             w2z_to_end(path) as served,
-            open_client(served.websocket("ann"), "v1") as ann,
+            eager_client(served.websocket("ann"), "v1") as ann,
         ):
             await as_connected(path, before)
             await answer_input(ann, prompt, "anna")
@@ -164,10 +164,10 @@ async def test_each_session_gets_its_own_replies(
     async with (
         kernel_at(path, kernel),
         w2z_to_end(path) as served,
-        open_client(served.websocket("ann"), "v1") as ann,
-        open_client(served.websocket("ben"), "default") as ben,
-        open_client(served.websocket(), "v1") as nobody,
-        open_client(served.websocket(), "v1") as nobody_else,
+        eager_client(served.websocket("ann"), "v1") as ann,
+        eager_client(served.websocket("ben"), "default") as ben,
+        eager_client(served.websocket(), "v1") as nobody,
+        eager_client(served.websocket(), "v1") as nobody_else,
     ):
         everybody = (ann, ben, nobody, nobody_else)
         header = request("execute_request")["header"]
@@ -193,13 +193,13 @@ async def test_two_w2z_at_a_time_do_not_take_each_others_replies(
     async with (
         kernel_at(path, kernel),
         w2z_to_end(path) as served,
-        open_client(served.websocket("ann"), "v1") as ann,
+        eager_client(served.websocket("ann"), "v1") as ann,
     ):
         await ann.execute("1")
         asked = await cell.begin(ann)
         async with (
             w2z_to_end(path) as another,
-            open_client(another.websocket("ann"), "v1") as ann_again,
+            eager_client(another.websocket("ann"), "v1") as ann_again,
         ):
             behind = await ann_again.send(execute_request(once("next", language)))
             cell.let_go()
@@ -225,7 +225,7 @@ async def test_the_reply_of_a_running_cell_survives_a_cut(tmp_path: Path) -> Non
             cables.append(await stack.enter_async_context(cable(url)))
             ports[f"{name}_port"] = urlsplit(cables[-1].url).port
         served = await stack.enter_async_context(w2z(behind(path, **ports)))
-        ann = await stack.enter_async_context(open_client(served.websocket("ann"), "v1"))
+        ann = await stack.enter_async_context(eager_client(served.websocket("ann"), "v1"))
         rest = await stack.enter_async_context(served.rest())
         await served.ready()
         asked = await cell.begin(ann, allow_stdin=True)
