@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -23,6 +24,13 @@ def place(folder: Path, name: str = "connection.json", **fields: Any) -> Path:
     given = {"ip": own_address(), "key": secrets.token_hex().encode(), **fields}
     write_connection_file(str(path), **given)
     return path
+
+
+def behind(path: Path, name: str = "behind.json", **fields: Any) -> Path:
+    """The connection file of the same kernel as somebody else reaches it."""
+    other = path.with_name(name)
+    other.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    return other
 
 
 IPYKERNEL = (sys.executable, "-m", "ipykernel_launcher", "-f")

@@ -198,3 +198,14 @@ async def open_client(url: str, wire: str, **options: Any) -> AsyncIterator[Clie
     subprotocols = [Subprotocol(V1)] if wire == "v1" else None
     async with connect(url, subprotocols=subprotocols, compression=None, **options) as websocket:
         yield Client(websocket)
+
+
+@asynccontextmanager
+async def eager_client(url: str, wire: str, **options: Any) -> AsyncIterator[Client]:
+    """A client that takes in all that comes whether it is looked at or not.
+
+    The others stop reading, as most do, when sixteen messages wait, and do not see then that their
+    close is answered.
+    """
+    async with open_client(url, wire, max_queue=None, **options) as client:
+        yield client

@@ -1,0 +1,78 @@
+"""Cells that a test has in its hand: they say that they have begun, and end when they may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.client import Client, Received, execute_request
+
+_PYTHON = """
+import pathlib, time
+{first}
+print("begun", flush=True)
+while not pathlib.Path({go_on!r}).exists():
+    time.sleep(0.01)
+    if pathlib.Path({speak!r}).exists():
+        print("still here", flush=True)
+{then}
+"""
+_R = """
+{first}
+cat("begun\\n"); flush.console()
+while (!file.exists("{go_on}")) Sys.sleep(0.01)
+{then}
+"""
+
+
+class Held:
+    """A cell that runs until it is let go, or interrupted.
+
+    ``first`` is what it does at its beginning, before it says that it has begun; ``then`` is what
+    it does at its end.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        first: str = "",
+        then: str = "",
+        language: str = "python",
+        name: str = "held",
+    ) -> None:
+        self._go_on, self._speak = folder / f"{name}-go-on", folder / f"{name}-speak"
+        template = _R if language == "R" else _PYTHON
+        files = {"go_on": str(self._go_on), "speak": str(self._speak)}
+        self.code = template.format(**files, first=first, then=then)
+
+    async def begin(self, client: Client, **more: Any) -> dict[str, Any]:
+        """Run it until it has begun; the header of the request."""
+        asked = await client.send(execute_request(self.code, **more))
+        await said(client, asked, "begun")
+        return asked
+
+    def speak(self) -> None:
+        """Let it say "still here" again and again from now on; R's cannot."""
+        self._speak.touch()
+
+    def let_go(self) -> None:
+        """Let it end."""
+        self._go_on.touch()
+
+
+async def said(client: Client, asked: dict[str, Any], text: str) -> None:
+    """Wait until the cell has said that."""
+    while text not in (await client.until("stream", asked)).content["text"]:
+        pass
+
+
+async def everything(client: Client, code: str) -> list[Received]:
+    """Run code; all that comes up to its reply and idle, whoever it is for."""
+    asked = await client.send(execute_request(code))
+    seen, awaited = [], {"execute_reply", "idle"}
+    while awaited:
+        seen.append(await client.recv())
+        if seen[-1].parent_header.get("msg_id") == asked["msg_id"]:
+            awaited -= {seen[-1].msg_type, seen[-1].content.get("execution_state", "")}
+    return seen
