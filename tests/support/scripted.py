@@ -189,7 +189,7 @@ class ScriptedChannels:
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
         """Nobody echoes."""
 
-    async def last_words(self, seconds: float) -> None:
+    async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
         """What the kernel said last is carried now."""
         self._world.course.note(f"last words while {self._world.state()}")
         self._world.last_words()

@@ -65,6 +65,10 @@ class World:
         return SimpleNamespace(connections=there)
 
     @property
+    def kernel(self) -> "World":
+        return self
+
+    @property
     def is_busy(self) -> bool:
         return self.age in self.busy
 
