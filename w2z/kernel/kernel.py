@@ -114,7 +114,7 @@ class Kernel:
         check_endpoints(info)
         # Closed before the next one is opened: the two have the same identities.
         self.close(linger_ms=0)
-        if hasattr(self, "link") and not hands_over(self.implementation):
+        if hasattr(self, "link") and not (self._is_owned or hands_over(self.implementation)):
             # No answer finds its way to these sockets any more, from the same kernel either.
             self._generation += 1
             self._listener.cut()
