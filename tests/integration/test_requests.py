@@ -441,6 +441,32 @@ async def test_a_script_of_fixed_bytes_gets_the_same_answer_when_it_runs_again(
         await is_next(client, kernels.now)
 
 
+async def talk(client: Client, kernel: FakeKernel, served: Served) -> None:
+    """Say more than the journal keeps for nobody."""
+    for _ in range(4):
+        await kernel.iopub("stream", {"name": "stdout", "text": "x" * 100_000})
+        await client.until("stream")
+        await acknowledged(served)
+
+
+async def test_who_asks_again_long_after_what_the_kernel_is_is_told(kernels: Kernels) -> None:
+    asked = request("kernel_info_request")
+    async with serving(kernels.now.connection_file, replay_size=0) as served:
+        await until(lambda: served.bridge.ready)
+        async with open_client(served.url("a"), "v1") as client:
+            await client.send(asked)
+            await answers(client, asked)
+            await talk(client, kernels.now, served)
+        async with open_client(served.url("a"), "v1") as client:
+            await client.send(asked)
+            found = await answers(client, asked)
+            assert found[0].content == kernels.now.info
+            assert told(found) == [
+                ("shell", "kernel_info_reply", "ok"),
+                ("iopub", "status", "idle"),
+            ]
+
+
 async def test_who_repeats_what_was_answered_long_ago_is_told_so(kernels: Kernels) -> None:
     cell = execute_request("1")
     async with serving(kernels.now.connection_file, timing=QUICK, replay_size=0) as served:
@@ -448,10 +474,7 @@ async def test_who_repeats_what_was_answered_long_ago_is_told_so(kernels: Kernel
         async with open_client(served.url("a"), "v1") as client:
             await answer(kernels.now, await ask(client, kernels.now, cell))
             await answers(client, cell)
-            for _ in range(4):
-                await kernels.now.iopub("stream", {"name": "stdout", "text": "x" * 100_000})
-                await client.until("stream")
-                await acknowledged(served)
+            await talk(client, kernels.now, served)
         async with open_client(served.url("a"), "v1") as client:
             await client.send(cell)
             found = await answers(client, cell)

@@ -55,10 +55,10 @@ async def kernel_at(path: Path, command: Sequence[str] = IPYKERNEL) -> AsyncIter
 
 
 def is_announced(message: Received, state: str | None = None) -> bool:
-    """Whether it is w2z's own word about the kernel."""
+    """Whether it is w2z's own word about the kernel, and not about a request that it lost."""
     told = message.content.get("execution_state")
     is_own = message.msg_type == "status" and message.header["username"] == "w2z"
-    return is_own and state in (None, told)
+    return is_own and message.parent_header == {} and state in (None, told)
 
 
 def announced(messages: list[Received]) -> list[str]:
