@@ -168,8 +168,8 @@ async def test_a_kernel_that_crashes_is_started_again_and_its_last_words_come_fi
         assert made.course.after("open") == [
             "process 1 ends",
             "last words while busy",
-            f"lost: {died}",
             f"restarting: {died}",
+            f"lost: {died}",
             f"connected to {port}",
             "started",
         ]
@@ -217,8 +217,8 @@ async def test_crashes_are_followed_by_ever_longer_pauses_and_then_by_the_end(
         child.end(7)
         await made.is_over.wait()
         assert made.course[-2:] == [
-            "lost: the kernel ended with exit code 7",
             "dead: the kernel ended with exit code 7 again, and is not started any more",
+            "lost: the kernel ended with exit code 7",
         ]
         assert made.exit_code == 7
         assert made.state() == "dead"
@@ -500,8 +500,8 @@ async def test_a_client_has_the_kernel_restarted(tmp_path: Path, is_quick: bool)
             "process 1 ends",
             f"last words while {'idle' if is_quick else 'restarting'}",
             "its reply is carried",
-            "lost: the kernel was restarted",
             "restarting: a client asked for it",
+            "lost: the kernel was restarted",
             "started",
         ]
         made.ready("two")
@@ -537,8 +537,8 @@ async def test_a_client_has_the_kernel_ended(tmp_path: Path) -> None:
         await made.is_over.wait()
         assert made.course.after("process 1 ends") == [
             "last words while idle",
-            "lost: the kernel ended with exit code 0",
             "dead: the kernel ended with exit code 0",
+            "lost: the kernel ended with exit code 0",
         ]
         assert made.exit_code == 0
 

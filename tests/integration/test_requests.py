@@ -452,7 +452,7 @@ async def talk(client: Client, kernel: FakeKernel, served: Served) -> None:
 async def test_who_asks_again_long_after_what_the_kernel_is_is_told(kernels: Kernels) -> None:
     asked = request("kernel_info_request")
     async with serving(kernels.now.connection_file, replay_size=0) as served:
-        await until(lambda: served.bridge.ready)
+        await until(lambda: served.bridge.kernel.is_ready)
         async with open_client(served.url("a"), "v1") as client:
             await client.send(asked)
             await answers(client, asked)

@@ -6,9 +6,9 @@ Rules:
    whether clients' requests may go to the kernel.
 2. While no word of a kernel may count, because it is on its way out or its sockets are, nobody is
    asked whether it is ready. What arrives all the same changes nothing.
-3. What there is to do about an event is returned, in the order in which it has to be done:
-   requests that are lost are answered before clients hear of the new kernel, and they hear of it
-   before its first request. The caller does it; here nothing is done.
+3. What there is to do about an event is returned, in the order in which it has to be done: clients
+   hear that the kernel is another one or dead, then what became of their requests, and both before
+   the next request goes to a kernel. The caller does it; here nothing is done.
 4. Time is passed in, in seconds of a clock that does not jump.
 
 A kernel is *owned* when w2z started it: then its process tells when it ends. Of any other its
@@ -330,8 +330,7 @@ class Life:
         if before is State.ENDING:
             return [lost]  # It was asked for, and so is no news.
         reason = "the kernel is there now" if is_first else "another kernel has taken its place"
-        # What the one before was running when it went has no end of its own.
-        return [lost, Announce("restarting", reason), Announce("idle")]
+        return [Announce("restarting", reason), lost, Announce("idle")]
 
     def _remarks(self, readiness: Readiness, now: float) -> list[Action]:
         """Why the kernel is not ready."""
@@ -351,4 +350,4 @@ class Life:
 
     def _die(self, reason: str, now: float) -> list[Action]:
         self._become(Event.ABANDONED, now)
-        return [Relink(), Lose(reason), Announce("dead", reason)]
+        return [Relink(), Announce("dead", reason), Lose(reason)]

@@ -102,10 +102,10 @@ class KernelState:
         self.last_status = None
 
     def forget(self) -> None:
-        """The kernel is gone with all that it was running; what the model says stays to be said."""
+        """The kernel is gone with all that it was running; what was announced stays to be said."""
         self._is_supposed_busy = False
         self._running.clear()
-        if not self._is_marked:
+        if self.execution_state == "busy" and not self._is_marked:
             self.begin_anew("idle")
 
     def mark(self, state: str) -> None:

@@ -47,9 +47,9 @@ ASKED = [Ask(SHELL), Ask(CONTROL)]
 REPLACED = Lose("the kernel was replaced by another one")
 RESTARTING = Announce("restarting", "another kernel has taken its place")
 IDLE = Announce("idle")
-ENDED: list[Action] = [Relink(), Lose("the kernel ended"), Announce("dead", "the kernel ended")]
+ENDED: list[Action] = [Relink(), Announce("dead", "the kernel ended"), Lose("the kernel ended")]
 NOBODY = "nobody listens where the connection file says"
-NEVER_THERE: list[Action] = [Relink(), Lose(NOBODY), Announce("dead", NOBODY)]
+NEVER_THERE: list[Action] = [Relink(), Announce("dead", NOBODY), Lose(NOBODY)]
 NOBODY_YET = Warn("nobody listens at {shell} (shell)")
 CUT_OFF = Warn("the kernel answers, but nobody can be reached at {iopub} (iopub)")
 
@@ -429,7 +429,7 @@ def test_nothing_is_held_against_one_that_is_back():
 
 def test_another_kernel_in_its_place_is_announced_before_it_gets_requests():
     life = gone()
-    assert arrived(life, "two", 3.0) == [REPLACED, RESTARTING, IDLE, Open()]
+    assert arrived(life, "two", 3.0) == [RESTARTING, REPLACED, IDLE, Open()]
     assert life.session == "two"
     assert state_of(life) is State.READY
 
@@ -438,14 +438,14 @@ def test_another_kernel_in_its_place_is_announced_before_it_gets_requests():
 def test_a_kernel_without_a_session_of_its_own_is_another_one(session):
     life = gone(session)
     assert life.session == (OWN if session == OWN else None)
-    assert arrived(life, session, 3.0) == [REPLACED, RESTARTING, IDLE, Open()]
+    assert arrived(life, session, 3.0) == [RESTARTING, REPLACED, IDLE, Open()]
 
 
 def test_another_kernel_that_is_busy_is_announced_as_that():
     life = gone()
     assert life.poll(3.0) == ASKED
     assert life.on_info_reply(CONTROL, "two", 3.1) == []
-    busy = [REPLACED, RESTARTING, IDLE, Suppose(), Open()]
+    busy = [RESTARTING, REPLACED, IDLE, Suppose(), Open()]
     assert life.on_iopub(3.1 + TIMING.shell_grace) == busy
     assert state_of(life) is State.BUSY
 
@@ -455,7 +455,7 @@ def test_what_was_settled_is_told_before_the_next_kernel_gets_requests():
     assert life.poll(3.0) == ASKED
     assert life.on_iopub(3.1) == []
     said = life.on_info_reply(SHELL, "two", 3.2)
-    assert said == [REPLACED, RESTARTING, IDLE, Settle(3.0), Open()]
+    assert said == [RESTARTING, REPLACED, IDLE, Settle(3.0), Open()]
 
 
 def test_a_next_kernel_that_speaks_gets_nothing_before_it_has_answered():
@@ -479,7 +479,7 @@ def test_nor_does_one_of_before_that_had_no_requests():
     life = gone()
     life.on_info_reply(SHELL, "two", 3.0)
     life.on_connected(3.1)
-    assert arrived(life, "two", 3.2) == [REPLACED, RESTARTING, IDLE, Open()]
+    assert arrived(life, "two", 3.2) == [RESTARTING, REPLACED, IDLE, Open()]
 
 
 def test_a_kernel_that_took_requests_and_never_answered_can_go_too():
@@ -487,7 +487,7 @@ def test_a_kernel_that_took_requests_and_never_answered_can_go_too():
     life.on_iopub(0.1)
     assert life.on_hung_up(1.0) == [Leave()]
     life.on_connected(1.0)
-    assert arrived(life, "one", 2.0) == [REPLACED, RESTARTING, IDLE, Open()]
+    assert arrived(life, "one", 2.0) == [RESTARTING, REPLACED, IDLE, Open()]
 
 
 @pytest.mark.parametrize("session", ["one", "two"])
@@ -584,7 +584,7 @@ def test_a_try_that_nobody_asked_for_kills_nobody(number):
 
 @pytest.mark.parametrize(
     ("session", "told"),
-    [("one", [IDLE, Open()]), ("two", [REPLACED, RESTARTING, IDLE, Open()])],
+    [("one", [IDLE, Open()]), ("two", [RESTARTING, REPLACED, IDLE, Open()])],
 )
 def test_whoever_is_back_from_the_dead_is_announced(session, told):
     life = dead()
@@ -744,7 +744,7 @@ def test_one_that_had_not_answered_is_passed_over_when_it_says_goodbye():
 
 
 @pytest.mark.parametrize(
-    ("session", "told"), [("one", [Open()]), ("two", [REPLACED, RESTARTING, IDLE, Open()])]
+    ("session", "told"), [("one", [Open()]), ("two", [RESTARTING, REPLACED, IDLE, Open()])]
 )
 def test_where_no_other_comes_in_time_whoever_answers_is_ready(session, told):
     life = ending(attached())
@@ -782,7 +782,7 @@ def test_one_that_has_hung_up_meanwhile_is_left_before_it_is_asked():
         assert life.on_iopub(2.3) == []
         assert life.poll(2.3) == []
     life.on_connected(2.4)
-    assert arrived(life, "two", 2.5) == [REPLACED, RESTARTING, IDLE, Open()]
+    assert arrived(life, "two", 2.5) == [RESTARTING, REPLACED, IDLE, Open()]
 
 
 def test_one_that_neither_stays_nor_is_followed_is_dead():
@@ -933,7 +933,7 @@ HAPPENINGS: dict[Event, Callable[[Life], list[Action]]] = {
 }
 """Each event as it comes about."""
 
-WELCOME: list[Action] = [REPLACED, RESTARTING, IDLE]
+WELCOME: list[Action] = [RESTARTING, REPLACED, IDLE]
 TOLD: dict[tuple[State, Event], Sequence[Action]] = {
     (State.STARTING, Event.HEARD): [Open()],
     (State.STARTING, Event.ANSWERED): [Open()],

@@ -261,15 +261,21 @@ class Launched(Keeper):
             kernel.lose("w2z is ending")
             return None
         if self._wanted is Wanted.RESTART:
-            kernel.lose("the kernel was restarted")
             if kernel.is_told_to_end:
                 kernel.announce("restarting", "a client asked for it")
+            kernel.lose("the kernel was restarted")
             return 0.0
         self._decide()
         if not kernel.life.has_served:
             raise self._failure(code, last_words)
         reason = f"the kernel {describe(code)}"
+        pause = self._announce(code, reason)
         kernel.lose(reason)
+        return pause
+
+    def _announce(self, code: int, reason: str) -> float | None:
+        """Tell clients what the end of the kernel means; returns what :meth:`_after` does."""
+        kernel = self.kernel
         if code == 0 or self._wanted is Wanted.END:
             log.info("%s", reason)
             kernel.announce("dead", reason)
