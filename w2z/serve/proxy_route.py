@@ -62,8 +62,8 @@ async def keep_route(api: str, token: str | None, route: Route) -> Never:
             await asyncio.sleep(TRY_AGAIN if failing else LOOK_AGAIN)
     finally:
         try:
-            async with asyncio.timeout(LAST_TIMEOUT):
-                await route.remove(client)
+            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            await asyncio.wait_for(route.remove(client), LAST_TIMEOUT)
         except (ProxyError, OSError) as error:
             if not failing:
                 log.warning("the route may stay in the proxy at %s: %s", api, _reason(error))
