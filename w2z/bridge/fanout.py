@@ -15,7 +15,7 @@ from typing import Protocol
 
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
-from w2z.errors import KernelMessageError
+from w2z.errors import CloseCode, KernelMessageError
 from w2z.message import Message
 from w2z.reports import Reports
 from w2z.settings import Settings
@@ -39,7 +39,7 @@ class Client(Protocol):
     def write(self, frames: bytes) -> None:
         """Send framed payloads."""
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection; nothing is written to it any more."""
 
     def resume(self) -> None:
@@ -109,7 +109,8 @@ class Clients:
         """Connect a client to its session, which is made or taken up again.
 
         A new session gets the last ``replay`` messages, and ``status``: what the kernel is doing.
-        A client that has the session already is closed with 4409. Ask :meth:`has_room` before.
+        A client that has the session already is closed: it is replaced. Ask :meth:`has_room`
+        before.
         """
         is_new = session_id not in self._hub
         oldest = None if self._fits(session_id) else self._hub.oldest_detached()
@@ -119,7 +120,9 @@ class Clients:
         resumable = resumable and self._settings.resume_window > 0
         replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
         if replaced is not None:
-            replaced.close(4409, "replaced by a newer connection with the same session_id")
+            replaced.close(
+                CloseCode.REPLACED, "replaced by a newer connection with the same session_id"
+            )
         self.flow(session_id, client)
         if is_new and status is not None:
             client.write(self._encode(client.codec, [status]))
@@ -199,7 +202,9 @@ class Clients:
         log.warning("a session was given up: its client reads too slowly for what it is sent")
         self._sockets.close_session(session.session_id)
         if session.client is not None:
-            session.client.close(1013, "this client reads too slowly; connect again")
+            session.client.close(
+                CloseCode.TRY_AGAIN_LATER, "this client reads too slowly; connect again"
+            )
 
     def _forget(self, session_id: str) -> None:
         self._hub.forget(session_id)

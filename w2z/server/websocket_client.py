@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from w2z.bridge.bridge import Bridge
-from w2z.errors import ClientError
+from w2z.errors import ClientError, CloseCode
 from w2z.message import Message
 from w2z.server.connections import Connection
 from w2z.server.handshake import PROTOCOL_LOG, Accepted
@@ -136,7 +136,7 @@ class WebsocketClient:
                 self._wants_pong = True
                 self._connection.set_timer(ACK_DELAY, self._ping)
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: CloseCode, reason: str) -> None:
         """Start the closing handshake (:class:`~w2z.bridge.fanout.Client`)."""
         if not self._is_open:
             return
@@ -145,12 +145,12 @@ class WebsocketClient:
             self._end()
 
     def shutdown(self) -> None:
-        """w2z goes away; 1012 makes clients come back, 1000 and 1001 would not."""
-        self.close(1012, "w2z is going away and may come back")
+        """w2z goes away; the code makes clients come back."""
+        self.close(CloseCode.SERVICE_RESTART, "w2z is going away and may come back")
 
     def fail(self) -> None:
-        """Close with 1011: an error that nobody expected."""
-        self._fail(1011, "internal error: see the log of w2z")
+        """Close: an error that nobody expected."""
+        self._fail(CloseCode.INTERNAL_ERROR, "internal error: see the log of w2z")
 
     # From the client
 
@@ -223,7 +223,7 @@ class WebsocketClient:
         # anything (the ping may be behind output). One that w2z itself does not read may be.
         is_moving = waiting not in (0, self._waiting_bytes)
         if not (self._was_heard or is_moving or self._refused is not None):
-            self._fail(1011, "no pong within the ping timeout")
+            self._fail(CloseCode.INTERNAL_ERROR, "no pong within the ping timeout")
             return
         self._was_heard = False
         self._waiting_bytes = waiting
@@ -235,7 +235,7 @@ class WebsocketClient:
     def _is_open(self) -> bool:
         return self._protocol.state is State.OPEN and not self._transport.is_closing()
 
-    def _fail(self, code: int, reason: str) -> None:
+    def _fail(self, code: CloseCode, reason: str) -> None:
         self._protocol.fail(code, _cut(reason))
         self._end()
 
