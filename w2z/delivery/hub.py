@@ -224,6 +224,12 @@ class Hub(Generic[ClientT]):
             if message.channel is Channel.STDIN:
                 session.input_request = None
 
+    def begin_connection(self, session_id: str) -> None:
+        """What was forwarded for the session until now was said by an earlier client."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.forwarded.next_connection()
+
     def kernel_is_gone(self) -> None:
         """Another kernel, if any, does not wait for the answers this one waited for."""
         for session in self._sessions.values():

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Protocol, cast
 
 from w2z.reports import Reports
+from w2z.server.backpressure import Reading
 
 SHUTDOWN_TIMEOUT = 3.0
 """Seconds clients have to close at the end; with the rest of a shutdown well below the ten that
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
     """
 
     transport: asyncio.Transport
+    reading: Reading
 
     def __init__(self, connections: Connections, first: Callable[[Connection], Stage]) -> None:
         self.connections = connections
@@ -121,6 +123,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.reading = Reading(self.transport)
         with self.boundary:
             self.connections.add(self)
             self.become(self._first(self))
@@ -148,13 +151,13 @@ class Connection(asyncio.Protocol):
                 self._stage.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.set_timer(None)
         stage, self._stage = self._stage, None
         try:
             with self.boundary:
                 if stage is not None:
                     stage.connection_lost()
         finally:
+            self.set_timer(None)
             self.connections.discard(self)
 
     # Connections
@@ -219,14 +222,17 @@ class Connections:
     async def close(self) -> None:
         """End every connection, with force when :data:`SHUTDOWN_TIMEOUT` is over."""
         self.closing = True
-        for connection in list(self._open):
+        for connection in self:
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-                await self._all_closed.wait()
-        for connection in list(self._open):
+            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            await asyncio.wait_for(self._all_closed.wait(), SHUTDOWN_TIMEOUT)
+        for connection in self:
             connection.abort()
         await self._all_closed.wait()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._open))
