@@ -127,7 +127,7 @@ class Clients:
     ) -> None:
         """Connect a client to its session, which is made or taken up again.
 
-        A new session gets the last ``replay`` messages, and ``status``: what the kernel is doing.
+        A new session gets the last ``replay`` messages, then ``status``: what the kernel is doing.
         A client that has the session already is closed: it is replaced. Ask :meth:`has_room`
         before.
         """
@@ -142,9 +142,10 @@ class Clients:
             replaced.close(
                 CloseCode.REPLACED, "replaced by a newer connection with the same session_id"
             )
-        self.flow(session_id, client)
         if is_new and status is not None:
-            client.write(self._encode(client.codec, [status]))
+            # Through the journal: so it comes behind the replay, and before what is said later.
+            self.send(session_id, [status])
+        self.flow(session_id, client)
 
     def detach(self, session_id: str, client: Client) -> None:
         """The client is gone; its session waits for it if it may come back.

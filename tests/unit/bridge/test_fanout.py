@@ -118,6 +118,71 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(monkeypatch)
 
 
+# What comes when.
+
+
+def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: Stage):
+    """A batch belongs to the journal before the first write of it: see Clients.send."""
+    ann = stage.enter(Client())
+    ben = stage.enter(Client(session_id="ben"))
+    ann.room = 1
+    stage.says("a", "b")
+    assert ann.heard == ["hello", "a"]
+    assert ben.heard == ["hello", "a", "b"]
+    stage.reads(ann)
+    stage.says("c")
+    assert ann.heard == ben.heard == ["hello", "a", "b", "c"]
+
+
+def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
+    class Leaving(Client):
+        def write(self, frames: bytes) -> None:
+            super().write(frames)
+            if self.writes == 2:
+                self.close(CloseCode.INTERNAL_ERROR, "")
+
+    ann = stage.enter(Leaving())
+    ben = stage.enter(Client(session_id="ben"))
+    stage.says("a", "b")
+    assert ann.heard == ["hello", "a"]
+    assert ben.heard == ["hello", "a", "b"]
+
+
+def test_a_newcomer_is_greeted_first(stage: Stage):
+    stage.says("a")
+    ann = stage.enter(Client())
+    stage.says("b")
+    assert ann.heard == ["hello", "b"]
+
+
+@pytest.mark.parametrize("room", range(1, 6))
+def test_a_newcomer_is_greeted_after_the_whole_replay_however_slowly_it_reads(
+    stage: Stage, room: int
+):
+    stage.says("a", "b", "c")
+    ann = stage.enter(Client(room), replay=2)
+    stage.says("d", "e")
+    while len(ann.heard) < 5:
+        stage.reads(ann, 1)
+    assert ann.heard == ["b", "c", "hello", "d", "e"]
+    stage.says("f")
+    stage.reads(ann)
+    assert ann.heard == ["b", "c", "hello", "d", "e", "f"]
+
+
+def test_who_comes_back_before_the_replay_was_read_is_greeted_once_behind_it(stage: Stage):
+    stage.says("a", "b")
+    ann = stage.enter(Client(1), replay=2)
+    assert ann.heard == ["a"]
+    stage.clients.detach("ann", ann)
+    again = stage.enter(Client())
+    stage.says("c")
+    assert again.heard == ["a", "b", "hello", "c"]
+    stage.clients.acknowledge("ann", again, stage.clients.position("ann"))
+    stage.clients.detach("ann", again)
+    assert stage.enter(Client()).heard == []
+
+
 # Who is heard when.
 
 
