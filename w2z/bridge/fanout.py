@@ -193,7 +193,12 @@ class Clients:
     # What they get.
 
     def send(self, session_id: str | None, messages: Sequence[Message]) -> None:
-        """Write messages to one session's client or to all (``None``)."""
+        """Write messages to one session's client or to all (``None``).
+
+        The hub has the batch before the first write of it. A write may call :meth:`stalled` or
+        :meth:`detach` before it returns: then what was written counts as handed out already, and
+        the others of ``clients`` are the same as before.
+        """
         clients, lost = self._hub.to_clients(session_id, messages)
         encoded: dict[Codec, bytes] = {}
         for client in clients:

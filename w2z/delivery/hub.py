@@ -146,7 +146,10 @@ class Hub(Generic[ClientT]):
     # From the kernel.
 
     def to_clients(self, addressee: str | None, messages: Sequence[Message]) -> Delivery[ClientT]:
-        """Decide on a batch from the kernel for one session or for all (``None``)."""
+        """Decide on a batch from the kernel for one session or for all (``None``).
+
+        The journal has it from now on, so :meth:`stalled` may be called while it is being written.
+        """
         if addressee is None:
             recipients = list(self._sessions.values())
         else:
