@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from w2z import errors
 from w2z.cli import ENVIRONMENT_ONLY, cli
+from w2z.errors import ExitCode
 from w2z.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -83,15 +83,10 @@ def _option(option: click.Option) -> str:
 
 
 def _codes() -> list[tuple[str, str]]:
-    found = [
-        (str(kind.exit_code), (kind.__doc__ or "").splitlines()[0])
-        for kind in errors.StartupError.__subclasses__()
-    ]
     return [
-        ("0", "Ended by a client, by `--idle-timeout` or by `--max-lifetime`."),
-        *sorted(found),
-        ("128+N", "Ended by signal N, cleanly: 143 is SIGTERM, 130 SIGINT."),
-        ("any", "The kernel's own, when w2z started it and it ended for good."),
+        *((str(code), code.meaning) for code in ExitCode),
+        ("128+N", "ended by signal N, cleanly: 143 is SIGTERM, 130 SIGINT"),
+        ("any", "the kernel's own, when w2z started it and it ended for good"),
     ]
 
 

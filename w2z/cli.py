@@ -1,7 +1,7 @@
 """The command line, made from :class:`~w2z.settings.Settings`.
 
 Every option has a ``W2Z_*`` environment twin; options beat the environment, which beats the
-defaults. Exit codes are :mod:`w2z.errors`'.
+defaults. Exit codes are :class:`w2z.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from w2z import __version__
-from w2z.errors import SettingsError, StartupError
+from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.settings import Settings
 
 ENVIRONMENT_ONLY = frozenset({"token"})
@@ -31,11 +31,12 @@ ARGUMENTS = frozenset({"command"})
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
 
-Exit codes: 0 ended by a client, by its age or by idling, 2 wrong usage, 3 no usable connection
-file, 4 the kernel that was started never got ready, 5 the kernel could not be started, 6 cannot
-listen, 7 no usable token file, 128+N ended by signal N. When a kernel that w2z started ends for
-good, w2z ends with its exit code.
-"""
+When a kernel that w2z started ends for good, w2z ends with its exit code. Other exit codes:
+
+\b
+{codes}
+  128+N  ended by signal N
+""".replace("{codes}", "\n".join(f"  {code}  {code.meaning}" for code in ExitCode).replace("`", ""))
 
 
 class DefaultGroup(click.Group):
@@ -180,7 +181,7 @@ def wait(url: str | None, timeout: float) -> None:
     trouble = wait_ready(url or own_url(os.environ), timeout)
     if trouble is not None:
         click.echo(f"w2z: not ready: {trouble}", err=True)
-        raise SystemExit(1)
+        raise SystemExit(ExitCode.FAILURE)
 
 
 def main() -> None:

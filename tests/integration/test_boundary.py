@@ -25,7 +25,7 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, serving
 from tests.support.waiting import ready, until
-from w2z.server.websocket_client import WebsocketClient
+from w2z.server.websocket import Websocket
 
 AUTH = f"Authorization: token {TOKEN}"
 SECRET = "what only the peer may know"
@@ -139,7 +139,7 @@ STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
         ask_in_a_row,
     ),
     "frames": (
-        "w2z.server.websocket_client.WebsocketClient._take_frames",
+        "w2z.server.websocket.Websocket.data_received",
         throw,
         come_and_say_something,
     ),
@@ -154,14 +154,14 @@ STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
         throw_zmq,
         come_and_say_something,
     ),
-    "a timer": ("w2z.server.websocket_client.WebsocketClient._ping", throw, come_and_wait),
+    "a timer": ("w2z.server.websocket.Websocket._ping", throw, come_and_wait),
     "leaving the clients": (
         "w2z.kernel.sockets.channels.Channels.close_session",
         throw_zmq,
         come_and_leave,
     ),
     "the end of a connection": (
-        "w2z.server.websocket_client.WebsocketClient.connection_lost",
+        "w2z.server.websocket.Websocket.connection_lost",
         throw,
         come_and_leave,
     ),
@@ -205,7 +205,7 @@ async def test_an_error_ends_one_connection_and_nothing_else(
 
 def _spare(patch: pytest.MonkeyPatch, place: str, fault: Callable[..., NoReturn]) -> None:
     """Let ``place`` fail from now on, but not for whoever is connected already."""
-    known = [one for one in gc.get_objects() if isinstance(one, WebsocketClient)]
+    known = [one for one in gc.get_objects() if isinstance(one, Websocket)]
     original = pkgutil.resolve_name(place)
 
     def fail(*args: Any, **more: Any) -> Any:
@@ -233,7 +233,8 @@ async def test_an_error_while_output_is_written_spares_the_other_clients(
         open_client(quick.url("bystander"), "v1") as bystander,
     ):
         first = next(iter(quick.bridge.clients))
-        first._transport = Broken(first._transport)  # type: ignore[attr-defined]
+        websocket = first.websocket  # type: ignore[attr-defined]
+        websocket._transport = Broken(websocket._transport)
         await kernel.iopub("stream", {"name": "stdout", "text": "for all"})
         assert (await bystander.until("stream")).content["text"] == "for all"
         await victim.closed()
@@ -260,7 +261,7 @@ async def test_an_error_at_the_shutdown_holds_nobody_up(
     async with serving(kernel.connection_file) as served:
         victim = open_client(served.url("a"), "v1")
         client = await victim.__aenter__()
-        monkeypatch.setattr("w2z.server.websocket_client.WebsocketClient.shutdown", throw)
+        monkeypatch.setattr("w2z.server.websocket.Websocket.shutdown", throw)
     assert (await client.closed())[0] in (1006, 1011)
     await victim.__aexit__(None, None, None)
 

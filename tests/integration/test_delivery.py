@@ -288,6 +288,33 @@ async def test_a_slow_client_does_not_slow_another_and_misses_nothing(
             assert numbers == list(range(300))
 
 
+async def test_a_newcomer_that_reads_slowly_hears_what_the_kernel_does_after_the_replay(
+    kernel: FakeKernel,
+) -> None:
+    """The replay is larger than what the connection holds."""
+    text, count = "x" * 100_000, 200
+    async with serving(kernel.connection_file, replay_size=30_000_000) as served:
+        async with open_client(served.url("a"), "v1") as client:
+            await ask(client, kernel)
+            await kernel.iopub("status", {"execution_state": "busy"})
+            for number in range(count):
+                await kernel.iopub("stream", {"number": number, "text": text})
+            while (await client.recv()).content.get("number") != count - 1:
+                pass
+        newcomer = f"{served.url('b')}&replay=all"
+        async with open_client(newcomer, "v1", max_queue=1) as client:
+            await until(
+                lambda: not all(one.writable for one in served.bridge.clients), "one is stalled"
+            )
+            seen = [await client.recv()]
+            while seen[-1].content.get("number") != count - 1:
+                seen.append(await client.recv())
+            assert [m.content["number"] for m in seen if "number" in m.content] == [*range(count)]
+            assert seen[-2].content["number"] == count - 2, "nothing in the midst of it"
+            greeting = await client.recv()
+            assert greeting.content == {"execution_state": "busy"}
+
+
 async def test_what_a_client_could_not_keep_up_with_is_named(
     kernel: FakeKernel,
 ) -> None:

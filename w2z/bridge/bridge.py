@@ -282,7 +282,7 @@ class Bridge:
             self,
             generation=generation,
             name=self.kernel_id,
-            sessions=self._hub,
+            sessions=self.clients.speakers(),
             max_sessions=self._settings.max_connections,
             store=self._backlog_store,
             reports=self.reports,

@@ -143,7 +143,8 @@ class Hub(Generic[ClientT]):
     ) -> Delivery[ClientT]:
         """Decide on a batch for one session or for all (``None``): of the kernel, or w2z's own.
 
-        What is said ``once`` is not handed out again although it was not acknowledged.
+        What is said ``once`` is not handed out again although it was not acknowledged. The journal
+        has the batch from now on, so :meth:`stalled` may be called while it is being written.
         """
         if addressee is None:
             recipients = list(self._sessions.values())
@@ -214,6 +215,12 @@ class Hub(Generic[ClientT]):
         """
         end = self._journal.end
         return {name: lost for name, s in self._sessions.items() if (lost := give_up(s, end))}
+
+    def begin_connection(self, session_id: str) -> None:
+        """What was forwarded for the session until now was said by an earlier client."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.forwarded.next_connection()
 
     def kernel_is_gone(self) -> dict[str, list[Request]]:
         """As :meth:`connection_is_gone`, and what it was sent is no repeat for the next kernel."""

@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from typing import TypeVar
 
+from w2z.errors import ENDED_BY_SIGNAL, ExitCode
+
 log = logging.getLogger("w2z")
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -34,7 +36,7 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.exit_code = 0
+        self.exit_code: int = ExitCode.OK
         self.hurry: Callable[[], None] | None = None
         self.forward: Callable[[int], None] | None = None
         self._happened = asyncio.Event()
@@ -55,7 +57,7 @@ class Stop:
                 await self._happened.wait()
         return self._happened.is_set()
 
-    def because(self, reason: str, exit_code: int = 0) -> None:
+    def because(self, reason: str, exit_code: int = ExitCode.OK) -> None:
         """There is a reason; only the first one counts."""
         if not self._happened.is_set():
             log.info("%s: shutting down", reason)
@@ -70,7 +72,7 @@ class Stop:
         if self._happened.is_set() and self.hurry is not None:
             log.info("%s again: in a hurry", signal.Signals(number).name)
             self.hurry()
-        self.because(signal.Signals(number).name, 128 + number)
+        self.because(signal.Signals(number).name, ENDED_BY_SIGNAL + number)
 
     def _on_ignored(self, number: int) -> None:
         log.debug("%s: ignored, as it was when w2z was started", signal.Signals(number).name)

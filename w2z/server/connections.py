@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Protocol, cast
 
 from w2z.reports import Reports
+from w2z.server.backpressure import Reading
 
 CANCEL_AGAIN = 0.05
 """Seconds after which work that was cancelled and goes on is cancelled again."""
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
     """
 
     transport: asyncio.Transport
+    reading: Reading
 
     def __init__(self, connections: Connections, first: Callable[[Connection], Stage]) -> None:
         self.connections = connections
@@ -119,6 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.reading = Reading(self.transport)
         with self.boundary:
             self.connections.add(self)
             self.become(self._first(self))
@@ -146,13 +149,13 @@ class Connection(asyncio.Protocol):
                 self._stage.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.set_timer(None)
         stage, self._stage = self._stage, None
         try:
             with self.boundary:
                 if stage is not None:
                     stage.connection_lost()
         finally:
+            self.set_timer(None)
             self.connections.discard(self)
 
     # Connections
@@ -223,12 +226,12 @@ class Connections:
         After that nobody is there to be answered: work that still goes on is cancelled.
         """
         self.closing = True
-        for connection in list(self._open):
+        for connection in self:
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._all_closed.wait()
-        for connection in list(self._open):
+            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            await asyncio.wait_for(self._all_closed.wait(), seconds)
+        for connection in self:
             connection.abort()
         await self._all_closed.wait()
         while self._running:
@@ -239,3 +242,6 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._open))

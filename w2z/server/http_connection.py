@@ -244,6 +244,6 @@ class HttpConnection:
         trailing, _ = self._http.trailing_data
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
-        self._connection.become(client)
+        self._connection.become(client.websocket)
         if trailing:
-            client.data_received(bytes(trailing))
+            client.websocket.data_received(trailing)

@@ -732,6 +732,15 @@ def test_what_the_kernel_did_not_take_may_be_sent_again():
     assert stage.ask("ann", REQUEST)
 
 
+def test_what_an_earlier_client_said_and_the_kernel_took_later_is_not_forwarded_again():
+    stage = Stage()
+    stage.enter("ann")
+    assert stage.ask("ann", REQUEST)
+    stage.hub.begin_connection("ann")
+    stage.hub.begin_connection("nobody")
+    assert not stage.ask("ann", REQUEST)
+
+
 def test_what_another_session_sent_is_no_repeat():
     stage = Stage()
     stage.enter("ann")

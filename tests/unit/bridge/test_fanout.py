@@ -1,0 +1,281 @@
+"""What clients of a kernel are written, by turns with what their transports say meanwhile."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.unit.examples import message, status, text_of
+from w2z.bridge import fanout
+from w2z.bridge.fanout import Clients
+from w2z.delivery.hub import Hub
+from w2z.delivery.journal import Journal
+from w2z.errors import CloseCode
+from w2z.message import Channel, Message, Request
+from w2z.reports import Reports
+from w2z.settings import Settings
+from w2z.wire.payload import Codec, Payload
+
+GREETING = status("idle")
+
+
+class Heard(Codec):
+    """A format that tells what was written."""
+
+    def __init__(self) -> None:
+        self.encoded: list[Message] = []
+
+    def encode(self, message: Message) -> Payload:
+        self.encoded.append(message)
+        return Payload(True, 1, (b"x",))
+
+    def decode(self, payload: bytes, text: bool) -> Request:
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class Client:
+    """A websocket whose transport holds ``room`` writes, and says so while it is written to."""
+
+    room: int = 1000
+    session_id: str = "ann"
+    waiting: int = 0
+    closed: CloseCode | None = None
+    resumed: int = 0
+    writes: int = 0
+    codec: Codec = field(default_factory=Heard)
+    clients: Clients | None = None
+
+    @property
+    def writable(self) -> bool:
+        return self.room > 0
+
+    @property
+    def heard(self) -> list[str]:
+        assert isinstance(self.codec, Heard)
+        return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
+
+    def write(self, frames: bytes) -> None:
+        self.writes += 1
+        self.room -= 1
+        if self.room == 0:
+            assert self.clients is not None
+            self.clients.stalled(self.session_id, self)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        self.closed = code
+        assert self.clients is not None
+        self.clients.detach(self.session_id, self)
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+
+class Sockets:
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+
+    def open_session(self, session_id: str) -> None:
+        self.open.add(session_id)
+
+    def close_session(self, session_id: str) -> None:
+        self.open.discard(session_id)
+
+
+class Stage:
+    """Clients of one kernel; time stands still."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, max_connections: int = 9) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        given = {"connection_file": "k", "max_connections": max_connections}
+        chosen = Settings.model_validate(given)
+        self.hub: Hub[fanout.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
+        self.clients = Clients(chosen, self.hub, Reports())
+        self.sockets = Sockets()
+        self.clients.use(self.sockets)
+
+    def enter(self, client: Client, *, resumable: bool = True, replay: int = 0) -> Client:
+        client.clients = self.clients
+        self.clients.attach(
+            client.session_id, client, resumable=resumable, replay=replay, status=GREETING
+        )
+        return client
+
+    def reads(self, client: Client, room: int = 1000) -> None:
+        client.room = room
+        self.clients.flow(client.session_id, client)
+
+    def says(self, *texts: str) -> None:
+        for text in texts:
+            self.clients.send(None, [message("stream", text)])
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(monkeypatch)
+
+
+# What comes when.
+
+
+def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: Stage):
+    """A batch belongs to the journal before the first write of it: see Clients.send."""
+    ann = stage.enter(Client())
+    ben = stage.enter(Client(session_id="ben"))
+    ann.room = 1
+    stage.says("a", "b")
+    assert ann.heard == ["hello", "a"]
+    assert ben.heard == ["hello", "a", "b"]
+    stage.reads(ann)
+    stage.says("c")
+    assert ann.heard == ben.heard == ["hello", "a", "b", "c"]
+
+
+def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
+    class Leaving(Client):
+        def write(self, frames: bytes) -> None:
+            super().write(frames)
+            if self.writes == 2:
+                self.close(CloseCode.INTERNAL_ERROR, "")
+
+    ann = stage.enter(Leaving())
+    ben = stage.enter(Client(session_id="ben"))
+    stage.says("a", "b")
+    assert ann.heard == ["hello", "a"]
+    assert ben.heard == ["hello", "a", "b"]
+
+
+def test_a_newcomer_is_greeted_first(stage: Stage):
+    stage.says("a")
+    ann = stage.enter(Client())
+    stage.says("b")
+    assert ann.heard == ["hello", "b"]
+
+
+@pytest.mark.parametrize("room", range(1, 6))
+def test_a_newcomer_is_greeted_after_the_whole_replay_however_slowly_it_reads(
+    stage: Stage, room: int
+):
+    stage.says("a", "b", "c")
+    ann = stage.enter(Client(room), replay=2)
+    stage.says("d", "e")
+    while len(ann.heard) < 5:
+        stage.reads(ann, 1)
+    assert ann.heard == ["b", "c", "hello", "d", "e"]
+    stage.says("f")
+    stage.reads(ann)
+    assert ann.heard == ["b", "c", "hello", "d", "e", "f"]
+
+
+def test_who_comes_back_before_the_replay_was_read_is_greeted_once_behind_it(stage: Stage):
+    stage.says("a", "b")
+    ann = stage.enter(Client(1), replay=2)
+    assert ann.heard == ["a"]
+    stage.clients.detach("ann", ann)
+    again = stage.enter(Client())
+    stage.says("c")
+    assert again.heard == ["a", "b", "hello", "c"]
+    stage.clients.acknowledge("ann", again, stage.clients.position("ann"))
+    stage.clients.detach("ann", again)
+    assert stage.enter(Client()).heard == []
+
+
+# Who is heard when.
+
+
+def leave(stage: Stage, client: Client, waiting: int = 0) -> None:
+    client.waiting = waiting
+    stage.clients.detach(client.session_id, client)
+
+
+def take_all(stage: Stage, client: Client) -> None:
+    """The kernel takes what the client said."""
+    client.waiting = 0
+    stage.clients.heard(client.session_id, client)
+
+
+def test_who_leaves_with_nothing_to_be_heard_leaves_nothing(stage: Stage):
+    ann = stage.enter(Client(), resumable=False)
+    assert stage.sockets.open == {"ann"}
+    leave(stage, ann)
+    assert stage.sockets.open == set()
+    assert list(stage.clients) == []
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_who_leaves_with_something_to_be_heard_keeps_the_way_to_the_kernel(
+    stage: Stage, resumable: bool
+):
+    ann = stage.enter(Client(), resumable=resumable)
+    leave(stage, ann, 10)
+    assert stage.clients.connections == 0
+    assert stage.sockets.open == {"ann"}
+    stage.clients.resume("ann")
+    assert [ann.resumed, list(stage.clients)] == [1, [ann]]
+    take_all(stage, ann)
+    assert list(stage.clients) == []
+    assert stage.sockets.open == ({"ann"} if resumable else set())
+
+
+def test_who_came_first_is_heard_first(stage: Stage):
+    ann = stage.enter(Client())
+    ben = stage.enter(Client())
+    assert ann.closed is CloseCode.REPLACED
+    assert stage.clients.is_next("ann", ben), "ann had nothing to say"
+    ben.waiting = 10
+    eve = stage.enter(Client())
+    assert list(stage.clients) == [ben, eve]
+    assert [stage.clients.is_next("ann", one) for one in (ben, eve)] == [True, False]
+    stage.clients.resume("ann")
+    assert [ben.resumed, eve.resumed] == [1, 1]
+    take_all(stage, ben)
+    assert stage.clients.is_next("ann", eve)
+
+
+def test_a_new_kernel_gets_the_sockets_of_those_that_have_yet_to_be_heard(stage: Stage):
+    leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
+    leave(stage, stage.enter(Client(session_id="b")))
+    leave(stage, stage.enter(Client(session_id="c"), resumable=False))
+    sockets = Sockets()
+    stage.clients.use(sockets)
+    assert sockets.open == {"a", "b"}
+
+
+def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage(monkeypatch, max_connections=2)
+    leave(stage, stage.enter(Client(session_id="session")))
+    leave(stage, stage.enter(Client(session_id="request"), resumable=False), 10)
+    assert stage.clients.has_room("new")
+    stage.enter(Client(session_id="new"))
+    assert stage.sockets.open == {"session", "new"}
+    stage.enter(Client(session_id="newer"))
+    assert stage.sockets.open == {"new", "newer"}
+    assert not stage.clients.has_room("newest")
+
+
+def test_a_session_that_is_given_up_is_not_heard_any_more(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage(monkeypatch)
+    ann = stage.enter(Client(room=1))
+    ann.waiting = 10
+    ben = stage.enter(Client(room=1))
+    ben.waiting = 10
+    reply = message("reply", "x" * 2**20, channel=Channel.SHELL)
+    stage.clients.send("ann", [reply])
+    stage.clients.send("ann", [reply])
+    assert ben.closed is CloseCode.TRY_AGAIN_LATER
+    assert stage.sockets.open == set()
+    assert list(stage.clients) == []
+
+
+def test_what_there_is_no_room_for_is_dropped_and_logged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("w2z.bridge.departed.MOST", 1)
+    leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
+    again = stage.enter(Client(session_id="a"), resumable=False)
+    leave(stage, again, 20)
+    assert "dropped 20 bytes of requests" in caplog.text
+    assert stage.sockets.open == {"a"}, "the first one has yet to be heard"
