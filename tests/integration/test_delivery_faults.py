@@ -232,7 +232,7 @@ async def test_who_comes_back_because_of_an_announcement_does_not_get_it_again(
     """JupyterLab connects anew as soon as it hears that the kernel restarts, before it has
     acknowledged that: it would come back again and again.
     """
-    monkeypatch.setattr("w2z.server.websocket_client.ACK_DELAY", 60)
+    monkeypatch.setattr("w2z.server.acknowledgement.ACK_DELAY", 60)
     kernels = Kernels(tmp_path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kernels.hang_up)

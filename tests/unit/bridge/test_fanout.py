@@ -239,9 +239,7 @@ def test_a_new_kernel_gets_the_sockets_of_those_that_have_yet_to_be_heard(stage:
     leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
     leave(stage, stage.enter(Client(session_id="b")))
     leave(stage, stage.enter(Client(session_id="c"), resumable=False))
-    sockets = Sockets()
-    stage.clients.use(sockets)
-    assert sockets.open == {"a", "b"}
+    assert stage.clients.speakers() == {"a", "b"}
 
 
 def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.MonkeyPatch):
