@@ -273,6 +273,8 @@ class Bridge:
         idle = [self._own.status("idle", parent_header=one.parent_header) for one in busy]
         if idle:
             self.clients.send(None, idle, own=True)
+            if not self.kernel.is_busy:
+                self.kernel.state.last_status = idle[-1]
 
     # The link.
 

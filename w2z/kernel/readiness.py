@@ -39,6 +39,7 @@ class Readiness:
         self._iopub_seen = False
         self._answered_at: float | None = None
         self._answered_on_shell = False
+        self._waits_on_shell_since: float | None = None
         self._begun_at = now
         self._ask_at = now + timing.left_alone if restarted else now
         self._repeat = timing.first_repeat
@@ -56,7 +57,9 @@ class Readiness:
         """A ``kernel_info_reply`` arrived."""
         if self._answered_at is None:
             self._answered_at = now
-        self._answered_on_shell = self._answered_on_shell or channel is Channel.SHELL
+        if channel is Channel.SHELL:
+            self._answered_on_shell = True
+            self._waits_on_shell_since = None
         self._ask_at = now + self._timing.ask_again
         self._repeat = self._timing.first_repeat
 
@@ -67,6 +70,8 @@ class Readiness:
         """
         if self.progress(now) in (Progress.READY, Progress.BESIDE) or now < self._ask_at:
             return []
+        if self._waits_on_shell_since is None:
+            self._waits_on_shell_since = now
         self._ask_at = now + self._repeat
         self._repeat = min(2 * self._repeat, self._timing.last_repeat)
         return [Channel.SHELL, Channel.CONTROL]
@@ -77,9 +82,11 @@ class Readiness:
             return Progress.HEARD if self._iopub_seen else Progress.NOTHING
         if not (self._iopub_seen or self.is_silent(now)):
             return Progress.NOTHING
-        if self._answered_on_shell:
+        if self._answered_on_shell and self._waits_on_shell_since is None:
             return Progress.READY
-        is_late = now >= self._answered_at + self._timing.shell_grace
+        # It may have answered before, and have begun something since then.
+        since = max(self._answered_at, self._waits_on_shell_since or self._answered_at)
+        is_late = now >= since + self._timing.shell_grace
         return Progress.BESIDE if is_late else Progress.HEARD
 
     def is_silent(self, now: float) -> bool:

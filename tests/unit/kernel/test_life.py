@@ -187,8 +187,10 @@ def test_one_that_is_silent_on_iopub_is_served_after_the_grace(new):
     life.on_reached(0.1)
     assert life.on_info_reply(SHELL, "one", 0.2) == [Settle(0.0)]
     late = 0.2 + TIMING.grace
-    assert Open() not in life.poll(late - 0.1)
+    assert life.poll(late - 0.1)[:2] == ASKED
     assert not life.is_silent(late - 0.1)
+    # It answers whatever it is asked meanwhile.
+    assert life.on_info_reply(SHELL, "one", late - 0.05) == [Settle(late - 0.1)]
     assert life.poll(late)[:1] == [Open()]
     assert state_of(life) is State.READY
     assert life.is_silent(late)
@@ -202,7 +204,19 @@ def test_one_whose_iopub_is_not_reached_is_not_served_and_that_is_said_once(new)
     said = [one for now in range(100) for one in life.poll(float(now)) if not isinstance(one, Ask)]
     assert [one for one in said if not isinstance(one, Probe)] == [CUT_OFF]
     assert state_of(life) is State.STARTING
+    life.on_info_reply(SHELL, "one", 99.9)
     assert life.on_reached(100.0) == [Open()]
+
+
+def test_one_that_is_reached_when_it_answers_no_more_is_busy():
+    life = gone()
+    assert life.poll(3.0) == ASKED
+    life.on_info_reply(SHELL, "one", 3.1)
+    assert life.poll(4.0) == ASKED
+    assert life.on_iopub(4.0 + TIMING.shell_grace) == [Suppose(), Open()]
+    assert state_of(life) is State.BUSY
+    assert life.on_info_reply(SHELL, "one", 60.0) == [Settle(4.0)]
+    assert state_of(life) is State.READY
 
 
 def test_a_kernel_that_is_cut_off_says_so_before_anybody_is_silent():

@@ -129,6 +129,23 @@ def test_a_reply_on_shell_counts_though_one_on_control_comes_after_it():
     assert kernel.progress(1.1) is READY
 
 
+def test_one_that_answered_on_shell_and_then_no_more_is_busy_since():
+    """Something else was run by it before its output arrived."""
+    kernel = kernel_at()
+    assert kernel.poll(0.0) == BOTH
+    kernel.on_reply(SHELL, 1.0)
+    assert kernel.poll(2.0) == BOTH
+    kernel.on_reply(CONTROL, 2.0)
+    assert kernel.poll(2.3) == BOTH
+    kernel.on_iopub()
+    assert kernel.progress(2.3) is HEARD
+    busy_at = 2.0 + TIMING.shell_grace
+    assert kernel.progress(busy_at - 0.01) is HEARD
+    assert kernel.progress(busy_at) is BESIDE
+    kernel.on_reply(SHELL, 60.0)
+    assert kernel.progress(60.0) is READY
+
+
 # Silent.
 
 

@@ -236,10 +236,10 @@ def test_a_kernel_that_was_busy_before_anybody_listened_is_busy_from_now_on():
     state = KernelState(START, "w2z")
     state.suppose_busy()
     assert state.execution_state == "busy"
-    # Nobody knows for how long, but longer than anybody waits.
+    # Since when is not known: for as long as anybody asks about.
     assert state.is_busy_for(1e9, 5.0)
-    # What is seen to run does not begin the counting anew.
-    state.observe([about("info", "busy")], LATER, 6.0)
+    # What is seen to run does not begin the counting anew, nor does its end make it idle.
+    state.observe([about("info", "busy"), about("info", "idle")], LATER, 6.0)
     assert state.is_busy_for(1e9, 6.0)
 
 
@@ -259,10 +259,11 @@ def test_what_it_does_for_w2z_on_control_does_not_end_it(said):
     assert state.last_status is None
 
 
-def test_one_that_is_known_to_be_busy_has_been_so_since_before():
+def test_one_that_is_known_to_be_busy_has_been_so_since_then():
     state = heard(about("cell", "busy"), now=1.0)
     state.suppose_busy()
     assert state.is_busy_for(2, 3.0)
+    assert not state.is_busy_for(2.1, 3.0)
 
 
 @pytest.mark.parametrize("said", ["starting", "restarting", "terminating", "dead"])
@@ -365,7 +366,7 @@ def test_the_next_kernel_may_be_busy():
     assert state.execution_state == "restarting"
     state.unmark()
     assert state.execution_state == "busy"
-    assert state.is_busy_for(2, 5.0)
+    assert state.is_busy_for(1e9, 5.0)
 
 
 # What a newcomer is told.

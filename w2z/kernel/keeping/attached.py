@@ -6,6 +6,7 @@ back; it never starts one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -53,15 +54,18 @@ class Attached(Keeper):
     async def run(self) -> int:
         """Watch; never returns."""
         timing = self.kernel.timing
-        while True:
-            self.kernel.poll()
-            pause = timing.look if self.kernel.is_ready else min(timing.tick, timing.look)
-            task = await self.kernel.next_task(pause)
-            if isinstance(task, Leave):
-                await self._leave()
-            elif isinstance(task, Probe):
-                await self._probe(task.number)
-            self._look_at_file()
+        async with asyncio.TaskGroup() as tasks:
+            probing: asyncio.Task[None] | None = None
+            while True:
+                self.kernel.poll()
+                pause = timing.look if self.kernel.is_ready else min(timing.tick, timing.look)
+                task = await self.kernel.next_task(pause)
+                if isinstance(task, Leave):
+                    await self._leave()
+                elif isinstance(task, Probe) and (probing is None or probing.done()):
+                    # Beside everything else: a host that is gone takes its time not to answer.
+                    probing = tasks.create_task(self._probe(task.number))
+                self._look_at_file()
 
     async def restart(self) -> None:
         """Ask the kernel to end, and wait until another has taken its place."""
@@ -156,13 +160,13 @@ class Attached(Keeper):
         self.kernel.reconnect(info)
 
     async def _probe(self, number: int) -> None:
-        found, where = await probe(self._info, self.kernel.timing.probe_timeout)
-        if found is Found.LISTENING and where.ip != self.kernel.connection_info.ip:
+        kernel, life, info = self.kernel, self.kernel.life, self._info
+        found, where = await probe(info, kernel.timing.probe_timeout)
+        if found is not Found.LISTENING or where.ip == kernel.connection_info.ip:
+            kernel.do(life.on_probe(number, found, kernel.now()))
+        elif info == self._info and not (life.takes_requests or life.is_leaving):
             # The name in the file leads to several addresses, and the kernel is at another one.
-            if not (self.kernel.life.takes_requests or self.kernel.life.is_leaving):
-                self._serve(where)
-            return
-        self.kernel.do(self.kernel.life.on_probe(number, found, self.kernel.now()))
+            self._serve(where)
 
     def _look_at_file(self) -> None:
         """Move on to another kernel when the file tells of one; half a file tells nothing yet."""

@@ -179,7 +179,7 @@ class Channels:
         self.is_unbroken = False
         """Whether the heartbeat's first connection is up: then the kernel is the same still."""
         self._has_broken = False
-        self._is_back = False
+        self._is_iopub_up = False
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
@@ -235,13 +235,13 @@ class Channels:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                if has_ended:
+                if has_ended and self._is_iopub_up:
                     # Its end is told after all that came there.
                     await self._is_lost.wait()
                 # Replies come over connections of their own, which end at the same time.
                 await asyncio.sleep(HOT_PAUSE)
         begun, has_more = time.monotonic(), True
-        while has_more and time.monotonic() - begun < (seconds if self._is_back else most):
+        while has_more and time.monotonic() - begun < (seconds if self._is_iopub_up else most):
             has_more = self._look_everywhere()
             await asyncio.sleep(0)
         self._is_lost.clear()
@@ -338,7 +338,7 @@ class Channels:
 
     def _on_events(self, events: list[list[bytes]]) -> None:
         for is_connected in map(_is_connected, events):
-            self._is_back = is_connected
+            self._is_iopub_up = is_connected
             if is_connected:
                 self._listener.reached()
             else:
