@@ -175,8 +175,8 @@ async def test_a_busy_kernel_that_says_nothing_at_all_is_interrupted(tmp_path: P
             await late.ready()
 
 
-PYTHON_NAP = "import time; time.sleep(4); open({done!r}, 'w').close()"
-R_NAP = "Sys.sleep(4); invisible(file.create('{done}'))"
+PYTHON_NAP = "import time; time.sleep(3); open({done!r}, 'w').close()"
+R_NAP = "Sys.sleep(3); invisible(file.create('{done}'))"
 
 
 @pytest.mark.parametrize(

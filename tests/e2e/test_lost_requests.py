@@ -40,19 +40,13 @@ async def post_restart(served: W2z) -> None:
         await rest.json(f"POST /api/kernels/{model['id']}/restart")
 
 
-async def delete(served: W2z) -> None:
-    async with served.rest() as rest:
-        [model] = await rest.json("GET /api/kernels")
-        await rest.done(f"DELETE /api/kernels/{model['id']}")
-
-
 async def shutdown_request(served: W2z) -> None:
     async with eager_client(served.websocket("somebody-else"), "v1") as client:
         await client.send(request("shutdown_request", {"restart": True}, channel="control"))
         await client.until_state("restarting")
 
 
-losses = pytest.mark.parametrize("lose", [kill, post_restart, delete, shutdown_request])
+losses = pytest.mark.parametrize("lose", [kill, post_restart, shutdown_request])
 
 
 def is_lost(seen: list[Received], msg_type: str = "execute_reply") -> bool:
@@ -120,7 +114,7 @@ class Traced:
 @losses
 async def test_the_same_request_is_executed_by_the_next_kernel(tmp_path: Path, lose: Loss) -> None:
     traced = Traced(tmp_path)
-    async with launched(tmp_path, *SOON, "--on-delete", "restart", *PYTHON) as served:
+    async with launched(tmp_path, *SOON, *PYTHON) as served:
         async with eager_client(served.websocket("ann"), "v1") as ann:
             await served.ready()
             await traced.begin(ann)
@@ -244,7 +238,7 @@ async def hears(client: Client, asked: dict[str, Any]) -> bool:
 async def test_who_asked_is_told_that_it_is_lost(tmp_path: Path, lose: Loss) -> None:
     """The cell that ran, and those behind it; but not what had been answered."""
     async with (
-        launched(tmp_path, *SOON, "--on-delete", "restart", *PYTHON) as served,
+        launched(tmp_path, *SOON, *PYTHON) as served,
         eager_client(served.websocket("ann"), "v1") as ann,
         eager_client(served.websocket("ben"), "default") as ben,
         asyncio.TaskGroup() as tasks,

@@ -146,23 +146,29 @@ async def silent(stack: AsyncExitStack, address: str, port: int) -> Broken:
     return Broken(urlsplit(made.url).port or 0, mend)
 
 
-@pytest.mark.parametrize(
-    ("name", "kinds"), [("iopub", (refused, hung_up, silent)), ("shell", (refused, hung_up))]
+NEEDED = (
+    ("iopub", refused),
+    ("iopub", hung_up),
+    ("iopub", silent),
+    ("shell", refused),
+    ("shell", hung_up),
 )
-async def test_a_port_without_which_it_is_not_ready(
-    tmp_path: Path, name: str, kinds: tuple[Kind, ...]
-) -> None:
-    """The kernel answers on control, and yet no cell would run, or none would be seen to."""
+
+
+async def test_ports_without_which_a_kernel_is_not_ready(tmp_path: Path) -> None:
+    """It answers on control, and yet no cell would run, or none would be seen to."""
     path = place(tmp_path)
-    address, port = fields(path)["ip"], fields(path)[f"{name}_port"]
     async with kernel_at(path), AsyncExitStack() as stack:
-        broken = [await kind(stack, address, port) for kind in kinds]
-        files = [behind(path, f"{one.port}.json", **{f"{name}_port": one.port}) for one in broken]
-        served = [await stack.enter_async_context(w2z(file)) for file in files]
+        served, broken = [], []
+        for name, kind in NEEDED:
+            way = await kind(stack, fields(path)["ip"], fields(path)[f"{name}_port"])
+            file = behind(path, f"{way.port}.json", **{f"{name}_port": way.port})
+            served.append(await stack.enter_async_context(w2z(file)))
+            broken.append(way)
         async with asyncio.TaskGroup() as tasks:
             waiting = [tasks.create_task(is_ready(one)) for one in served]
-        assert [task.result() for task in waiting] == [False] * len(kinds)
-        for kind, one, way in zip(kinds, served, broken, strict=True):
+        assert [task.result() for task in waiting] == [False] * len(NEEDED)
+        for (name, kind), one, way in zip(NEEDED, served, broken, strict=True):
             if kind is not silent:
                 await one.process.line(rf"(?=.*\b{name}\b)(?=.*\b{way.port}\b)")
             await way.mend()
@@ -171,7 +177,7 @@ async def test_a_port_without_which_it_is_not_ready(
             await one.ready()
 
 
-async def test_ports_without_which_it_is(tmp_path: Path) -> None:
+async def test_ports_without_which_it_is_ready(tmp_path: Path) -> None:
     """Cells run without heartbeats, without input() and without control."""
     path = place(tmp_path)
     async with kernel_at(path), AsyncExitStack() as stack:

@@ -135,35 +135,23 @@ async def test_a_restart_that_an_attached_kernel_does_not_come_back_from(tmp_pat
         assert await served.process.end() == 143
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["stopped", "not there"])
-async def test_requests_that_wait_for_an_attached_kernel(tmp_path: Path, there: bool) -> None:
-    path = place(tmp_path)
-    async with AsyncExitStack() as stack:
-        if there:
-            kernel = await stack.enter_async_context(kernel_at(path))
-            await stack.enter_async_context(one_that_was_ready(path))
-            kernel.process.send_signal(signal.SIGSTOP)
-        served = await stack.enter_async_context(w2z_to_end(path, *ID))
-        async with eager_client(served.websocket("a"), "v1") as ann:
-            await ann.send(execute_request("1"))
-            async with under_way(served, *PENDING):
-                assert await time_to_end(served) < BUDGET
+async def test_requests_that_wait_for_an_attached_kernel(tmp_path: Path) -> None:
+    async with (
+        w2z_to_end(place(tmp_path), *ID) as served,
+        eager_client(served.websocket("a"), "v1") as ann,
+    ):
+        await ann.send(execute_request("1"))
+        async with under_way(served, *PENDING):
+            assert await time_to_end(served) < BUDGET
         assert await served.process.end() == 143
-
-
-@asynccontextmanager
-async def one_that_was_ready(path: Path) -> AsyncIterator[None]:
-    """Wait until the kernel answers."""
-    async with w2z_to_end(path) as served:
-        await served.ready()
-    yield
 
 
 async def test_requests_that_wait_for_a_kernel_that_is_only_starting(tmp_path: Path) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf')"
     command = ("--", sys.executable, "-u", "-c", f"{deaf}; time.sleep(1000)")
+    options = (*ID, "--terminate-timeout", "0.2")
     async with (
-        launched(tmp_path, *ID, *command, ends=143) as served,
+        launched(tmp_path, *options, *command, ends=143) as served,
         eager_client(served.websocket("a"), "v1") as ann,
     ):
         await served.process.line("^deaf$")
@@ -197,16 +185,17 @@ async def test_a_search_before_the_start(tmp_path: Path, number: signal.Signals)
         assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("line", ["GET /api/kernelspecs", "POST /api/kernels/the-kernel/interrupt"])
-async def test_a_search_for_a_client(tmp_path: Path, line: str) -> None:
+async def test_a_search_for_clients(tmp_path: Path) -> None:
     path = place(tmp_path, kernel_name="python3")
+    lines = ("POST /api/kernels/the-kernel/interrupt", "GET /api/kernelspecs")
     async with (
         kernel_at(path),
         w2z_to_end(path, *ID) as served,
         watching(served.pid) as watch,
     ):
         await served.ready()
-        async with under_way(served, line) as asked:
-            await hold(watch, asked[0])
+        async with under_way(served, *lines) as asked:
+            for one in asked:
+                await hold(watch, one)
             assert await time_to_end(served) < BUDGET
         assert await served.process.end() == 143
