@@ -97,11 +97,7 @@ class Timing:
     specs_wait: float = 10.0
     """A request for kernelspecs waits for the kernel to say what it is."""
 
-    close_timeout: float = 5.0
-    """A websocket's peer has to answer a close frame before the connection is cut."""
-
     unread: float = 30.0
-    """A peer that takes nothing of the answers it asked for is cut after this."""
-
-    shutdown: float = 3.0
-    """Clients and requests that are under way have at the end of w2z."""
+    """A peer that takes nothing of the answers it asked for is cut after this: longer than a phone
+    is without a network between two cells, shorter than proxies wait themselves.
+    """

@@ -113,7 +113,7 @@ async def test_what_comes_behind_a_close_for_another_reason_is_not_kept(
 async def test_what_comes_while_w2z_ends_is_not_kept(kernel: FakeKernel) -> None:
     async with contextlib.AsyncExitStack() as peers, contextlib.AsyncExitStack() as leaving:
         served = await leaving.enter_async_context(
-            serving(kernel.connection_file, timing=replace(SOON, shutdown=1))
+            serving(kernel.connection_file, timing=SOON, closes_within=1)
         )
         client = await peers.enter_async_context(raw_websocket(served, "a"))
         with growth() as grown:

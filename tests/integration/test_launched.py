@@ -244,7 +244,7 @@ async def test_one_that_ends_by_itself_and_well_is_not_started_again(tmp_path: P
         made.ready("one")
         child.end(0)
         await made.is_over.wait()
-        assert made.course[-1] == "dead: the kernel ended with exit code 0"
+        assert made.course[-2] == "dead: the kernel ended with exit code 0"
         assert made.exit_code == 0
 
 
@@ -563,7 +563,7 @@ async def test_a_kernel_is_ended_for_whoever_asks_for_it(tmp_path: Path) -> None
         ends_when_told(made, child, 3)
         await keeper.end()
         assert told(made, "shutdown_request") == ['shutdown_request {"restart":false} while idle']
-        assert made.course[-1] == "dead: the kernel ended with exit code 3"
+        assert made.course[-2] == "dead: the kernel ended with exit code 3"
         await made.is_over.wait()
         assert made.exit_code == 0
         # Whoever comes later finds it done.

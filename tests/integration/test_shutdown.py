@@ -9,7 +9,6 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ from tests.support.timing import QUICK
 from w2z.message import Message
 from w2z.timing import Timing
 
-SOON = replace(QUICK, shutdown=0.2)
-"""Requests under way have this long at the end."""
+SOON = QUICK
 
 
 class Run:
@@ -144,7 +142,7 @@ async def test_clients_are_told_while_a_request_is_under_way(kernel: FakeKernel)
 
 async def test_it_ends_in_the_times_that_it_has_by_itself(kernel: FakeKernel) -> None:
     """Three seconds for what is under way; a container has ten for everything."""
-    own = replace(QUICK, shutdown=Timing.shutdown)
+    own = QUICK
     async with running(kernel, own) as w2z:
         peer = await w2z.ask(f"POST {ONE}/restart")
         await go(kernel)
@@ -217,7 +215,7 @@ async def test_the_end_does_not_wait_for_a_lookup_of_kernelspecs(
 async def test_a_websocket_that_does_not_answer_and_a_request_under_way_do_not_add_up(
     kernel: FakeKernel,
 ) -> None:
-    timing = replace(SOON, close_timeout=0.2)
+    timing = SOON
     async with running(kernel, timing) as w2z, open_client(w2z.served.url("a"), "v1") as client:
         await client.send(request("odd_request"))
         await kernel.received.get()

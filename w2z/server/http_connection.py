@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: requests in, answers out, until it closes or becomes a websocket.
 
 h11 holds the protocol's state; this shell moves bytes, time and limits. One request is answered
-at a time, so what a client pipelines waits in the socket.
+at a time, and none while the peer does not read the answers it has got, so what a client pipelines
+waits in the socket.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import h11
 
 from w2z.errors import HttpError
 from w2z.server.app import App
+from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.handshake import Accepted
 from w2z.server.request import Request, Response, error_response
@@ -40,15 +42,17 @@ class HttpConnection:
         self._app = app
         self._connection = connection
         self._transport = connection.transport
+        self._reading = connection.reading
         self._limits = app.settings
         self._http = h11.Connection(
             h11.SERVER, max_incomplete_event_size=self._limits.max_header_size
         )
         self._head: h11.Request | None = None
         self._body = bytearray()
-        self._answering = False
         self._finished = False
+        self._is_between = False
         self._idle = False
+        self._unsent = 0
 
     # Stage
 
@@ -78,33 +82,40 @@ class HttpConnection:
         if not self._finished:
             self._http.receive_data(b"")
             self._advance()
-        # While an answer is being made the write side stays open for it.
-        return self._answering
+        # While there are answers to make the write side stays open for them.
+        return self._reading.is_stopped
 
     def connection_lost(self) -> None:
         """Nothing is left to do: an answer that is being made is dropped when it is there."""
 
     def pause_writing(self) -> None:
-        """The peer reads its answers slowly."""
+        """The peer reads its answers slowly: it gets no others for now."""
+        if not self._finished:
+            self._reading.stop(Reason.PEER_READS_NOTHING)
+            self._watch_unsent()
 
     def resume_writing(self) -> None:
-        """The peer has read them."""
+        """The peer has read: go on where it was left."""
+        self._reading.go_on(Reason.PEER_READS_NOTHING)
+        if not self._transport.is_closing():
+            self._is_between = True
+            self._advance()
 
     def shutdown(self) -> None:
         """Close now, or after the answer that is being made."""
-        if not self._answering:
-            self._transport.close()
+        if not self._reading.is_stopped_by(Reason.ANSWERING):
+            self._close()
 
     def fail(self) -> None:
         """Answer 500 if no answer has begun, and close."""
-        self._answering = False
+        self._reading.go_on(Reason.ANSWERING)
         self._refuse(HttpError(500, "internal error: see the log of w2z"))
 
     # Requests
 
     def _advance(self) -> None:
         """Take h11's events as far as they go."""
-        while not (self._answering or self._finished or self._transport.is_closing()):
+        while not (self._reading.is_stopped or self._finished or self._transport.is_closing()):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -113,6 +124,8 @@ class HttpConnection:
             if event is h11.NEED_DATA:
                 if self._http.they_are_waiting_for_100_continue:
                     self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                if self._is_between:
+                    self._wait_for_request()
                 return
             if isinstance(event, h11.Request):
                 self._begin(event)
@@ -122,8 +135,18 @@ class HttpConnection:
                 self._end()
             else:
                 # PAUSED cannot come while no answer is under way; the peer closed.
-                self._transport.close()
+                self._close()
                 return
+
+    def _wait_for_request(self) -> None:
+        """Give the peer time for the next request, or the rest of it."""
+        self._is_between = False
+        # h11 copies the data that it gives: so this is asked when it is less than one request.
+        self._idle = self._http.their_state is h11.IDLE and not self._http.trailing_data[0]
+        if self._idle:
+            self._connection.set_timer(KEEP_ALIVE, self._close)
+        else:
+            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
     def _begin(self, head: h11.Request) -> None:
         self._head = head
@@ -158,8 +181,7 @@ class HttpConnection:
         if accepted is not None:
             self._become_websocket(accepted)
             return
-        self._answering = True
-        self._transport.pause_reading()
+        self._reading.stop(Reason.ANSWERING)
         self._connection.spawn(self._answer(request))
 
     def _request(self) -> Request:
@@ -177,27 +199,22 @@ class HttpConnection:
 
     async def _answer(self, request: Request) -> None:
         response = await self._app.answer(request)
-        self._answering = False
-        if self._transport.is_closing():
-            return
-        self._respond(response)
+        if not (self._finished or self._transport.is_closing()):
+            self._respond(response)
+        self._reading.go_on(Reason.ANSWERING)
+        self._advance()
 
     # Answers
 
     def _respond(self, response: Response) -> None:
+        """Answer; the next request is :meth:`_advance`'s."""
         self._write_response(response)
         if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
-            self._transport.close()
+            self._close()
             return
         self._http.start_next_cycle()
         self._head = None
-        self._idle = not self._http.trailing_data[0]
-        if self._idle:
-            self._connection.set_timer(KEEP_ALIVE, self._transport.close)
-        else:
-            self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
-        self._transport.resume_reading()
-        self._advance()
+        self._is_between = True
 
     def _write_response(self, response: Response) -> None:
         headers = [(name.lower(), value) for name, value in response.headers.items()]
@@ -206,16 +223,16 @@ class HttpConnection:
         if response.close or self._connection.connections.closing:
             headers.append(("connection", "close"))
         reason = HTTPStatus(response.status).phrase
-        self._send(h11.Response(status_code=response.status, headers=headers, reason=reason))
         is_head = self._head is not None and self._head.method == b"HEAD"
-        if response.body and not is_head:
-            self._send(h11.Data(data=response.body))
-        self._send(h11.EndOfMessage())
+        self._send(
+            h11.Response(status_code=response.status, headers=headers, reason=reason),
+            h11.Data(data=b"" if is_head else response.body),
+            h11.EndOfMessage(),
+        )
 
-    def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
-            self._transport.write(data)
+    def _send(self, *events: h11.Event) -> None:
+        """Write them as one piece: one packet, where it fits."""
+        self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
 
     def _refuse(self, error: HttpError) -> None:
         """Answer with an error where the connection cannot go on, and end it gently."""
@@ -232,10 +249,28 @@ class HttpConnection:
     def _too_slow(self) -> None:
         if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
             # Not a byte of a request: a load balancer's probe or a browser's spare connection.
-            self._transport.close()
+            self._close()
             return
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
+
+    # The end
+
+    def _close(self) -> None:
+        """Close when the peer has taken what was written."""
+        self._transport.close()
+        self._watch_unsent()
+
+    def _watch_unsent(self) -> None:
+        """Cut a peer that takes nothing for too long."""
+        self._unsent = self._transport.get_write_buffer_size()
+        self._connection.set_timer(self._app.bridge.kernel.timing.unread, self._look_at_unsent)
+
+    def _look_at_unsent(self) -> None:
+        if self._transport.get_write_buffer_size() == self._unsent:
+            self._transport.abort()
+        else:
+            self._watch_unsent()
 
     # Upgrade
 
