@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import stat
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +53,8 @@ class Run:
 async def running(
     kernel: FakeKernel, timing: Timing = SOON, *, is_ready: bool = True, **settings: Any
 ) -> AsyncIterator[Run]:
+    """What is under way has a fifth of a second at the end, unless told otherwise."""
+    settings = {"closes_within": 0.2, **settings}
     async with AsyncExitStack() as peers, AsyncExitStack() as leaving:
         coming = serving(kernel.connection_file, timing=timing, **settings)
         served = await leaving.enter_async_context(coming)
@@ -143,7 +141,7 @@ async def test_clients_are_told_while_a_request_is_under_way(kernel: FakeKernel)
 async def test_it_ends_in_the_times_that_it_has_by_itself(kernel: FakeKernel) -> None:
     """Three seconds for what is under way; a container has ten for everything."""
     own = QUICK
-    async with running(kernel, own) as w2z:
+    async with running(kernel, own, closes_within=None) as w2z:
         peer = await w2z.ask(f"POST {ONE}/restart")
         await go(kernel)
         await w2z.end(4)
@@ -154,7 +152,7 @@ async def test_a_kernel_that_comes_back_in_time_is_told_before_the_end(
     kernel: FakeKernel,
 ) -> None:
     """What can still be answered is."""
-    async with running(kernel, QUICK) as w2z, asyncio.TaskGroup() as tasks:
+    async with running(kernel, QUICK, closes_within=None) as w2z, asyncio.TaskGroup() as tasks:
         peer = await w2z.ask(f"POST {ONE}/restart")
         await go(kernel)
         ending = tasks.create_task(w2z.end(3))
@@ -165,51 +163,6 @@ async def test_a_kernel_that_comes_back_in_time_is_told_before_the_end(
 
 
 # What is looked up in a process of its own.
-
-
-@pytest.fixture
-async def lookup(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_left: None
-) -> AsyncIterator[asyncio.Event]:
-    """Python as w2z starts it does not come to an end by itself; set when it has begun."""
-    begun = asyncio.Event()
-    pipe, never = tmp_path / "begun", tmp_path / "never"
-    os.mkfifo(pipe)
-    os.mkfifo(never)
-    script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\necho begun > {pipe}\nread -r nothing < {never}\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(sys, "executable", str(script))
-    reading = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-    going_on = os.open(never, os.O_RDWR)
-    loop = asyncio.get_running_loop()
-    loop.add_reader(reading, begun.set)
-    try:
-        yield begun
-    finally:
-        loop.remove_reader(reading)
-        # One line for each that may have been started.
-        os.write(going_on, b"\n" * 8)
-        await loop.shutdown_default_executor()
-        os.close(reading)
-        os.close(going_on)
-
-
-@pytest.mark.parametrize(
-    "line", ["GET /api/kernelspecs", "GET /api/kernelspecs/fake", f"POST {ONE}/interrupt"]
-)
-async def test_the_end_does_not_wait_for_a_lookup_of_kernelspecs(
-    lookup: asyncio.Event, kernel: FakeKernel, line: str
-) -> None:
-    async with running(kernel) as w2z:
-        peer = await w2z.ask(line)
-        async with within(5, "a process that looks up kernelspecs"):
-            await lookup.wait()
-        await w2z.end(2)
-        await ended(peer)
-        # As at the end of the program: threads that still work are waited for.
-        async with within(1, "the end of the thread that looks up kernelspecs"):
-            await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def test_a_websocket_that_does_not_answer_and_a_request_under_way_do_not_add_up(
