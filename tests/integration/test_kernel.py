@@ -176,8 +176,8 @@ async def test_a_kernel_that_hangs_up_is_left_by_its_keeper() -> None:
     assert made.course[2:] == [
         "cut",
         "connected to 1",
-        "lost: the kernel was replaced by another one",
         "restarting: another kernel has taken its place",
+        "lost: the kernel was replaced by another one",
         "idle",
         "open",
     ]
@@ -197,8 +197,8 @@ async def test_a_kernel_that_does_not_come_back_is_dead() -> None:
     # What is sent to nobody must not reach whoever comes: first of all other sockets.
     assert made.course[-3:] == [
         "connected to 1",
-        "lost: the kernel ended",
         "dead: the kernel ended",
+        "lost: the kernel ended",
     ]
     assert made.state() == "dead"
 
@@ -307,9 +307,10 @@ async def test_what_was_asked_of_a_kernel_that_is_gone_is_given_up() -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ask())
         await asyncio.sleep(0)
+        link = made.kernel.link
         made.kernel.connect()
         # Again before whoever asked had a turn.
-        made.kernel.close()
+        link.close()
 
 
 # Waiting for it.
