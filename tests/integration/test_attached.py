@@ -382,6 +382,18 @@ async def test_one_that_is_not_there_is_not_told_to_end(
     assert second.received.empty()
 
 
+async def test_at_w2zs_end_the_kernel_is_left_to_its_starter(
+    served: Served, kernels: Kernels, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    served.keeper.forward(signal.SIGUSR1)
+    assert caplog.messages[-1] == "SIGUSR1: not passed on, w2z did not start the kernel"
+    await served.keeper.stop()
+    served.keeper.hurry()
+    await ask(client, kernels.now)
+    assert kernels.now.received.empty()
+
+
 # Before w2z looks again.
 
 

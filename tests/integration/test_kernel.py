@@ -307,9 +307,10 @@ async def test_what_was_asked_of_a_kernel_that_is_gone_is_given_up() -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ask())
         await asyncio.sleep(0)
+        link = made.kernel.link
         made.kernel.connect()
         # Again before whoever asked had a turn.
-        made.kernel.close()
+        link.close()
 
 
 # Waiting for it.
