@@ -89,9 +89,13 @@ async def test_nobody_where_the_connection_file_says(tmp_path: Path, transport: 
 
 
 async def test_a_client_leaves_while_its_request_waits_for_a_kernel(tmp_path: Path) -> None:
-    async with w2z(place(tmp_path)) as served:
+    """Its request is not taken yet, but its close is."""
+    async with w2z(place(tmp_path)) as served, served.rest() as rest:
         async with eager_client(served.websocket("ann"), "v1") as ann:
             await ann.send(execute_request("1"))
+            # By the second answer w2z has read what was sent before the first.
+            for _ in range(2):
+                assert (await rest.ask("GET /livez")).status == 200
         assert ann.websocket.close_code == 1000
 
 
