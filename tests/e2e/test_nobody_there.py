@@ -154,8 +154,6 @@ NEEDED = (
     ("iopub", refused),
     ("iopub", hung_up),
     ("iopub", silent),
-    ("shell", refused),
-    ("shell", hung_up),
 )
 
 

@@ -53,7 +53,14 @@ def compute(seconds: float) -> None:
 
 async def test_a_step_that_computes_long_is_a_stall() -> None:
     with watched() as watch:
-        await done(lambda: compute(0.4))
+
+        def compute_until_seen() -> None:
+            compute(0.4)
+            # The look from outside has to wait for its turn of the processor.
+            while not watch.is_seen:
+                compute(0.01)
+
+        await done(compute_until_seen)
     assert len(watch.stalls) == 1
     assert "in compute" in watch.stalls[0], "where it was is told"
 

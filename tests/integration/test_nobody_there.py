@@ -266,16 +266,6 @@ async def test_it_is_ready_when_its_iopub_is_reached_after_all(
                 await answered(client, kernel)
 
 
-async def test_a_shell_that_is_not_there_is_logged_and_never_ready(
-    kernels: Kernels, heard: Heard
-) -> None:
-    ip = fields(kernels.now)["ip"]
-    with free_port(ip) as port:
-        async with served_at(changed(kernels.now, shell_port=port)) as (_, rest):
-            await heard.line(re.escape(f"{ip}:{port}"), "shell")
-            await never_ready(rest)
-
-
 @pytest.mark.parametrize("channel", ["control", "stdin", "hb"])
 async def test_a_kernel_without_one_of_the_other_ports_is_ready(
     kernels: Kernels, channel: str

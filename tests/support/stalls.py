@@ -44,6 +44,11 @@ class Watch:
         self._garbage_since = 0.0
         self._is_over = threading.Event()
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the step under way was looked at, so that it is known where it was."""
+        return bool(self._where)
+
     def run(self, handle: asyncio.Handle) -> None:
         """Run a step of the loop, and see how long it takes."""
         if threading.get_ident() != self._thread or _is_own(handle):
