@@ -15,8 +15,8 @@ from tests.support.cable import cable
 from tests.support.client import (
     Client,
     Received,
+    eager_client,
     execute_request,
-    open_client,
     request,
     v1_payload,
 )
@@ -97,7 +97,7 @@ async def test_the_end_is_asked_for_by_a_type_however_it_is_spelled(
     monkeypatch.setattr(
         served.bridge.kernel, "on_shutdown_request", lambda *, restart: asked.append(restart)
     )
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         header = b'{"msg_id":"1","msg_type":"shutdown\\u005frequest"}'
         content = json.dumps({"restart": restart}).encode()
         await client.websocket.send(v1_payload([b"control", header, b"", b"", content]))
@@ -112,7 +112,7 @@ async def test_the_end_is_not_asked_for_by_what_only_mentions_it(
     monkeypatch.setattr(
         served.bridge.kernel, "on_shutdown_request", lambda *, restart: asked.append(restart)
     )
-    async with open_client(served.url("a"), "default") as client:
+    async with eager_client(served.url("a"), "default") as client:
         sent = request("comm_msg", {"msg_type": "shutdown_request"}, channel="control")
         sent["header"]["parent"] = {"msg_type": "shutdown_request"}
         await client.send(sent)
@@ -129,7 +129,7 @@ async def test_what_a_kernel_had_and_did_not_answer_is_answered_when_it_is_lost(
 ) -> None:
     running, queued = execute_request("running"), execute_request("queued")
     others = [request("complete_request"), request("interrupt_request", channel="control")]
-    async with open_client(served.url("a"), wire) as client:
+    async with eager_client(served.url("a"), wire) as client:
         for asked in (running, queued, *others):
             await ask(client, kernels.now, asked)
         await kernels.hang_up()
@@ -158,7 +158,7 @@ async def test_what_was_answered_or_is_never_answered_is_not_answered_again(
         request("input_reply", {"value": "1"}, channel="stdin"),
         request("odd", {}),
     ]
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         for asked in never:
             await ask(client, kernels.now, asked)
         await kernels.now.reply(
@@ -180,12 +180,12 @@ async def test_who_is_away_gets_the_answer_when_it_comes_back_and_nobody_else_do
     served: Served, kernels: Kernels
 ) -> None:
     cell = execute_request("1")
-    async with open_client(served.url("b"), "v1") as other:
-        async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("b"), "v1") as other:
+        async with eager_client(served.url("a"), "v1") as client:
             await ask(client, kernels.now, cell)
         await until(lambda: served.bridge.clients.connections == 1)
         second = await kernels.replace("second")
-        async with open_client(served.url("a"), "default") as client:
+        async with eager_client(served.url("a"), "default") as client:
             assert told(await answers(client, cell)) == FAILED
         await second.reply(*await ask(other, second, request("odd_request")), "odd_reply", {})
         found = await other.collect("odd_reply")
@@ -201,7 +201,7 @@ async def test_each_request_is_lost_with_one_kernel_or_executed_by_the_next(
     ids = [cell["header"]["msg_id"] for cell in cells]
     async with (
         # What is not read at the end must not hold up the closing handshake.
-        open_client(served.url("a"), "v1", max_queue=None) as client,
+        eager_client(served.url("a"), "v1") as client,
         asyncio.TaskGroup() as tasks,
     ):
         sending = tasks.create_task(send_all(client, cells))
@@ -240,7 +240,7 @@ async def test_who_told_the_kernel_to_end_is_told_that_it_has(
     served: Served, kernels: Kernels, restart: bool
 ) -> None:
     end = request("shutdown_request", {"restart": restart}, channel="control")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await ask(client, kernels.now, end)
         await kernels.hang_up()
         found = await answers(client, end)
@@ -254,7 +254,7 @@ async def test_who_asked_what_the_kernel_was_is_told(served: Served, kernels: Ke
 
     kernels.now.on_kernel_info = say_nothing
     asked = request("kernel_info_request")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await ask(client, kernels.now, asked)
         await kernels.hang_up()
         found = await answers(client, asked)
@@ -278,7 +278,7 @@ async def test_nobody_is_told_what_a_kernel_was_that_never_said_it(
     info, cell = request("kernel_info_request"), execute_request("1")
     async with (
         serving(kernels.now.connection_file, timing=QUICK) as served,
-        open_client(served.url("a"), "v1") as client,
+        eager_client(served.url("a"), "v1") as client,
     ):
         await kernels.now.subscribed.wait()
         await kernels.now.iopub("status", {"execution_state": "starting"})
@@ -294,7 +294,7 @@ async def test_nobody_is_told_what_a_kernel_was_that_never_said_it(
 
 async def test_the_reason_is_told(served: Served, kernels: Kernels) -> None:
     cell = execute_request("1")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await ask(client, kernels.now, cell)
         served.bridge.kernel.lose("the kernel was killed by signal 9 (SIGKILL)")
         found = await answers(client, cell)
@@ -316,7 +316,7 @@ async def test_what_w2z_answers_ends_no_question_of_the_kernel(
 ) -> None:
     cell, question = execute_request("input()"), header("input_request")
     prompt = as_json({"prompt": "?", "password": False})
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         identity, asked = await ask(client, kernels.now, cell)
         await kernels.now.iopub("status", {"execution_state": "busy"}, cell["header"])
         await client.until_state("busy")
@@ -327,7 +327,7 @@ async def test_what_w2z_answers_ends_no_question_of_the_kernel(
         info = await client.send(request("kernel_info_request"))
         await client.until("kernel_info_reply", info)
         await acknowledged(served)
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         assert (await client.until("input_request")).header == question
 
 
@@ -373,12 +373,12 @@ async def test_the_next_kernel_executes_what_the_one_before_was_sent(
     served: Served, kernels: Kernels, wire: str
 ) -> None:
     done, lost = execute_request("done"), execute_request("lost")
-    async with open_client(served.url("a"), wire) as client:
+    async with eager_client(served.url("a"), wire) as client:
         await answer(kernels.now, await ask(client, kernels.now, done))
         await client.until("execute_reply")
         await ask(client, kernels.now, lost)
     second = await replaced(served, kernels)
-    async with open_client(served.url("a"), wire) as client:
+    async with eager_client(served.url("a"), wire) as client:
         for asked in (done, lost):
             got = await ask(client, second, asked)
             assert json.loads(got[1].header) == asked["header"]
@@ -389,19 +389,19 @@ async def test_the_next_kernel_executes_what_the_one_before_was_sent(
 
 async def test_the_next_kernel_executes_it_once(served: Served, kernels: Kernels) -> None:
     cell = execute_request("1")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await ask(client, kernels.now, cell)
     await kernels.hang_up()
     await until(lambda: not served.bridge.kernel.is_ready)
-    async with open_client(served.url("a"), "v1") as replaced_one:
+    async with eager_client(served.url("a"), "v1") as replaced_one:
         # It waits in w2z, and goes with its connection.
         await replaced_one.send(cell)
-        async with open_client(served.url("a"), "v1") as client:
+        async with eager_client(served.url("a"), "v1") as client:
             await replaced_one.closed()
             second = await kernels.start("second")
             _, got = await ask(client, second, cell)
             assert json.loads(got.header) == cell["header"]
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await client.send(cell)
         await is_next(client, second)
 
@@ -417,7 +417,7 @@ async def test_the_same_kernel_does_not_execute_again_what_it_was_sent_before_a_
         path.write_text(json.dumps({**fields, "iopub_port": int(iopub.url.rpartition(":")[2])}))
         async with serving(path, timing=QUICK) as served:
             await until(lambda: served.bridge.kernel.is_ready)
-            async with open_client(served.url("a"), "v1") as client:
+            async with eager_client(served.url("a"), "v1") as client:
                 identity, asked = await ask(client, kernel, cell)
                 iopub.cut()
                 await until(lambda: not served.bridge.kernel.is_ready)
@@ -425,7 +425,7 @@ async def test_the_same_kernel_does_not_execute_again_what_it_was_sent_before_a_
                 # The way back to who asked is there still.
                 await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
                 await client.until("execute_reply", cell["header"])
-            async with open_client(served.url("a"), "v1") as client:
+            async with eager_client(served.url("a"), "v1") as client:
                 await client.send(cell)
                 await is_next(client, kernel)
 
@@ -438,7 +438,7 @@ async def test_a_script_of_fixed_bytes_gets_the_same_answer_when_it_runs_again(
     cell["header"]["msg_id"] = "1"
     runs = []
     for turn in range(3):
-        async with open_client(served.url("a"), wire) as client:
+        async with eager_client(served.url("a"), wire) as client:
             await client.send(cell)
             if turn == 0:
                 await answer(kernels.now, await kernels.now.received.get())
@@ -447,7 +447,7 @@ async def test_a_script_of_fixed_bytes_gets_the_same_answer_when_it_runs_again(
         await gone(served)
     assert sorted(m.msg_type for m in runs[0]) == ["execute_reply", "status", "status", "stream"]
     assert runs[1:] == [runs[0]] * 2
-    async with open_client(served.url("a"), wire) as client:
+    async with eager_client(served.url("a"), wire) as client:
         await client.send(cell)
         await is_next(client, kernels.now)
 
@@ -464,11 +464,11 @@ async def test_who_asks_again_long_after_what_the_kernel_is_is_told(kernels: Ker
     asked = request("kernel_info_request")
     async with serving(kernels.now.connection_file, replay_size=0) as served:
         await until(lambda: served.bridge.kernel.is_ready)
-        async with open_client(served.url("a"), "v1") as client:
+        async with eager_client(served.url("a"), "v1") as client:
             await client.send(asked)
             await answers(client, asked)
             await talk(client, kernels.now, served)
-        async with open_client(served.url("a"), "v1") as client:
+        async with eager_client(served.url("a"), "v1") as client:
             await client.send(asked)
             found = await answers(client, asked)
             assert found[1].content == kernels.now.info
@@ -483,11 +483,11 @@ async def test_who_repeats_what_was_answered_long_ago_is_told_so(kernels: Kernel
     cell = execute_request("1")
     async with serving(kernels.now.connection_file, timing=QUICK, replay_size=0) as served:
         await until(lambda: served.bridge.kernel.is_ready)
-        async with open_client(served.url("a"), "v1") as client:
+        async with eager_client(served.url("a"), "v1") as client:
             await answer(kernels.now, await ask(client, kernels.now, cell))
             await answers(client, cell)
             await talk(client, kernels.now, served)
-        async with open_client(served.url("a"), "v1") as client:
+        async with eager_client(served.url("a"), "v1") as client:
             await client.send(cell)
             found = await answers(client, cell)
             assert told(found) == FAILED
@@ -501,9 +501,9 @@ async def test_who_repeats_what_is_not_answered_yet_hears_the_answer_once(
     served: Served, kernels: Kernels
 ) -> None:
     cell = execute_request("1")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         got = await ask(client, kernels.now, cell)
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         await client.send(cell)
         await is_next(client, kernels.now)
         await answer(kernels.now, got)
@@ -516,11 +516,11 @@ async def test_who_repeats_what_comes_with_the_resume_hears_it_once(
     served: Served, kernels: Kernels
 ) -> None:
     cell = execute_request("1")
-    async with open_client(served.url("a"), "v1") as client:
+    async with eager_client(served.url("a"), "v1") as client:
         got = await ask(client, kernels.now, cell)
     await gone(served)
     await answer(kernels.now, got)
-    async with open_client(served.url("a"), "v1", ping_interval=None) as client:
+    async with eager_client(served.url("a"), "v1", ping_interval=None) as client:
         await client.send(cell)
         await kernels.now.iopub("stream", {"name": "stdout", "text": "last"})
         found = [await client.recv()]

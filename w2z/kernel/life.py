@@ -47,6 +47,8 @@ _ARRIVALS = {
     Progress.READY: Event.ANSWERED,
 }
 
+NOBODY = "nobody listens at {shell} (shell)"
+
 
 class Life:
     """The state of the kernel, and what there is to do about what happens to it.
@@ -177,9 +179,11 @@ class Life:
         if self.state is not State.STARTING:
             return []
         if refused >= self._timing.never_there:
-            return self._die("nobody listens where the connection file says", now)
+            # A host that does not answer takes long to say so: nothing may have been logged yet.
+            warned = self._warn(NOBODY)
+            return [*warned, *self._die("nobody listens where the connection file says", now)]
         if refused >= self._timing.nobody_after:
-            return self._warn("nobody listens at {shell} (shell)")
+            return self._warn(NOBODY)
         return []
 
     # What its keeper tells.

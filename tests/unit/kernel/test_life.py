@@ -642,7 +642,7 @@ def test_one_that_is_there_after_all_takes_the_word_back():
     life = attached()
     for now in (0.0, 10.0):
         said = life.on_probe(tried(life, now), Found.REFUSED, now)
-    assert said == NEVER_THERE
+    assert said == [NOBODY_YET, *NEVER_THERE], "the log says where, too"
     life.on_connected(10.0)
     told = [Announce("restarting", "the kernel is there now"), IDLE, Open()]
     assert [one for one in arrived(life, "one", 20.0) if not isinstance(one, Lose)] == told
