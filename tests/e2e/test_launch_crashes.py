@@ -97,7 +97,7 @@ async def test_a_kernel_killed_in_mid_cell_is_started_again(
         assert "SIGKILL" in seen[-1].content["reason"]
         assert "SIGKILL" in text(seen, "stderr")
         for lost in (asked, queued):
-            mine = [m for m in seen if m.parent_header.get("msg_id") == lost["msg_id"]]
+            mine = await client.finished(lost)
             assert [m.msg_type for m in mine] == ["error", "execute_reply", "status"]
             assert mine[1].content["status"] == "error"
             assert mine[1].content["ename"] == "KernelLost"

@@ -76,6 +76,8 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
+        # Sessions whose request waits for a moment, or did just now.
+        self._waited: set[str] = set()
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
@@ -144,8 +146,8 @@ class Bridge:
         if isinstance(forward, Repeat):
             self._answer_repeat(session_id, request, forward)
             return True
-        if self._is_answered_here(session_id, request):
-            return True
+        if self.kernel.is_busy and self._asks_what_the_kernel_is(request):
+            return self._answer_for_the_kernel(session_id, request)
         parts = zmq_wire.to_parts(message, link.signer)
         if not link.channels.send(session_id, message.channel, parts):
             return False
@@ -162,18 +164,29 @@ class Bridge:
         if answer:
             self.clients.send(session_id, answer, own=True)
 
-    def _is_answered_here(self, session_id: str, request: Request) -> bool:
-        """Tell a client what the kernel is while the kernel itself is too busy to."""
-        content = self.kernel.info_content
-        if (
-            request.msg_type != "kernel_info_request"
-            or request.message.channel is not Channel.SHELL
-            or content is None
-            or self.kernel.answers_for_itself
-        ):
+    def _asks_what_the_kernel_is(self, request: Request) -> bool:
+        return (
+            request.msg_type == "kernel_info_request"
+            and request.message.channel is Channel.SHELL
+            and self.kernel.info_content is not None
+        )
+
+    def _answer_for_the_kernel(self, session_id: str, request: Request) -> bool:
+        """Tell a client what the kernel is while the kernel is too busy to, or ``False`` while it
+        may be idle again in a moment. Sent to it now, the request would wait for a whole cell.
+        """
+        content = self.kernel.info_content or b"{}"
+        if self.kernel.answers_for_itself and session_id not in self._waited:
+            self._waited.add(session_id)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.kernel.timing.busy_for, self._look_again, session_id)
             return False
         self.clients.send(session_id, self._own.kernel_info_reply(request, content), own=True)
         return True
+
+    def _look_again(self, session_id: str) -> None:
+        self.clients.resume(session_id)
+        self._waited.discard(session_id)
 
     # To the clients (:class:`~w2z.kernel.link.LinkListener`).
 
