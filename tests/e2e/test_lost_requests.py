@@ -40,13 +40,7 @@ async def post_restart(served: W2z) -> None:
         await rest.json(f"POST /api/kernels/{model['id']}/restart")
 
 
-async def shutdown_request(served: W2z) -> None:
-    async with eager_client(served.websocket("somebody-else"), "v1") as client:
-        await client.send(request("shutdown_request", {"restart": True}, channel="control"))
-        await client.until_state("restarting")
-
-
-losses = pytest.mark.parametrize("lose", [kill, post_restart, shutdown_request])
+losses = pytest.mark.parametrize("lose", [kill, post_restart])
 
 
 def is_lost(seen: list[Received], msg_type: str = "execute_reply") -> bool:

@@ -150,35 +150,6 @@ async def silent(stack: AsyncExitStack, address: str, port: int) -> Broken:
     return Broken(urlsplit(made.url).port or 0, mend)
 
 
-NEEDED = (
-    ("iopub", refused),
-    ("iopub", hung_up),
-    ("iopub", silent),
-)
-
-
-async def test_ports_without_which_a_kernel_is_not_ready(tmp_path: Path) -> None:
-    """It answers on control, and yet no cell would run, or none would be seen to."""
-    path = place(tmp_path)
-    async with kernel_at(path), AsyncExitStack() as stack:
-        served, broken = [], []
-        for name, kind in NEEDED:
-            way = await kind(stack, fields(path)["ip"], fields(path)[f"{name}_port"])
-            file = behind(path, f"{way.port}.json", **{f"{name}_port": way.port})
-            served.append(await stack.enter_async_context(w2z(file)))
-            broken.append(way)
-        async with asyncio.TaskGroup() as tasks:
-            waiting = [tasks.create_task(is_ready(one)) for one in served]
-        assert [task.result() for task in waiting] == [False] * len(NEEDED)
-        for (name, kind), one, way in zip(NEEDED, served, broken, strict=True):
-            if kind is not silent:
-                await one.process.line(rf"(?=.*\b{name}\b)(?=.*\b{way.port}\b)")
-            await way.mend()
-            async with eager_client(one.websocket("ann"), "v1") as ann:
-                assert stdout(await ann.execute("print('seen')")) == "seen\n"
-            await one.ready()
-
-
 async def test_ports_without_which_it_is_ready(tmp_path: Path) -> None:
     """Cells run without heartbeats, without input() and without control."""
     path = place(tmp_path)

@@ -36,10 +36,6 @@ async def delete(served: W2z, client: Client) -> None:
         await rest.done(f"DELETE /api/kernels/{model['id']}")
 
 
-async def shutdown_request(served: W2z, client: Client) -> None:
-    await client.send(request("shutdown_request", {"restart": False}, channel="control"))
-
-
 async def shutdown_request_restart(served: W2z, client: Client) -> None:
     await client.send(request("shutdown_request", {"restart": True}, channel="control"))
 
@@ -58,16 +54,12 @@ def was_interrupted(seen: list[Received]) -> bool:
         (post_restart, (*BY_MESSAGE, *PYTHON)),
         (post_restart, IPYKERNEL),
         (delete, ("--on-delete", "restart", *PYTHON)),
-        (shutdown_request_restart, PYTHON),
-        (shutdown_request_restart, (*BY_MESSAGE, *PYTHON)),
     ],
     ids=[
         "POST restart",
         "POST restart, by message",
         "POST restart, without a kernelspec",
         "DELETE that restarts",
-        "shutdown_request",
-        "shutdown_request, by message",
     ],
 )
 async def test_a_restart_interrupts_what_an_ipykernel_runs(
@@ -108,7 +100,7 @@ async def test_a_restart_interrupts_what_r_runs(tmp_path: Path, end: End) -> Non
         assert "does not end" not in served.process.output
 
 
-@pytest.mark.parametrize("end", [delete, shutdown_request])
+@pytest.mark.parametrize("end", [delete])
 async def test_an_end_for_good_interrupts_what_the_kernel_runs(tmp_path: Path, end: End) -> None:
     cell = Held(tmp_path)
     options = ("--on-delete", "stop", *PYTHON)

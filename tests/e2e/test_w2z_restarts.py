@@ -183,32 +183,6 @@ async def test_each_session_gets_its_own_replies(
             assert len([message for message in seen if message.channel == "shell"]) == 1
 
 
-@kernels
-async def test_two_w2z_at_a_time_do_not_take_each_others_replies(
-    tmp_path: Path, kernel: tuple[str, ...], language: str
-) -> None:
-    """The next one is started before the last one ends, as rolling updates do it."""
-    path = place(tmp_path)
-    cell = Held(tmp_path, language=language)
-    async with (
-        kernel_at(path, kernel),
-        w2z_to_end(path) as served,
-        eager_client(served.websocket("ann"), "v1") as ann,
-    ):
-        await ann.execute("1")
-        asked = await cell.begin(ann)
-        async with (
-            w2z_to_end(path) as another,
-            eager_client(another.websocket("ann"), "v1") as ann_again,
-        ):
-            behind = await ann_again.send(execute_request(once("next", language)))
-            cell.let_go()
-            assert status(await ann.finished(asked)) == "ok"
-            assert status(await ann_again.finished(behind)) == "ok"
-            for client in (ann, ann_again, ann):
-                assert status(await client.execute(once("last", language))) == "ok"
-
-
 # Not w2z, but the network between it and the kernel fails for a moment.
 
 
