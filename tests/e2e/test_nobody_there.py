@@ -10,11 +10,10 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,7 +26,7 @@ from tests.support.attaching import (
     place,
     until_announced,
 )
-from tests.support.cable import Cable, cable
+from tests.support.cable import Cable
 from tests.support.cells import Held
 from tests.support.client import eager_client, execute_request, stdout
 from tests.support.network import ip, machine, needs_networks, own_network
@@ -125,29 +124,6 @@ async def refused(stack: AsyncExitStack, address: str, port: int) -> Broken:
         stack.callback(made.cut)
 
     return Broken(bound.getsockname()[1], mend)
-
-
-async def hung_up(stack: AsyncExitStack, address: str, port: int) -> Broken:
-    """Connections are taken and ended, as ssh and container runtimes do where nobody listens."""
-    made = await stack.enter_async_context(cable(f"tcp://{address}:{port}"))
-    down = stack.enter_context(ExitStack())
-    down.enter_context(made.down())
-
-    async def mend() -> None:
-        down.close()
-
-    return Broken(urlsplit(made.url).port or 0, mend)
-
-
-async def silent(stack: AsyncExitStack, address: str, port: int) -> Broken:
-    """Connections are taken, and nothing is ever said."""
-    made = await stack.enter_async_context(cable(f"tcp://{address}:{port}"))
-    made.stall()
-
-    async def mend() -> None:
-        made.resume()
-
-    return Broken(urlsplit(made.url).port or 0, mend)
 
 
 async def test_ports_without_which_it_is_ready(tmp_path: Path) -> None:
