@@ -140,8 +140,8 @@ async def test_a_busy_kernel_that_says_nothing_at_all_is_interrupted(tmp_path: P
             await late.ready()
 
 
-PYTHON_NAP = "import time; time.sleep(3); open({done!r}, 'w').close()"
-R_NAP = "Sys.sleep(3); invisible(file.create('{done}'))"
+PYTHON_NAP = "import time; time.sleep(5); open({done!r}, 'w').close()"
+R_NAP = "Sys.sleep(5); invisible(file.create('{done}'))"
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ async def test_nobody_needs_a_kernel_only_when_it_is_idle(
         await other.ready()
         asked = await ann.send(execute_request(nap.format(done=str(done))))
         await ann.until("execute_input", asked)
-        async with w2z_to_end(path, "--idle-timeout", "1") as late:
-            await late.process.line("nobody has needed the kernel for 1 s: shutting down")
+        async with w2z_to_end(path, "--idle-timeout", "3") as late:
+            await late.process.line("nobody has needed the kernel for 3 s: shutting down")
             assert done.exists()
             assert await late.process.end() == 0
         await ann.finished(asked)

@@ -138,7 +138,7 @@ async def w2z_with_hosts(hosts: Path, path: Path, *options: str) -> AsyncIterato
 async def test_localhost_is_wherever_the_kernel_listens(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text(HOSTS)
-    path, command = place(tmp_path), IPYKERNEL
+    path, command = place(tmp_path, ip="127.0.0.1"), IPYKERNEL
     by_name = behind(path, "by-name.json", ip="localhost")
     async with (
         kernel_at(path, command) as kernel,
