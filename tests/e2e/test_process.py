@@ -191,7 +191,6 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
     """Start-up time and memory are what a thousand containers pay."""
     heavy = [
         "jupyter_client",
-        "jupyter_core",
         "traitlets",
         "tornado",
         "IPython",
