@@ -192,9 +192,9 @@ async def test_a_cell_that_ends_w2z_is_answered_before(tmp_path: Path) -> None:
     ):
         await served.ready()
         asked = await client.send(execute_request("import os; os._exit(0)"))
+        await client.until_state("dead")
         mine = await client.finished(asked)
         assert "the kernel ended with exit code 0" in mine[-2].content["evalue"]
-        await client.until_state("dead")
 
 
 async def test_an_exit_code_right_after_ready_is_a_crash(tmp_path: Path) -> None:
