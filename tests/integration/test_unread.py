@@ -17,8 +17,10 @@ from tests.integration.test_http import UPGRADE
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, retime, serving
+from w2z.server.app import App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
+from w2z.server.handshake import Accepted
 from w2z.server.request import Request, Response
 
 AUTH = f"Authorization: token {TOKEN}"
@@ -118,17 +120,20 @@ def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer is longer than what is on its way at once."""
 
     async def answer(self: object, request: Request) -> Response:
-        return Response(200, b"x" * 10_000_000)
+        return Response(200, b"x" * 1_000_000)
 
     monkeypatch.setattr("w2z.server.app.App.answer", answer)
 
 
 @pytest.mark.usefixtures("much")
+@pytest.mark.parametrize("is_above_high_water", [False, True])
 async def test_who_closes_and_does_not_read_is_let_go(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, is_above_high_water: bool
 ) -> None:
     retime(served, unread=0.05)
     async with unread(served) as other:
+        if not is_above_high_water:
+            other.connection.transport.set_write_buffer_limits(10**9)
         other.write(ask("/", "Connection: close"))
         await is_gone(served)
 
@@ -159,9 +164,22 @@ async def test_who_takes_anything_may_go_on(
         await is_gone(served)
 
 
+async def test_who_has_read_is_waited_for_no_longer_than_others(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some event loops tell late that a peer does not read."""
+    monkeypatch.setattr("w2z.server.http_connection.KEEP_ALIVE", 0.05)
+    async with raw_http(served.host, served.port) as peer:
+        assert (await peer.ask("GET /livez")).status == 200
+        [connection] = served.connections
+        connection.pause_writing()
+        connection.resume_writing()
+        assert await peer.is_closed()
+
+
 @pytest.mark.parametrize("is_cut_off", [False, True])
 async def test_who_reads_late_gets_every_answer_in_order(served: Served, is_cut_off: bool) -> None:
-    count = 1500
+    count = 800
     async with unread(served) as other:
         for number in range(count):
             other.write(ask(f"/api/kernels/{number}"))
@@ -182,7 +200,7 @@ async def test_who_reads_late_gets_every_answer_in_order(served: Served, is_cut_
 async def test_a_websocket_behind_answers_that_were_not_read_opens_after_them(
     served: Served,
 ) -> None:
-    count = 1500
+    count = 2000
     async with unread(served) as other:
         other.write(LIVEZ * count + ask("/channels?session_id=a", *UPGRADE))
         await other.noticed.wait()
@@ -191,6 +209,33 @@ async def test_a_websocket_behind_answers_that_were_not_read_opens_after_them(
         statuses = [(await other.peer.answer()).status for _ in range(count + 1)]
         assert statuses == [200] * count + [101]
         assert served.bridge.clients.connections == 1
+
+
+@pytest.mark.usefixtures("much")
+async def test_a_websocket_of_a_peer_that_does_not_read_is_slow_from_the_start(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to its handshake is what is too much."""
+    accept = App.accept_websocket
+
+    async with unread(served) as other:
+
+        def accept_at_the_brim(self: App, request: Request) -> Accepted | None:
+            accepted = accept(self, request)
+            if accepted is not None:
+                other.connection.transport.set_write_buffer_limits(other.left)
+            return accepted
+
+        monkeypatch.setattr(App, "accept_websocket", accept_at_the_brim)
+        other.connection.transport.set_write_buffer_limits(10**9)
+        other.write(ask("/") + ask("/channels?session_id=a", *UPGRADE))
+        while not served.bridge.clients.connections:
+            await asyncio.sleep(0)
+        [client] = served.bridge.clients
+        assert not client.writable
+        other.read()
+        while not client.writable:
+            await other.peer.reader.read(2**20)
 
 
 async def test_the_end_of_w2z_does_not_wait_for_who_does_not_read(

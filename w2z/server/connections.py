@@ -56,7 +56,7 @@ class Stage(Protocol):
     """What a connection speaks. Its methods are called behind the connection's boundary."""
 
     def begin(self) -> None:
-        """The transport is there."""
+        """The transport is there; :meth:`pause_writing` may have been called already."""
 
     def data_received(self, data: bytes) -> None:
         """The peer sent bytes."""
@@ -94,15 +94,18 @@ class Connection(asyncio.Protocol):
         self.boundary = Boundary(connections.reports, self._on_error)
         self._timer: asyncio.TimerHandle | None = None
         self._has_failed = False
+        self._is_full = False
         self._first = first
         self._stage: Stage | None = None
 
     # What stages use.
 
     def become(self, stage: Stage) -> None:
-        """Speak ``stage`` from now on."""
+        """Speak ``stage`` from now on. What the transport said to the one before holds for it."""
         self.set_timer(None)
         self._stage = stage
+        if self._is_full:
+            stage.pause_writing()
         stage.begin()
 
     def set_timer(self, seconds: float | None, action: Callable[[], None] = lambda: None) -> None:
@@ -139,11 +142,13 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        self._is_full = True
         with self.boundary:
             if self._stage is not None:
                 self._stage.pause_writing()
 
     def resume_writing(self) -> None:
+        self._is_full = False
         with self.boundary:
             if self._stage is not None:
                 self._stage.resume_writing()
