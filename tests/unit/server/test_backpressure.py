@@ -30,9 +30,15 @@ def test_what_undoes_one_reason_does_not_undo_another():
     reading.stop(Reason.PEER_READS_NOTHING)
     reading.go_on(Reason.ANSWERING)
     assert not transport.reads
+    assert reading.is_stopped
     assert reading.is_stopped_by(Reason.PEER_READS_NOTHING)
+    assert not reading.is_stopped_by(Reason.ANSWERING)
     reading.go_on(Reason.PEER_READS_NOTHING)
     assert transport.reads
+
+
+def test_without_a_reason_it_is_read_from():
+    assert not Reading(Transport()).is_stopped
 
 
 def test_a_reason_counts_once():
