@@ -55,6 +55,17 @@ async def test_a_kernel_is_started_where_its_connection_file_says(tmp_path: Path
         assert keeper.owned
 
 
+async def test_it_is_asked_whether_it_is_ready_and_again_when_it_does_not_answer(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as (made, _):
+        await made.started()
+        both = [Channel.SHELL, Channel.CONTROL]
+        await until(lambda: made.asked == both, "the kernel is asked")
+        made.passes(made.kernel.timing.first_repeat)
+        await until(lambda: made.asked == 2 * both, "the kernel is asked again")
+
+
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
@@ -246,6 +257,24 @@ async def test_one_that_ends_by_itself_and_well_is_not_started_again(tmp_path: P
         await made.is_over.wait()
         assert made.course[-2] == "dead: the kernel ended with exit code 0"
         assert made.exit_code == 0
+
+
+@pytest.mark.parametrize(("end", "hurry"), [("crash", 1), ("stop", 2)])
+async def test_its_last_words_have_time_where_w2z_goes_on(
+    tmp_path: Path, end: str, hurry: int
+) -> None:
+    async with world(tmp_path) as (made, keeper):
+        child = await made.started()
+        made.ready("one")
+        if end == "crash":
+            child.end(1)
+            await made.started(2)
+        else:
+            ends_when_told(made, child)
+            await keeper.stop()
+        [(seconds, most)] = made.patience
+        assert seconds == 2 * PATIENT.last_words / hurry
+        assert (most > seconds) is (end == "crash")
 
 
 # What it left behind.
@@ -651,6 +680,16 @@ async def test_who_is_in_a_hurry_kills_the_kernel(tmp_path: Path) -> None:
         assert made.exit_code == 128 + signal.SIGKILL
         keeper.hurry()
         assert made.course.count("SIGKILL while idle") == 1
+
+
+async def test_no_process_outlives_its_keeper(tmp_path: Path) -> None:
+    async with world(tmp_path) as (made, _):
+        child = await made.started()
+        made.ready("one")
+        assert made.keeping is not None
+        made.keeping.cancel()
+        await asyncio.wait([made.keeping])
+        assert child.ended.result() == -signal.SIGKILL
 
 
 # What else is asked of it.

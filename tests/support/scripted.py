@@ -191,6 +191,7 @@ class ScriptedChannels:
 
     async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
         """What the kernel said last is carried now."""
+        self._world.patience.append((seconds, most))
         self._world.course.note(f"last words while {self._world.state()}")
         self._world.last_words()
 
@@ -219,7 +220,11 @@ class World:
     course: Course = field(default_factory=Course)
     clock: Clock = field(default_factory=Clock)
     asked: list[Channel] = field(default_factory=list)
+    """Where the kernel was asked whether it is ready."""
+    patience: list[tuple[float, float]] = field(default_factory=list)
+    """The seconds that each kernel's last words were given, at least and at most."""
     generation: int = 0
+    keeping: asyncio.Task[None] | None = None
     exit_code: int | None = None
     failure: StartupError | None = None
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -328,7 +333,7 @@ async def world(
             made.is_over.set()
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(run())
+            made.keeping = tasks.create_task(run())
             try:
                 async with within(10, "the test of a keeper"):
                     yield made, keeper
@@ -336,6 +341,7 @@ async def world(
                 for child in made.children.all:
                     child.ignores.clear()
                 made.on_told = lambda msg_type: None
-                tasks.create_task(keeper.stop())
-                keeper.hurry()
+                if not made.keeping.done():
+                    tasks.create_task(keeper.stop())
+                    keeper.hurry()
         made.kernel.close()
