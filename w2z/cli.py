@@ -110,8 +110,8 @@ def settings_from(options: dict[str, Any], environment_token: str | None) -> Set
         return Settings.model_validate(given)
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    told = "; ".join(": ".join((*map(_option_name, m["loc"][:1]), m["msg"])) for m in mistakes)
-    raise SettingsError(told)
+    text = "; ".join(": ".join((*map(_option_name, m["loc"][:1]), m["msg"])) for m in mistakes)
+    raise SettingsError(text)
 
 
 def _option_name(name: int | str) -> str:
@@ -178,9 +178,9 @@ def wait(url: str | None, timeout: float) -> None:
     """
     from w2z.client.wait import own_url, wait_ready  # noqa: PLC0415 (only this needs HTTP)
 
-    trouble = wait_ready(url or own_url(os.environ), timeout)
-    if trouble is not None:
-        click.echo(f"w2z: not ready: {trouble}", err=True)
+    problem = wait_ready(url or own_url(os.environ), timeout)
+    if problem is not None:
+        click.echo(f"w2z: not ready: {problem}", err=True)
         raise SystemExit(ExitCode.FAILURE)
 
 

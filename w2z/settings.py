@@ -253,7 +253,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_source_of_tokens(self) -> Self:
-        told = [
+        given = [
             name
             for name, given in (
                 ("--no-auth", self.no_auth),
@@ -262,9 +262,9 @@ class Settings(BaseModel):
             )
             if given
         ]
-        if len(told) > 1:
+        if len(given) > 1:
             raise PydanticCustomError(
-                "tokens", "{all} contradict each other: give one of them", {"all": ", ".join(told)}
+                "tokens", "{all} contradict each other: give one of them", {"all": ", ".join(given)}
             )
         return self
 

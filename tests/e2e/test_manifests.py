@@ -17,7 +17,7 @@ import yaml
 from tests.containers.documented import build_commands
 from tests.support.proxies import ROOT
 from w2z.cli import settings_from
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.settings import Settings
 
 KUBERNETES = ROOT / "containers" / "kubernetes"
@@ -220,7 +220,7 @@ def test_two_kernels_have_nothing_in_common(kubectl: Path) -> None:
 @kustomized
 def test_there_is_time_to_end_and_clients_leave_before_the_kernel(manifests: Manifests) -> None:
     grace = manifests.spec["terminationGracePeriodSeconds"]
-    budget = Budget.of(Settings.model_validate({"kernel": "python3"}))
+    budget = ShutdownBudget.of(Settings.model_validate({"kernel": "python3"}))
     if "kernel" in manifests.containers:
         hook = manifests.containers["kernel"]["lifecycle"]["preStop"]["exec"]["command"]
         assert hook[0] == "sleep"

@@ -915,7 +915,7 @@ async def test_a_lookup_that_hangs_does_not_hold_up_an_interrupt(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr("w2z.kernel.process.specs.PATIENCE", 0)
+    monkeypatch.setattr("w2z.kernel.process.specs.LOOKUP_TIMEOUT", 0)
     monkeypatch.setattr("w2z.kernel.process.specs.find", lambda name: go_on.wait())
     async with known_as("ipython", kernels.now) as rest:
         assert await interrupted(kernels.now, rest, status="ok") == (204, "")

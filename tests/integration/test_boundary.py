@@ -118,7 +118,7 @@ STAGES: dict[str, tuple[str, Callable[..., NoReturn], Provoke]] = {
     "a body": ("w2z.server.http_connection.HttpConnection._collect", throw, ask_with_body),
     "the end of a request": ("w2z.server.http_connection.HttpConnection._end", throw, ask),
     "a handler": ("w2z.server.app.App._dispatch", throw, ask),
-    "the headers of an answer": ("w2z.server.access.gate.Gate.cors_headers", throw, ask),
+    "the headers of an answer": ("w2z.server.access.policy.AccessPolicy.cors_headers", throw, ask),
     "writing an answer": ("w2z.server.http_connection.HttpConnection._respond", throw, ask),
     "telling of a slow request": (
         "w2z.server.http_connection.HttpConnection._too_slow",

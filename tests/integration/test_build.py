@@ -26,7 +26,7 @@ from w2z.kernel.process import specs
 from w2z.kernel.process.children import Children
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve import build
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import printer, wait_for_file
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
@@ -71,7 +71,7 @@ async def built(
     chosen = Settings.model_validate(settings)
     async with AsyncExitStack() as stack:
         children = stack.enter_context(Children())
-        yield await build.kernel(chosen, Budget.of(chosen), stop, children, stack)
+        yield await build.kernel(chosen, ShutdownBudget.of(chosen), stop, children, stack)
 
 
 async def kernel_id(stop: Stop, **settings: Any) -> str:
@@ -154,7 +154,7 @@ async def test_a_file_is_waited_for_until_it_is_whole(
         return read(path)
 
     monkeypatch.setattr(connection_file, "read", look)
-    monkeypatch.setattr(build, "LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(build, "FILE_POLL_INTERVAL", 0.001)
     path = tmp_path / "later.json"
     if half is not None:
         path.write_text(half)

@@ -18,7 +18,7 @@ from tests.support.fake_chp import FakeApi, answer, listening
 from tests.support.proxies import certificate
 from tests.support.waiting import until
 from w2z.serve import proxy_route as chp
-from w2z.serve.proxy_route import Route, keep_route
+from w2z.serve.proxy_route import ProxyRoute, keep_route
 
 TOKEN = "a-token-for-the-routes"
 OURS = "http://127.0.0.1:8888"
@@ -37,7 +37,7 @@ async def kept(
     """The route is kept meanwhile, and taken away at the end."""
     async with asyncio.TaskGroup() as tasks:
         keeping: asyncio.Task[None] = tasks.create_task(
-            keep_route(api.url, token, Route(base_url, advertise, 8888), last)
+            keep_route(api.url, token, ProxyRoute(base_url, advertise, 8888), last)
         )
         yield keeping
         keeping.cancel()
@@ -46,8 +46,8 @@ async def kept(
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once."""
-    monkeypatch.setattr(chp, "LOOK_AGAIN", 0)
-    monkeypatch.setattr(chp, "TRY_AGAIN", 0)
+    monkeypatch.setattr(chp, "ROUTE_CHECK_INTERVAL", 0)
+    monkeypatch.setattr(chp, "ROUTE_RETRY_INTERVAL", 0)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -70,7 +70,7 @@ async def test_names_that_cannot_be_read_in_time_are_not_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr("w2z.kernel.process.specs.PATIENCE", 0)
+    monkeypatch.setattr("w2z.kernel.process.specs.LOOKUP_TIMEOUT", 0)
     monkeypatch.setattr("w2z.kernel.process.specs.names", go_on.wait)
     with pytest.raises(SettingsError, match="no kernelspec is called 'yours'"):
         await command_to_run(given(kernel="yours"), InstalledSpecs(), Stop())
@@ -86,7 +86,7 @@ async def test_a_lookup_can_be_stopped(no_answer: None) -> None:
 async def test_a_lookup_without_an_end_is_told(
     no_answer: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.serve.build.LOOKUP_PATIENCE", 0)
+    monkeypatch.setattr("w2z.serve.build.KERNELSPEC_TIMEOUT", 0)
     with pytest.raises(
         SettingsError, match=r"^--kernel: looking for kernelspecs takes longer than"
     ):

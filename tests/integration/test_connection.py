@@ -16,7 +16,7 @@ from tests.support.raw_http import raw_http
 from tests.support.serving import TOKEN, Served, serving
 from tests.support.waiting import until
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.app import App
 from w2z.server.listener import Listener
 
@@ -180,7 +180,7 @@ async def test_a_restart_cut_short_by_the_end_leaves_the_keeper_as_it_was(
         AsyncExitStack() as peers,
     ):
         await served.bridge.kernel.wait_ready(60)
-        gate = Gate(lambda: TOKEN)
+        gate = AccessPolicy(lambda: TOKEN)
         app = App(
             served.settings,
             served.bridge,

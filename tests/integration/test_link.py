@@ -10,7 +10,7 @@ from tests.support.fake_kernel import own_address
 from w2z.errors import KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.link import Link
-from w2z.kernel.sockets.backlog import CHUNK, FRONT
+from w2z.kernel.sockets.backlog import FRONT, SPILL_AT
 from w2z.reports import Reports
 
 
@@ -54,7 +54,7 @@ async def test_without_room_goes_what_clients_can_do_without_and_can_be_read(
     listener.may_go.side_effect = None if is_readable else KernelMessageError("no signature")
     made = link(listener)
     made.backlog.append([[bytes(FRONT)]])
-    made.backlog.append([[bytes(CHUNK)]])
+    made.backlog.append([[bytes(SPILL_AT)]])
     assert listener.may_go.called
     listener.missing.reset_mock()
     while made.backlog:

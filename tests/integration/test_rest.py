@@ -671,7 +671,7 @@ async def test_a_lookup_that_fails_leaves_the_description(
         case "broken":
             install(jupyter_path, "fake", "{")
         case "a drive that does not answer":
-            monkeypatch.setattr("w2z.kernel.process.specs.PATIENCE", 0)
+            monkeypatch.setattr("w2z.kernel.process.specs.LOOKUP_TIMEOUT", 0)
             monkeypatch.setattr("w2z.kernel.process.specs.find", lambda name: go_on.wait())
     shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
     assert (shown["argv"], shown["display_name"], shown["language"]) == ([], "Fake", "fake")

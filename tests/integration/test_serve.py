@@ -118,7 +118,7 @@ async def test_a_generated_token_is_shown_to_a_person_only(
 async def test_nobody_who_needs_it_ends_it(
     kernel: FakeKernel, log: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2z.serve.idleness.LOOK", 0.001)
+    monkeypatch.setattr("w2z.serve.idleness.IDLE_CHECK_INTERVAL", 0.001)
     async with program(connection_file=kernel.connection_file, idle_timeout=0.001) as served:
         assert await served.task == 0
         assert "nobody has needed the kernel for 0.001 s: shutting down" in log.lines

@@ -25,7 +25,7 @@ from w2z.wire.zmq import DELIMITER, from_parts, rest_of, to_parts
 
 Socket = zmq.Socket[bytes]
 
-HOT = 0.0001
+POLLED = 0.0001
 SURELY = 6
 SIGNER = Signer(b"key", "hmac-sha256")
 
@@ -164,20 +164,20 @@ async def test_messages_are_received_as_they_come(pair: Pair, received: Receiver
     assert received.multiparts[-1] == [b"5", b"", b"its end"]
 
 
-@pytest.mark.parametrize("pause", [0, HOT])
+@pytest.mark.parametrize("pause", [0, POLLED])
 async def test_a_flood_is_received_whole_and_in_order(
     pair: Pair, received: Receiver, pause: float
 ) -> None:
     pair.connect()
     count = 10 * BATCH_MESSAGES + 1
-    with drained(pair.ours, received, hot_pause=pause):
+    with drained(pair.ours, received, poll_interval=pause):
         pair.says(*range(count))
         await received.until(count)
     assert received.texts == [str(number) for number in range(count)]
     assert max(received.sizes) <= BATCH_MESSAGES
 
 
-@pytest.mark.parametrize("pause", [0, HOT])
+@pytest.mark.parametrize("pause", [0, POLLED])
 async def test_a_batch_is_limited_and_others_get_their_turn_before_the_next(
     inproc: Pair, received: Receiver, pause: float
 ) -> None:
@@ -192,7 +192,7 @@ async def test_a_batch_is_limited_and_others_get_their_turn_before_the_next(
             loop.call_soon(take_turn)
 
     loop.call_soon(take_turn)
-    with drained(inproc.ours, received, hot_pause=pause):
+    with drained(inproc.ours, received, poll_interval=pause):
         await received.until(count)
     assert received.sizes == [BATCH_MESSAGES] * 3 + [5]
     assert len(set(received.turns)) == 4
@@ -224,7 +224,7 @@ async def test_what_is_asked_for_is_looked_at_once(inproc: Pair, received: Recei
     inproc.connect()
     with drained(inproc.ours, received) as socket:
         inproc.says("1")
-        socket.look()
+        socket.receive_batch()
         assert received.texts == ["1"]
         inproc.says("2")
         await received.until(2)
@@ -356,17 +356,17 @@ async def test_a_short_message_of_a_kernel_is_dropped_and_the_next_one_arrives(
 
 async def test_nothing_is_lost_when_going_hot_and_cold(pair: Pair, received: Receiver) -> None:
     pair.connect()
-    with drained(pair.ours, received, hot_pause=HOT) as socket:
+    with drained(pair.ours, received, poll_interval=POLLED) as socket:
         for number in range(100):
             pair.says(2 * number)
             await received.until(2 * number + 1)
-            assert socket._is_hot
+            assert socket._is_polling
             # Every other time while it is still hot.
             if number % 2:
-                await until(lambda: not socket._is_hot, "the socket is cold")
+                await until(lambda: not socket._is_polling, "the socket is not polled")
             pair.says(2 * number + 1)
             await received.until(2 * number + 2)
-        await until(lambda: not socket._is_hot, "the socket is cold")
+        await until(lambda: not socket._is_polling, "the socket is not polled")
     assert received.texts == [str(number) for number in range(200)]
 
 
@@ -388,13 +388,13 @@ async def test_what_comes_in_the_very_moment_of_going_hot_or_cold_is_received(
         monkeypatch.setattr(loop, moment, real)
         return done
 
-    with drained(inproc.ours, received, hot_pause=HOT) as socket:
+    with drained(inproc.ours, received, poll_interval=POLLED) as socket:
         # Its first look finds nothing and changes nothing.
         await until(lambda: socket._again is None, "the socket has looked")
         monkeypatch.setattr(loop, moment, switch)
         inproc.says("first")
         await received.until(2)
-        await until(lambda: not socket._is_hot, "the socket is cold")
+        await until(lambda: not socket._is_polling, "the socket is not polled")
         inproc.says("last")
         await received.until(3)
     assert received.texts == ["first", "meanwhile", "last"]
@@ -404,39 +404,39 @@ async def test_while_hot_no_message_wakes_the_loop_and_a_full_batch_goes_on_at_o
     inproc: Pair, received: Receiver
 ) -> None:
     inproc.connect()
-    with drained(inproc.ours, received, hot_pause=3600) as socket:
+    with drained(inproc.ours, received, poll_interval=3600) as socket:
         inproc.says(*range(BATCH_MESSAGES + 1))
         await received.until(BATCH_MESSAGES + 1)
-        assert socket._is_hot
+        assert socket._is_polling
         assert not is_watched(fd_of(inproc.ours))
         inproc.says(*range(2 * BATCH_MESSAGES))
         # It is not the pause that brings the second batch.
-        socket.look()
+        socket.receive_batch()
         await received.until(3 * BATCH_MESSAGES + 1)
     assert received.sizes == [BATCH_MESSAGES, 1, BATCH_MESSAGES, BATCH_MESSAGES]
 
 
-@pytest.mark.parametrize("is_hot", [True, False])
+@pytest.mark.parametrize("is_polling", [True, False])
 async def test_a_closed_socket_looks_no_more(
-    inproc: Pair, received: Receiver, mishaps: list[dict[str, Any]], is_hot: bool
+    inproc: Pair, received: Receiver, mishaps: list[dict[str, Any]], is_polling: bool
 ) -> None:
     inproc.connect()
     fd = fd_of(inproc.ours)
-    with drained(inproc.ours, received, hot_pause=HOT) as socket:
+    with drained(inproc.ours, received, poll_interval=POLLED) as socket:
         inproc.says("1")
         await received.until(1)
-        if not is_hot:
-            await until(lambda: not socket._is_hot, "the socket is cold")
-        assert socket._is_hot is is_hot
+        if not is_polling:
+            await until(lambda: not socket._is_polling, "the socket is not polled")
+        assert socket._is_polling is is_polling
         timer = socket._again
-        assert (timer is not None) is is_hot
+        assert (timer is not None) is is_polling
     assert not is_watched(fd)
     assert timer is None or timer.cancelled()
     assert socket._again is None
     assert inproc.ours.closed
 
 
-@pytest.mark.parametrize("pause", [0, HOT])
+@pytest.mark.parametrize("pause", [0, POLLED])
 @pytest.mark.parametrize("count", [1, BATCH_MESSAGES + 1])
 async def test_who_receives_may_close(
     inproc: Pair, received: Receiver, mishaps: list[dict[str, Any]], pause: float, count: int
@@ -444,7 +444,7 @@ async def test_who_receives_may_close(
     inproc.connect()
     inproc.says(*range(count))
     fd = fd_of(inproc.ours)
-    socket = DrainedSocket(inproc.ours, received, hot_pause=pause)
+    socket = DrainedSocket(inproc.ours, received, poll_interval=pause)
     received.then = lambda: socket.close(0)
     await received.until(1)
     assert socket._again is None
@@ -566,6 +566,6 @@ async def test_what_comes_while_a_full_socket_is_looked_at_is_received(
         if has_room:
             inproc.hears(2 * taken)
         meddled.before = "getsockopt"
-        socket.look()
+        socket.receive_batch()
         await received.until(1)
     assert received.texts == ["meanwhile"]

@@ -13,9 +13,9 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel import connection_file
 from w2z.kernel.keeping.attached import Attached
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import attached
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import token_source
 from w2z.server.app import App
 from w2z.server.connections import Connections
@@ -57,7 +57,7 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
     token, _ = token_source(chosen)
-    gate = Gate(token, chosen.allow_origin, chosen.strict_origin)
+    gate = AccessPolicy(token, chosen.allow_origin, chosen.strict_origin)
     stopped = asyncio.Event()
     specs = InstalledSpecs()
     async with (
@@ -68,7 +68,7 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
         watching = tasks.create_task(keeper.run())
         try:
             app = App(chosen, bridge, keeper, gate, stopped.set, specs=specs)
-            seconds = Budget.of(chosen).clients if closes_within is None else closes_within
+            seconds = ShutdownBudget.of(chosen).clients if closes_within is None else closes_within
             async with Listener(app, closes_within=seconds) as listener:
                 yield Served(
                     bridge, keeper, *listener.address, stopped, chosen, listener.connections

@@ -28,7 +28,7 @@ from w2z.kernel.link import Link
 from w2z.message import Channel, Message, Request
 from w2z.reports import Reports
 from w2z.settings import Settings
-from w2z.store.files import Budget, SpillFiles
+from w2z.store.files import SpillBudget, SpillFiles
 from w2z.store.store import Store
 from w2z.timing import Timing
 from w2z.wire import zmq as zmq_wire
@@ -58,7 +58,7 @@ class Bridge:
         self.outpaced = 0
         self._settings = settings
         self._own = OwnMessages(self._header_session)
-        budget = Budget(settings.spill_size)
+        budget = SpillBudget(settings.spill_size)
         self._spills = [SpillFiles(budget, settings.spill_dir) for _ in range(2)]
         stores: list[Store | None] = [*self._spills] if budget.limit else [None, None]
         self._backlog_store = stores[1]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-MOST = 16
+MAX_DEPARTED = 16
 """Clients of one session: each leaves before the one that came before it was heard."""
 
 
@@ -44,7 +44,7 @@ class Departed(Generic[SpeakerT]):
     def add(self, session_id: str, client: SpeakerT, now: float) -> bool:
         """Keep one that has left now; ``False`` where there is no room for what it said."""
         queue = self._queues.get(session_id, _Queue())
-        if len(queue.clients) >= MOST or sum(one.waiting for one in self) > self._limit:
+        if len(queue.clients) >= MAX_DEPARTED or sum(one.waiting for one in self) > self._limit:
             return False
         queue.left_at = now
         queue.clients.append(client)

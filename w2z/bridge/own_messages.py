@@ -57,15 +57,15 @@ class OwnMessages:
         if request.msg_type == "shutdown_request":
             restart = bool(parse_object(request.message.content, "content").get("restart"))
             return answer(request, dump({"status": "ok", "restart": restart}), self.header)
-        told = f"{reason}, and this was not answered; whether it was executed is not known"
-        return failure(request, "KernelLost", told, self.header)
+        text = f"{reason}, and this was not answered; whether it was executed is not known"
+        return failure(request, "KernelLost", text, self.header)
 
     def repeated(self, request: Request, kernel_info: bytes | None) -> list[Message]:
         """The answer to what the kernel had before, in a connection of long ago or another run."""
         if request.msg_type == "kernel_info_request":
             return self.kernel_info_reply(request, kernel_info) if kernel_info else []
-        told = (
+        text = (
             f"this very request, msg_id {request.msg_id[:64]}, was sent to this kernel before and"
             " is not executed again; use a new msg_id to run it again"
         )
-        return failure(request, "Repeated", told, self.header)
+        return failure(request, "Repeated", text, self.header)

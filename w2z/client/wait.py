@@ -11,10 +11,10 @@ from w2z.errors import SettingsError
 from w2z.server.addresses import openable
 from w2z.settings import Settings, encoded_path
 
-LOOK = 0.1
+RETRY_INTERVAL = 0.1
 """Seconds between looks."""
 
-PATIENCE = 5.0
+REQUEST_TIMEOUT = 5.0
 """Seconds for one answer at most; the time that is left, if that is less."""
 
 
@@ -39,10 +39,10 @@ def wait_ready(url: str, seconds: float) -> str | None:
     deadline = time.monotonic() + seconds
     while True:
         left = deadline - time.monotonic()
-        trouble = _look(url, min(max(left, LOOK), PATIENCE))
-        if trouble is None or time.monotonic() + LOOK >= deadline:
-            return trouble
-        time.sleep(LOOK)
+        problem = _look(url, min(max(left, RETRY_INTERVAL), REQUEST_TIMEOUT))
+        if problem is None or time.monotonic() + RETRY_INTERVAL >= deadline:
+            return problem
+        time.sleep(RETRY_INTERVAL)
 
 
 def _look(url: str, patience: float) -> str | None:
@@ -52,8 +52,8 @@ def _look(url: str, patience: float) -> str | None:
     try:
         connection.request("GET", encoded_path(parts.path).rstrip("/") + "/readyz")
         response = connection.getresponse()
-        told = response.read(1000).decode(errors="replace")
-        return None if response.status == 200 else f"{response.status}: {told}"
+        body = response.read(1000).decode(errors="replace")
+        return None if response.status == 200 else f"{response.status}: {body}"
     except (OSError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__
     finally:

@@ -188,7 +188,7 @@ class Hub(Generic[ClientT]):
             items = [*session.question.ask_again()]
         if not session.resumable:
             self._memory.arrive(session, session.sent)
-        return [session.told(item, self._new_header) for item in items]
+        return [session.as_message(item, self._new_header) for item in items]
 
     def position(self, session_id: str) -> int:
         """What the client has been handed: :meth:`acknowledge` it when that has arrived."""

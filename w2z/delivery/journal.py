@@ -25,7 +25,7 @@ from w2z.delivery.overflow import ITEM_COST, Gap, Item
 from w2z.message import Channel, Message, size_of
 from w2z.store.store import Depot, Store
 
-CHUNK = 256 * 1024
+SPILL_BATCH_SIZE = 256 * 1024
 """Bytes moved to the store at once: few enough not to hold up what the kernel sends meanwhile."""
 
 
@@ -141,7 +141,7 @@ class Journal:
         for batch in self._kept:
             moved.append(batch)
             size += batch.size
-            if size >= CHUNK:
+            if size >= SPILL_BATCH_SIZE:
                 break
         token = self._depot.put([_plain(batch) for batch in moved])
         if token is None:

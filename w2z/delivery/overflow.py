@@ -43,9 +43,9 @@ class Gap(NamedTuple):
             f"[w2z] {self.messages} messages ({self.size} bytes) of output were dropped here:"
             f" {self.reason}.\n"
         )
-        told = dump({GAP: {"messages": self.messages, "bytes": self.size}})
+        marked = dump({GAP: {"messages": self.messages, "bytes": self.size}})
         notice = stream("stderr", stream_header, self.parent_header, text)
-        return notice._replace(metadata=told)
+        return notice._replace(metadata=marked)
 
 
 @dataclass(slots=True)
@@ -103,8 +103,8 @@ def _left_by(message: Message) -> Gap:
     """The gap where a message was dropped; a notice leaves the one that it told of."""
     if GAP.encode() in message.metadata:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = parse_object(message.metadata, "metadata")[GAP]
-            return Gap(int(told["messages"]), int(told["bytes"]), message.parent_header)
+            gap = parse_object(message.metadata, "metadata")[GAP]
+            return Gap(int(gap["messages"]), int(gap["bytes"]), message.parent_header)
     return Gap(1, size_of([message]), message.parent_header)
 
 

@@ -6,8 +6,8 @@ Rules:
   ``input_reply`` and comm messages among them, would be for ever.
 - A message of the kernel on the request's channel whose parent is the request answers it. Where
   several have one msg_id, that is the oldest of them.
-- No more than :data:`MOST` are remembered, with headers of :data:`MOST_BYTES` together. Beyond
-  that the oldest is forgotten: its client is not told when the kernel is lost.
+- No more than :data:`MAX_PENDING` are remembered, with headers of :data:`MAX_PENDING_BYTES`
+  together. Beyond that the oldest is forgotten: its client is not told when the kernel is lost.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_object
 
-MOST = 1024
+MAX_PENDING = 1024
 """Far more than wait at once: those that a kernel never answers, of types it does not know."""
 
-MOST_BYTES = 2**20
+MAX_PENDING_BYTES = 2**20
 
 _CHANNELS = (Channel.SHELL, Channel.CONTROL)
 
@@ -55,7 +55,7 @@ class Pending:
         self._number += 1
         self._requests[self._number] = kept, sent
         self._size += _size_of(kept)
-        while len(self._requests) > MOST or self._size > MOST_BYTES:
+        while len(self._requests) > MAX_PENDING or self._size > MAX_PENDING_BYTES:
             self._take(next(iter(self._requests)))
 
     def hear(self, position: int, messages: Sequence[Message]) -> None:

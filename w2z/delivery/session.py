@@ -89,7 +89,7 @@ class Session(Generic[ClientT]):
         """How many messages at ``position`` the session does not read."""
         return self.skip[1] if position == self.skip[0] else 0
 
-    def told(self, item: Item, new_header: Callable[[], bytes]) -> Message:
+    def as_message(self, item: Item, new_header: Callable[[], bytes]) -> Message:
         """The message to send for ``item``: in a gap's place a notice, which is counted."""
         if not isinstance(item, Gap):
             return item

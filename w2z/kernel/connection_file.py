@@ -145,11 +145,11 @@ def parse(text: bytes, path: Path) -> ConnectionInfo:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
     if mistakes[0]["type"] == "json_invalid":
         raise Unfinished(f"connection file {path}: not a whole JSON text: {mistakes[0]['msg']}")
-    told = "; ".join(
+    problem = "; ".join(
         f"{'.'.join(map(str, mistake['loc'])) or 'the text'}: {mistake['msg']}"
         for mistake in mistakes
     )
-    raise ConnectionFileError(f"connection file {path}: {told}")
+    raise ConnectionFileError(f"connection file {path}: {problem}")
 
 
 def read(path: Path) -> ConnectionInfo:

@@ -352,6 +352,6 @@ class Kernel:
 
     def _warn(self, text: str) -> None:
         endpoints = {str(channel): self._connection_info.endpoint(channel) for channel in Channel}
-        told = text.format(**endpoints)
-        log.warning("%s", told)
-        self._listener.announce("starting", told)
+        warning = text.format(**endpoints)
+        log.warning("%s", warning)
+        self._listener.announce("starting", warning)

@@ -24,7 +24,7 @@ KILL = 0.25
 
 
 @dataclass(frozen=True)
-class Budget:
+class ShutdownBudget:
     """The seconds of each step between the wish to end and the process' own end, in their order.
 
     Each is an upper bound: w2z goes on as soon as a step is done.

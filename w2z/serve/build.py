@@ -24,22 +24,22 @@ from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec
 from w2z.kernel.process.endpoints import Endpoints
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")
 
-LOOK_AGAIN = 0.05
+FILE_POLL_INTERVAL = 0.05
 """Seconds between looks for a connection file that is not whole yet."""
 
-LOOKUP_PATIENCE = 20.0
+KERNELSPEC_TIMEOUT = 20.0
 """Seconds to look for the kernelspec that is to be started; without it there is no kernel."""
 
 
 async def kernel(
     settings: Settings,
-    budget: Budget,
+    budget: ShutdownBudget,
     stop: Stop,
     children: Children,
     stack: contextlib.AsyncExitStack,
@@ -111,7 +111,7 @@ async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInf
             if not said:
                 log.info("waiting for the connection file: %s", error)
                 said = True
-        if await stop.wait(LOOK_AGAIN):
+        if await stop.wait(FILE_POLL_INTERVAL):
             return None
 
 
@@ -141,20 +141,20 @@ async def command_to_run(
     """What to start as a kernel; ``None`` when stopped before that is known.
 
     Raises :class:`~w2z.errors.SettingsError` when there is no such kernelspec, or it is not found
-    in :data:`LOOKUP_PATIENCE`.
+    in :data:`KERNELSPEC_TIMEOUT`.
     """
     if settings.kernel is None:
         return Command(settings.command)
-    deadline = time.monotonic() + LOOKUP_PATIENCE
+    deadline = time.monotonic() + KERNELSPEC_TIMEOUT
     while True:
         with contextlib.suppress(TimeoutError):
-            found = await installed.get(settings.kernel, LOOK_AGAIN)
+            found = await installed.get(settings.kernel, FILE_POLL_INTERVAL)
             break
         if await stop.wait(0):
             return None
         if time.monotonic() >= deadline:
             raise SettingsError(
-                f"--kernel: looking for kernelspecs takes longer than {LOOKUP_PATIENCE:g} s"
+                f"--kernel: looking for kernelspecs takes longer than {KERNELSPEC_TIMEOUT:g} s"
             )
     if found is not None:
         return from_spec(found)
@@ -171,6 +171,6 @@ def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:
     path = settings.connection_file
     if path is None or (settings.starts_kernel and not connection_file.names_kernel(path)):
         # The key is a new one each time.
-        told = f"{socket.gethostname()}/{path or info.kernel_name or settings.command}"
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{told}"))
+        place = f"{socket.gethostname()}/{path or info.kernel_name or settings.command}"
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{place}"))
     return connection_file.kernel_id(info, path)

@@ -11,7 +11,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
-LOOK = 1.0
+IDLE_CHECK_INTERVAL = 1.0
 """Seconds between looks whether anybody needs the kernel."""
 
 
@@ -43,7 +43,7 @@ async def grow_old(
     born = now()
     idleness = Idleness(settings.idle_timeout or math.inf, born)
     while True:
-        await sleep(LOOK)
+        await sleep(IDLE_CHECK_INTERVAL)
         if idleness.poll(bridge.clients.connections, bridge.kernel.is_busy, now()):
             stop.because(f"nobody has needed the kernel for {settings.idle_timeout:g} s")
             return

@@ -27,10 +27,10 @@ from w2z.threads import in_thread
 
 log = logging.getLogger("w2z")
 
-LOOK_AGAIN = 30.0
+ROUTE_CHECK_INTERVAL = 30.0
 """Seconds between looks whether the route is there."""
 
-TRY_AGAIN = 3.0
+ROUTE_RETRY_INTERVAL = 3.0
 """The same while the proxy cannot be told: it may be about to start."""
 
 TIMEOUT = 10.0
@@ -43,13 +43,13 @@ HTTPS = 443
 HTTP = 80
 
 
-async def keep_route(api: str, token: str | None, route: Route, last: float) -> Never:
+async def keep_route(api: str, token: str | None, route: ProxyRoute, last: float) -> Never:
     """Add the route, add it again when it is gone, and take it away when cancelled.
 
     ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see. ``last`` are the
     seconds after which taking the route away is given up.
     """
-    client = Api(api, token)
+    client = ProxyApi(api, token)
     failing = False
     try:
         while True:
@@ -61,7 +61,7 @@ async def keep_route(api: str, token: str | None, route: Route, last: float) -> 
                 if not failing:
                     log.warning("no route in the proxy at %s: %s", api, _reason(error))
                 failing = True
-            await asyncio.sleep(TRY_AGAIN if failing else LOOK_AGAIN)
+            await asyncio.sleep(ROUTE_RETRY_INTERVAL if failing else ROUTE_CHECK_INTERVAL)
     finally:
         try:
             # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
@@ -75,7 +75,7 @@ def _reason(error: Exception) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else str(error)
 
 
-class Route:
+class ProxyRoute:
     """The route of ``base_url`` to ``advertise``, or else to the address from which the API is
     asked and ``port``.
     """
@@ -85,7 +85,7 @@ class Route:
         self._advertise = advertise
         self._port = port
 
-    async def add(self, api: Api) -> None:
+    async def add(self, api: ProxyApi) -> None:
         """Add it if it is not there. Raises :class:`~w2z.errors.ProxyError`, :class:`OSError`."""
         found, target = await self._look(api)
         if found == target:
@@ -94,14 +94,14 @@ class Route:
         was = "" if found is None else f" (it led to {found})"
         log.info("added the proxy's route %s to %s%s", self._key, target, was)
 
-    async def remove(self, api: Api) -> None:
+    async def remove(self, api: ProxyApi) -> None:
         """Remove it, if nobody else has it by now. Raises as :meth:`add` does."""
         found, target = await self._look(api)
         if found == target:
             await api.ask("DELETE", self._key)
             log.info("removed the proxy's route %s", self._key)
 
-    async def _look(self, api: Api) -> tuple[str | None, str]:
+    async def _look(self, api: ProxyApi) -> tuple[str | None, str]:
         """Where the route leads now, and where it should."""
         answer = await api.ask("GET", self._key)
         # Asked for the root's route the API gives the whole table.
@@ -111,7 +111,7 @@ class Route:
         return target, self._advertise or f"http://{host}:{self._port}"
 
 
-class Api:
+class ProxyApi:
     """The proxy's REST API, a connection for each request.
 
     ``own_address`` is this end's address of the last one.

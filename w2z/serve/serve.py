@@ -15,11 +15,11 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
@@ -49,7 +49,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     stop = Stop()
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
-    budget = Budget.of(settings)
+    budget = ShutdownBudget.of(settings)
     async with contextlib.AsyncExitStack() as stack:
         children = stack.enter_context(Children())
         if settings.starts_kernel:
@@ -58,8 +58,8 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         made = await kernel(settings, budget, stop, children, stack)
         if made is not None:
             bridge, keeper, specs = made
-            gate = Gate(token, settings.allow_origin, settings.strict_origin)
-            app = App(settings, bridge, keeper, gate, stop.on_request, specs=specs)
+            policy = AccessPolicy(token, settings.allow_origin, settings.strict_origin)
+            app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
             shown = generated if terminal else None
@@ -108,9 +108,12 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
     api = settings.register_with_chp
     if api is None:
         return None
-    from w2z.serve.proxy_route import Route, keep_route  # noqa: PLC0415 (few need it)
+    from w2z.serve.proxy_route import (  # noqa: PLC0415 (few need it)
+        ProxyRoute,
+        keep_route,
+    )
 
-    route = Route(settings.base_url, settings.advertise, port)
+    route = ProxyRoute(settings.base_url, settings.advertise, port)
     return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
 
 

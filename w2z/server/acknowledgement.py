@@ -40,7 +40,7 @@ together.
 ACK_PAUSE = 0.02
 """Seconds between a pong and the next such ping while output flows."""
 
-MAX_DIGITS = 20
+MAX_POSITION_DIGITS = 20
 """Of a position in a pong; no journal gets that far."""
 
 
@@ -129,7 +129,7 @@ class Acknowledgement:
             self._enter(State.PAUSING if self._wrote else State.QUIET, now)
         elif self.state is State.QUIET:
             self._enter(State.QUIET, now)
-        if payload.isdigit() and len(payload) <= MAX_DIGITS:
+        if payload.isdigit() and len(payload) <= MAX_POSITION_DIGITS:
             return int(payload)
         return None
 

@@ -8,7 +8,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request, Response, error_response
@@ -18,7 +18,7 @@ from w2z.settings import Settings
 
 
 class App:
-    """One bridge and its keeper behind one gate; ``stop`` ends w2z when a client may and does ask
+    """One bridge and its keeper behind one policy; ``stop`` ends w2z when a client may and does ask
     for it.
     """
 
@@ -27,14 +27,14 @@ class App:
         settings: Settings,
         bridge: Bridge,
         keeper: Keeper,
-        gate: Gate,
+        policy: AccessPolicy,
         stop: Callable[[], None],
         *,
         specs: InstalledSpecs,
     ) -> None:
         self.settings = settings
         self.bridge = bridge
-        self._gate = gate
+        self._policy = policy
         # The connection goes on after a defect in a handler: the peer gets 500.
         self._boundary = Boundary(bridge.reports, lambda error: None)
         routes = [
@@ -56,7 +56,7 @@ class App:
 
     def with_cors(self, request: Request, response: Response) -> Response:
         """Let pages of allowed origins read the answer, a refusal included."""
-        cors = self._gate.cors_headers(request.header("origin"))
+        cors = self._policy.cors_headers(request.header("origin"))
         headers = {**response.headers, **cors}
         return Response(response.status, response.body, headers, response.close)
 
@@ -70,7 +70,7 @@ class App:
         route, fields = self._router.find(request)
         if route.handler != self._upgrade_required:
             return None
-        accepted = accept(request, self._gate)
+        accepted = accept(request, self._policy)
         self._check_id(fields)
         if not self.bridge.clients.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
@@ -78,10 +78,10 @@ class App:
 
     async def _dispatch(self, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return Response(204, headers=self._gate.preflight_headers(request))
+            return Response(204, headers=self._policy.preflight_headers(request))
         route, fields = self._router.find(request)
         if route.needs_token:
-            self._gate.check(request)
+            self._policy.check(request)
         return await route.handler(request, **fields)
 
     async def _upgrade_required(self, request: Request, **fields: str) -> Response:

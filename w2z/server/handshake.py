@@ -17,7 +17,7 @@ from websockets.http11 import Request as WebsocketRequest
 from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.request import Request
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
@@ -33,7 +33,7 @@ MAX_SESSION_ID = 256
 """Characters of a session_id; clients send UUIDs."""
 
 
-MAX_DIGITS = 9
+MAX_REPLAY_DIGITS = 9
 """Of a number of messages; Python takes long over converting very long ones."""
 
 
@@ -51,10 +51,10 @@ class Accepted:
     replay: int = 0
 
 
-def accept(request: Request, gate: Gate) -> Accepted:
+def accept(request: Request, policy: AccessPolicy) -> Accepted:
     """Decide on an upgrade request; raises :class:`~w2z.errors.HttpError`."""
     choice = choose(request.header_list("sec-websocket-protocol"))
-    gate.check(request, choice.token)
+    policy.check(request, choice.token)
     named = request.query.get("session_id", [""])[0]
     if len(named) > MAX_SESSION_ID:
         raise HttpError(400, f"the session_id is longer than {MAX_SESSION_ID} characters")
@@ -107,7 +107,7 @@ def _replay(text: str) -> int:
     """How many messages a newcomer asks for."""
     if text == "all":
         return sys.maxsize
-    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_REPLAY_DIGITS):
         raise HttpError(400, "replay has to be a number of messages, or 'all'")
     return int(text)
 

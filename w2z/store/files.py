@@ -31,7 +31,7 @@ class _Segment:
 
 
 @dataclass(slots=True)
-class Budget:
+class SpillBudget:
     """Byte budget shared by all spill files, and how much of it is in use."""
 
     limit: int
@@ -44,7 +44,7 @@ class SpillFiles:
     What is given back at different times belongs into different ones: a file goes as a whole.
     """
 
-    def __init__(self, budget: Budget, folder: Path | None) -> None:
+    def __init__(self, budget: SpillBudget, folder: Path | None) -> None:
         self._budget = budget
         self._folder = folder
         self._segments: list[_Segment] = []

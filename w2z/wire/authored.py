@@ -64,8 +64,8 @@ def failure(
     where notebooks look for it.
     """
     error = {"ename": name, "evalue": value, "traceback": [f"{name}: {value}"]}
-    told = answer(request, dump({"status": "error", **error}), new_header)
+    replies = answer(request, dump({"status": "error", **error}), new_header)
     if request.msg_type != "execute_request":
-        return told
+        return replies
     parent = request.message.header
-    return [Message(Channel.IOPUB, new_header("error"), parent, b"{}", dump(error)), *told]
+    return [Message(Channel.IOPUB, new_header("error"), parent, b"{}", dump(error)), *replies]

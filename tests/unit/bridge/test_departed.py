@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from w2z.bridge.departed import MOST, Departed
+from w2z.bridge.departed import MAX_DEPARTED, Departed
 
 
 @dataclass(eq=False)
@@ -51,10 +51,10 @@ def test_bytes_are_bounded_over_all_sessions_and_one_more_may_come_than_fits():
 
 def test_clients_of_one_session_are_bounded():
     departed: Departed[Client] = Departed(1000)
-    assert all(departed.add("a", Client(), n) for n in range(MOST))
-    assert not departed.add("a", Client(), MOST)
-    assert departed.sessions() == {"a": MOST - 1}
-    assert departed.add("b", Client(), MOST)
+    assert all(departed.add("a", Client(), n) for n in range(MAX_DEPARTED))
+    assert not departed.add("a", Client(), MAX_DEPARTED)
+    assert departed.sessions() == {"a": MAX_DEPARTED - 1}
+    assert departed.add("b", Client(), MAX_DEPARTED)
 
 
 def test_what_is_forgotten_is_gone():

@@ -271,7 +271,7 @@ def test_a_session_that_is_given_up_is_not_heard_any_more(monkeypatch: pytest.Mo
 def test_what_there_is_no_room_for_is_dropped_and_logged(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("w2z.bridge.departed.MOST", 1)
+    monkeypatch.setattr("w2z.bridge.departed.MAX_DEPARTED", 1)
     leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
     again = stage.enter(Client(session_id="a"), resumable=False)
     leave(stage, again, 20)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.examples import message, request, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.hub import READ_SIZE, Hub
-from w2z.delivery.journal import CHUNK, Journal
+from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
@@ -1155,12 +1155,12 @@ def test_the_gaps_of_what_was_heard_go_one_by_one_as_they_are_acknowledged():
 
 # The store
 
-LIMIT = 2 * CHUNK
+LIMIT = 2 * SPILL_BATCH_SIZE
 
 
 def chunk(text: str, msg_type: str = "stream") -> Message:
     """A message that is moved to the store alone."""
-    return sized(msg_type, text, CHUNK)
+    return sized(msg_type, text, SPILL_BATCH_SIZE)
 
 
 def test_what_nobody_needs_goes_before_anything_is_moved_to_the_store():
@@ -1179,7 +1179,7 @@ def test_the_tail_goes_before_anything_is_moved_to_the_store():
         stage.kernel(chunk(said))
     ann = stage.enter("ann", slow=True)
     stage.kernel(chunk("3"))
-    assert stage.hub.load == Load(CHUNK, 0)
+    assert stage.hub.load == Load(SPILL_BATCH_SIZE, 0)
     stage.unstall("ann", ann)
     assert ann.heard == ["3"]
 
@@ -1190,8 +1190,8 @@ def test_what_memory_has_no_room_for_is_moved_to_the_store_and_read_from_there()
     ann = stage.enter("ann", slow=True)
     for said in "12345":
         stage.kernel(chunk(said))
-    assert stage.hub.load == Load(2 * CHUNK, 3 * CHUNK)
-    assert stage.hub.queued(stage.session("ann")) == 5 * CHUNK
+    assert stage.hub.load == Load(2 * SPILL_BATCH_SIZE, 3 * SPILL_BATCH_SIZE)
+    assert stage.hub.queued(stage.session("ann")) == 5 * SPILL_BATCH_SIZE
     stage.unstall("ann", ann)
     assert ann.heard == list("12345")
 
@@ -1210,7 +1210,7 @@ def test_what_was_acknowledged_leaves_the_store():
 
 
 def test_a_full_store_makes_the_slowest_give_way_from_the_oldest_on():
-    stage = Stage(LIMIT, Shelf(room=CHUNK * 5 // 2))
+    stage = Stage(LIMIT, Shelf(room=SPILL_BATCH_SIZE * 5 // 2))
     ann = stage.enter("ann", slow=True)
     stage.kernel(chunk("1"))
     stage.kernel(chunk("2"))
@@ -1254,7 +1254,7 @@ def test_what_the_store_lost_is_told_in_its_place():
 
 
 def test_a_full_store_that_loses_what_it_has_makes_gaps_of_it():
-    shelf = Shelf(room=CHUNK * 5 // 2)
+    shelf = Shelf(room=SPILL_BATCH_SIZE * 5 // 2)
     stage = Stage(LIMIT, shelf)
     ann = stage.enter("ann", slow=True)
     for said in "1234":
@@ -1269,7 +1269,7 @@ def test_a_full_store_that_loses_what_it_has_makes_gaps_of_it():
 
 
 def test_what_others_have_in_the_store_does_not_go_for_who_owes_too_much():
-    stage = Stage(LIMIT, Shelf(room=CHUNK * 5 // 2))
+    stage = Stage(LIMIT, Shelf(room=SPILL_BATCH_SIZE * 5 // 2))
     stage.enter("ann", slow=True)
     bob = stage.enter("bob", slow=True)
     for said in "1234":

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import message
 from tests.unit.shelf import Shelf
-from w2z.delivery.journal import CHUNK, Batch, Chunk, Journal
+from w2z.delivery.journal import SPILL_BATCH_SIZE, Batch, Chunk, Journal
 from w2z.delivery.overflow import ITEM_COST, Gap
 from w2z.message import Channel, Message, size_of
 
 ONE = [message("stream", "one")]
 TWO = [message("stream", "two"), message("status", "two", buffers=(b"\0\xff",))]
-LARGE = [message("stream", "large", buffers=(bytes(CHUNK),))]
+LARGE = [message("stream", "large", buffers=(bytes(SPILL_BATCH_SIZE),))]
 
 
 def cost(batch: Sequence[Message]) -> int:
@@ -330,7 +330,7 @@ STEPS = st.one_of(
 )
 
 
-@given(st.lists(STEPS, max_size=30), st.sampled_from([0, 2000, CHUNK]))
+@given(st.lists(STEPS, max_size=30), st.sampled_from([0, 2000, SPILL_BATCH_SIZE]))
 def test_a_journal_keeps_what_was_appended_from_the_last_trim_on(steps, tail):
     shelf = Shelf()
     journal = Journal(shelf, tail)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import message, text_of
 from tests.unit.shelf import Shelf
-from w2z.delivery.journal import CHUNK, Journal
+from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load, Memory
 from w2z.delivery.overflow import ITEM_COST, Gap
 from w2z.delivery.session import Session
@@ -103,10 +103,10 @@ def test_the_tail_goes_before_anything_that_is_needed():
 
 
 def test_then_the_oldest_is_moved_to_the_store():
-    room = Room(2 * CHUNK, "ann", store=Shelf())
+    room = Room(2 * SPILL_BATCH_SIZE, "ann", store=Shelf())
     for said in "1234":
-        room.say(said, size=CHUNK)
-    assert room.memory.load == Load(2 * CHUNK, 2 * CHUNK)
+        room.say(said, size=SPILL_BATCH_SIZE)
+    assert room.memory.load == Load(2 * SPILL_BATCH_SIZE, 2 * SPILL_BATCH_SIZE)
     assert room.owed("ann") == list("1234")
 
 
@@ -151,23 +151,23 @@ def test_what_was_to_be_read_once_and_was_does_not_remain(handed, owed):
 
 
 def test_what_has_arrived_of_a_chunk_in_the_store_is_not_in_the_gap():
-    room = Room(2 * CHUNK, "ann", store=Shelf(room=CHUNK * 3 // 2))
+    room = Room(2 * SPILL_BATCH_SIZE, "ann", store=Shelf(room=SPILL_BATCH_SIZE * 3 // 2))
     for said in "12":
-        room.say(said, size=CHUNK // 2 + 1)
+        room.say(said, size=SPILL_BATCH_SIZE // 2 + 1)
     for said in "34":
-        room.say(said, size=CHUNK - 1)
+        room.say(said, size=SPILL_BATCH_SIZE - 1)
     room.acknowledge("ann", 1)
-    room.say("5", size=CHUNK)
+    room.say("5", size=SPILL_BATCH_SIZE)
     assert room.owed("ann") == ["3 dropped", "5"]
 
 
 def test_what_the_store_lost_makes_a_gap_when_it_has_to_go():
-    shelf = Shelf(room=CHUNK * 3 // 2)
-    room = Room(2 * CHUNK, "ann", store=shelf)
+    shelf = Shelf(room=SPILL_BATCH_SIZE * 3 // 2)
+    room = Room(2 * SPILL_BATCH_SIZE, "ann", store=shelf)
     for said in "123":
-        room.say(said, size=CHUNK)
+        room.say(said, size=SPILL_BATCH_SIZE)
     shelf.has_lost = True
-    room.say("4", size=CHUNK)
+    room.say("4", size=SPILL_BATCH_SIZE)
     shelf.has_lost = False
     assert room.owed("ann") == ["2 dropped", "3", "4"]
 
@@ -207,9 +207,9 @@ def test_what_all_have_acknowledged_goes_when_there_is_enough_of_it(tail):
 
 def test_what_was_acknowledged_leaves_the_store_however_little_it_is():
     shelf = Shelf()
-    room = Room(2 * CHUNK, "ann", store=shelf)
+    room = Room(2 * SPILL_BATCH_SIZE, "ann", store=shelf)
     for said in "123":
-        room.say(said, size=CHUNK)
+        room.say(said, size=SPILL_BATCH_SIZE)
     room.acknowledge("ann", 1)
     assert shelf.kept == {}
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import message, request
-from w2z.delivery.pending import MOST, MOST_BYTES, Pending, Sent
+from w2z.delivery.pending import MAX_PENDING, MAX_PENDING_BYTES, Pending, Sent
 from w2z.message import Channel, Request
 
 
@@ -130,8 +130,8 @@ def test_what_a_shutdown_asked_for_is_kept():
 
 
 def test_so_many_are_remembered_the_latest():
-    made = pending(*(request("execute_request", str(n)) for n in range(MOST + 1)))
-    assert len(made) == MOST
+    made = pending(*(request("execute_request", str(n)) for n in range(MAX_PENDING + 1)))
+    assert len(made) == MAX_PENDING
     assert given_up(made)[0] == "id of 1"
 
 
@@ -144,7 +144,7 @@ def large(name, size):
 
 
 def test_so_many_bytes_are_remembered_the_latest():
-    half = MOST_BYTES // 2
+    half = MAX_PENDING_BYTES // 2
     assert given_up(pending(large("1", half), large("2", half))) == ["id of 1", "id of 2"]
     made = pending(large("1", half), large("2", half + 1))
     assert given_up(made) == ["id of 2"]
@@ -154,7 +154,7 @@ def test_so_many_bytes_are_remembered_the_latest():
 
 
 def test_what_is_larger_than_all_that_is_remembered_is_not():
-    made = pending(request("execute_request", "1"), large("2", MOST_BYTES + 1))
+    made = pending(request("execute_request", "1"), large("2", MAX_PENDING_BYTES + 1))
     assert given_up(made) == []
 
 

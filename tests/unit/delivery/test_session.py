@@ -90,9 +90,9 @@ def test_counters_add_up_one_by_one():
 def test_a_message_is_told_as_it_is_and_a_gap_as_a_counted_notice():
     ann = session()
     said = message("stream", "1")
-    assert ann.told(said, lambda: b"{}") is said
+    assert ann.as_message(said, lambda: b"{}") is said
     assert ann.counters == Counters()
     gap = Gap(2, 30, b"{}")
-    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
-    assert ann.told(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.as_message(gap, lambda: b"{}") == gap.notice(b"{}")
+    assert ann.as_message(gap, lambda: b"{}") == gap.notice(b"{}")
     assert ann.counters == Counters(gaps=2, dropped_messages=4, dropped_bytes=60)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from w2z.kernel.keeping.ending import Ending
-from w2z.serve.budget import Budget
+from w2z.serve.budget import ShutdownBudget
 from w2z.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -20,8 +20,8 @@ FOR_THE_MACHINE = 1.5
 """Seconds of them that are left to Python's own end, and to a machine that is busy."""
 
 
-def budget(**settings: Any) -> Budget:
-    return Budget.of(Settings.model_validate({"kernel": "python3", **settings}))
+def budget(**settings: Any) -> ShutdownBudget:
+    return ShutdownBudget.of(Settings.model_validate({"kernel": "python3", **settings}))
 
 
 def test_it_fits_into_what_docker_grants():
@@ -70,7 +70,7 @@ def parts_used() -> Iterator[str]:
 
 def test_each_part_is_used():
     # The sockets have linger from where it is defined: every session's close takes it.
-    every = {field.name for kind in (Budget, Ending) for field in fields(kind)} - {"linger"}
+    every = {field.name for kind in (ShutdownBudget, Ending) for field in fields(kind)} - {"linger"}
     assert every <= set(parts_used())
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from w2z.server.acknowledgement import (
     ACK_DELAY,
     ACK_PAUSE,
-    MAX_DIGITS,
+    MAX_POSITION_DIGITS,
     Acknowledgement,
     Due,
     State,
@@ -146,7 +146,8 @@ def test_a_pong_says_how_far_the_client_has_got():
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"-1", b"1.0", b" 1", b"\xb2", "\u0661".encode(), b"9" * (MAX_DIGITS + 1)]
+    "payload",
+    [b"", b"-1", b"1.0", b" 1", b"\xb2", "\u0661".encode(), b"9" * (MAX_POSITION_DIGITS + 1)],
 )
 def test_a_pong_that_carries_no_position_is_a_pong_all_the_same(payload: bytes):
     we = Dialogue()

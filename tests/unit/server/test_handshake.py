@@ -7,13 +7,13 @@ from urllib.parse import quote
 import pytest
 
 from w2z.errors import HttpError
-from w2z.server.access.gate import Gate
+from w2z.server.access.policy import AccessPolicy
 from w2z.server.handshake import MAX_SESSION_ID, PROTOCOL_LOG, Accepted, accept
 from w2z.server.request import Request
 from w2z.wire.subprotocol import DEFAULT, TOKEN_SUBPROTOCOL, V1
 from w2z.wire.v1 import SUBPROTOCOL
 
-GATE = Gate(lambda: "s3cret")
+GATE = AccessPolicy(lambda: "s3cret")
 # RFC 6455 section 1.3 has this key and the answer to it.
 UPGRADE = {
     "host": "h",

@@ -26,7 +26,7 @@ from w2z.kernel.process.output import Listener, Output
 
 log = logging.getLogger("w2z")
 
-LOOK = 0.02
+CHILD_POLL_INTERVAL = 0.02
 """Seconds between looks at leftovers."""
 
 
@@ -63,7 +63,7 @@ class Launched(Keeper):
         ending: Ending,
         interrupt_mode: str | None,
         listen: Listener | None,
-        look: float = LOOK,
+        look: float = CHILD_POLL_INTERVAL,
     ) -> None:
         super().__init__(kernel, interrupt_mode)
         self._children = children
@@ -290,13 +290,13 @@ class Launched(Keeper):
         return pause
 
     def _failure(self, code: int, last_words: str) -> KernelEnded | KernelNeverReady:
-        told = f"; its last words:\n{last_words}" if last_words else "; it said nothing on stderr"
+        said = f"; its last words:\n{last_words}" if last_words else "; it said nothing on stderr"
         if self._is_late:
             return KernelNeverReady(
-                f"the kernel was not ready within {self._limits.ready:g} s (--ready-timeout){told}"
+                f"the kernel was not ready within {self._limits.ready:g} s (--ready-timeout){said}"
             )
         return KernelEnded(
-            f"the kernel {describe(code)} before it was ready{told}",
+            f"the kernel {describe(code)} before it was ready{said}",
             exit_code(code) or KernelEnded.exit_code,
         )
 

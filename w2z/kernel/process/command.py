@@ -51,12 +51,12 @@ class Command:
             for name, value in ours.items()
             if name.startswith(_KEPT)
         }
-        told = {
+        own = {
             name: Template(value).safe_substitute(inherited)
             for name, value in self.environment.items()
         }
         # ipykernel ends with this process; a container's PID 1 takes everything along anyway.
-        return {**inherited, "JPY_PARENT_PID": str(os.getpid()), **told}
+        return {**inherited, "JPY_PARENT_PID": str(os.getpid()), **own}
 
 
 def from_spec(installed: InstalledSpec) -> Command:
@@ -83,8 +83,8 @@ def from_spec(installed: InstalledSpec) -> Command:
 
 def _provisioner(metadata: Mapping[str, Any]) -> object:
     """What jupyter_client would have the kernel started by, if the spec names anything."""
-    told = metadata.get("kernel_provisioner")
-    return told.get("provisioner_name") if isinstance(told, dict) else None
+    provisioner = metadata.get("kernel_provisioner")
+    return provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None
 
 
 def _argv(argv: Sequence[str], folder: Path) -> list[str]:

@@ -40,9 +40,9 @@ class Endpoints:
             undo.callback(self.close)
             self.path = path or self._private() / "kernel.json"
             ip, numbers = self._sockets() if transport == "ipc" else self._ports()
-            told = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
+            fields = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
             self.info = ConnectionInfo.model_validate(
-                {**told, **_port_fields(numbers), "key": secrets.token_hex(32)}
+                {**fields, **_port_fields(numbers), "key": secrets.token_hex(32)}
             )
             self.write()
             undo.pop_all()

@@ -29,7 +29,7 @@ from w2z.threads import begin, within
 
 log = logging.getLogger("w2z")
 
-PATIENCE = 2.0
+LOOKUP_TIMEOUT = 2.0
 """Seconds to wait for what can be done without; a lookup takes some milliseconds on a local disk,
 and for ever on a network drive that does not answer.
 """
@@ -101,7 +101,7 @@ class InstalledSpecs:
         name = name.lower()
         is_overdue = name in self._overdue
         try:
-            return await self.get(name, 0 if is_overdue else PATIENCE)
+            return await self.get(name, 0 if is_overdue else LOOKUP_TIMEOUT)
         except TimeoutError:
             if not is_overdue:
                 log.warning("looking for kernelspecs takes long: going on without that of %r", name)
@@ -117,7 +117,7 @@ class InstalledSpecs:
     async def names(self) -> list[str]:
         """The names that there are, as far as that is known in time; not remembered."""
         try:
-            return await within(PATIENCE, names)
+            return await within(LOOKUP_TIMEOUT, names)
         except TimeoutError:
             return []
 
@@ -161,8 +161,8 @@ def directories() -> list[str]:
         found = paths.jupyter_path("kernels")
     except (OSError, RuntimeError):
         # There is no home: neither HOME nor the list of users tells one.
-        told = filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))
-        usual = (*told, *paths.ENV_JUPYTER_PATH, *paths.SYSTEM_JUPYTER_PATH)
+        given = filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))
+        usual = (*given, *paths.ENV_JUPYTER_PATH, *paths.SYSTEM_JUPYTER_PATH)
         found = [str(Path(path, "kernels")) for path in usual]
     with contextlib.suppress(RuntimeError):
         ipython = Path(os.environ.get("IPYTHONDIR") or "~/.ipython")
@@ -195,13 +195,13 @@ def _load(folder: Path) -> KernelSpec | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        told = str(error.strerror)
+        problem = str(error.strerror)
     except ValidationError as error:
         mistake = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        told = ": ".join([*map(str, mistake["loc"]), mistake["msg"]])
+        problem = ": ".join([*map(str, mistake["loc"]), mistake["msg"]])
     except ValueError as error:
-        told = str(error)
-    log.warning("the kernelspec %s is left out: %s", file, told)
+        problem = str(error)
+    log.warning("the kernelspec %s is left out: %s", file, problem)
     return None
 
 

@@ -4,9 +4,9 @@ libzmq's own queue for it has no bound (with one the kernel would drop output, a
 messages are received first, which is cheap, and wait here: a few in memory, the rest in the store.
 
 Invariants: what comes first leaves first, and unchanged. In memory are at most :data:`FRONT` bytes
-that leave next and :data:`CHUNK` that came last; where the store takes no more, those of them that
-may go are dropped, and their number and size leave in their place. Only what may not go is kept
-beyond that. What was to come after some of them comes after all of those, soon.
+that leave next and :data:`SPILL_AT` that came last; where the store takes no more, those of them
+that may go are dropped, and their number and size leave in their place. Only what may not go is
+kept beyond that. What was to come after some of them comes after all of those, soon.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Parts = list[bytes]
 FRONT = 8 * 2**20
 """Bytes that wait in memory before the store is used: some tens of milliseconds' work."""
 
-CHUNK = 2**20
+SPILL_AT = 2**20
 """Bytes moved to the store at once."""
 
 BATCH = 128
@@ -68,7 +68,7 @@ class Backlog:
         """Of each in the store: its token, and what is missing if it is lost."""
         self._back: list[Parts | Missing] = []
         self._back_size = 0
-        self._move_at = CHUNK
+        self._move_at = SPILL_AT
         self._turns: deque[tuple[int, Callable[[], None]]] = deque()
         """Actions, and how many messages have to have left before."""
         self._came = 0
@@ -173,7 +173,7 @@ class Backlog:
     def _set_back(self, items: list[Parts | Missing]) -> None:
         self._back = items
         self._back_size = _size_of(items)
-        self._move_at = self._back_size + CHUNK
+        self._move_at = self._back_size + SPILL_AT
 
     def _write(self) -> bool:
         """Write the back to the store, unless something is missing from it."""

@@ -60,7 +60,7 @@ how many of them fail (tcp(7)): half a minute until a host that vanished is miss
 KEEPALIVE_AT_MOST = 30
 """Seconds in all."""
 
-HOT_PAUSE = 0.001
+IOPUB_POLL_INTERVAL = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
 """
@@ -89,8 +89,8 @@ def identity(key: str, session_id: str, generation: int) -> bytes:
     Not the session_id itself: not every text can be one, and nobody who knows an identity shall
     know a session_id by it.
     """
-    told = b"w2z identity %d\0" % generation + session_id.encode(errors="surrogatepass")
-    return b"w2z-" + hmac.new(key.encode(), told, "sha256").hexdigest()[:32].encode()
+    text = b"w2z identity %d\0" % generation + session_id.encode(errors="surrogatepass")
+    return b"w2z-" + hmac.new(key.encode(), text, "sha256").hexdigest()[:32].encode()
 
 
 def check_endpoints(info: ConnectionInfo) -> None:
@@ -239,7 +239,7 @@ class Channels:
                     # Its end is told after all that came there.
                     await self._is_lost.wait()
                 # Replies come over connections of their own, which end at the same time.
-                await asyncio.sleep(HOT_PAUSE)
+                await asyncio.sleep(IOPUB_POLL_INTERVAL)
         begun, has_more = time.monotonic(), True
         while has_more and time.monotonic() - begun < (seconds if self._is_iopub_up else most):
             has_more = self._look_everywhere()
@@ -248,13 +248,13 @@ class Channels:
 
     def _look_everywhere(self) -> bool:
         """One batch of each socket, and of the backlog; returns whether there may be more."""
-        has_more = self._iopub.look()
+        has_more = self._iopub.receive_batch()
         # Whoever is given up by what arrives has its sockets closed: the next list is without them.
         for session_id in list(self._dealers):
             for channel in (Channel.SHELL, Channel.STDIN, Channel.CONTROL):
                 dealers = self._dealers.get(session_id)
                 socket = None if dealers is None else dealers.sockets.get(channel)
-                if socket is not None and socket.look():
+                if socket is not None and socket.receive_batch():
                     has_more = True
         return has_more
 
@@ -316,7 +316,7 @@ class Channels:
             socket,
             partial(self._listener.from_kernel, None, Channel.IOPUB),
             min_frames=self._min_frames,
-            hot_pause=HOT_PAUSE,
+            poll_interval=IOPUB_POLL_INTERVAL,
             backlog=self._backlog,
         )
 
@@ -357,7 +357,7 @@ class Channels:
     ) -> None:
         # Output that is already here goes first: no reply overtakes it for being quicker. On
         # control are those who do not want to wait.
-        if self._iopub.look():
+        if self._iopub.receive_batch():
             self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
         if self._backlog and channel is not Channel.CONTROL:

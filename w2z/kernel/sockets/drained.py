@@ -39,7 +39,7 @@ class DrainedSocket:
     refused a message takes messages again. ``min_frames`` is the number of frames every multipart
     has: that many are received without asking whether they belong together, which is most of the
     cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
-    ``hot_pause`` is how many seconds to wait between looks while messages keep coming; 0 looks
+    ``poll_interval`` is how many seconds to wait between looks while messages keep coming; 0 looks
     whenever one comes. With a ``backlog`` messages are received ahead of the work on them.
     """
 
@@ -50,7 +50,7 @@ class DrainedSocket:
         writable: Callable[[], None] = lambda: None,
         *,
         min_frames: int = 1,
-        hot_pause: float = 0,
+        poll_interval: float = 0,
         backlog: Backlog | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -58,13 +58,13 @@ class DrainedSocket:
         self._receive = receive
         self._writable = writable
         self._all_but_last = range(min_frames - 1)
-        self._hot_pause = hot_pause
+        self._poll_interval = poll_interval
         self._backlog = backlog
-        self._is_hot = False
+        self._is_polling = False
         self._refused = False
         self._again: asyncio.Handle | None = None
         self._fd = cast(int, socket.getsockopt(zmq.FD))
-        self._loop.add_reader(self._fd, self.look)
+        self._loop.add_reader(self._fd, self.receive_batch)
         self._schedule()
 
     def send(self, parts: Sequence[Buffer]) -> bool:
@@ -81,12 +81,12 @@ class DrainedSocket:
 
     def close(self, linger_ms: int) -> None:
         """Close; what was sent but is not out yet has ``linger_ms`` to leave."""
-        if not self._is_hot:
+        if not self._is_polling:
             self._loop.remove_reader(self._fd)
         self._cancel()
         self._socket.close(linger_ms)
 
-    def look(self) -> bool:
+    def receive_batch(self) -> bool:
         """Receive what is there, at most one batch now; the rest follows by itself.
 
         Returns whether there may be a rest.
@@ -98,8 +98,8 @@ class DrainedSocket:
         # Before anything below can raise: the edge is spent, this is the only wake-up.
         if not emptied:
             self._schedule()
-        elif self._hot_pause:
-            self._set_hot(bool(batch))
+        elif self._poll_interval:
+            self._set_polling(bool(batch))
         if self._refused:
             events = self._events()
             # Asking may have consumed the edge of what came since the drain.
@@ -138,21 +138,21 @@ class DrainedSocket:
             ahead += 1
         return backlog.pop(), emptied and not backlog
 
-    def _set_hot(self, is_hot: bool) -> None:
+    def _set_polling(self, is_polling: bool) -> None:
         """While hot the FD is left alone and a timer looks; the drain before emptied the socket,
         so what comes later makes the FD readable again.
         """
-        if is_hot and not self._is_hot:
+        if is_polling and not self._is_polling:
             self._loop.remove_reader(self._fd)
-        elif self._is_hot and not is_hot:
-            self._loop.add_reader(self._fd, self.look)
-        self._is_hot = is_hot
-        if is_hot:
-            self._again = self._loop.call_later(self._hot_pause, self.look)
+        elif self._is_polling and not is_polling:
+            self._loop.add_reader(self._fd, self.receive_batch)
+        self._is_polling = is_polling
+        if is_polling:
+            self._again = self._loop.call_later(self._poll_interval, self.receive_batch)
 
     def _schedule(self) -> None:
         if self._again is None:
-            self._again = self._loop.call_soon(self.look)
+            self._again = self._loop.call_soon(self.receive_batch)
 
     def _cancel(self) -> None:
         if self._again is not None:

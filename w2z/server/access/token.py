@@ -63,7 +63,7 @@ class TokenFile:
 
 
 def token_source(settings: Settings) -> tuple[Callable[[], str] | None, str | None]:
-    """What the gate asks for the token, and the token itself if it was generated just now."""
+    """What the policy asks for the token, and the token itself if it was generated just now."""
     if settings.no_auth:
         return None, None
     if settings.token_file is not None:

@@ -28,22 +28,22 @@ class Specs:
         await self._bridge.kernel.wait_ready(self._bridge.kernel.timing.specs_wait)
         name = self._bridge.kernel.name
         found = await self._installed.known(name)
-        told = self._bridge.kernel.info or {}
+        info = self._bridge.kernel.info or {}
         if found is None:
-            spec = described_spec(name, told)
+            spec = described_spec(name, info)
         else:
             spec = Spec.model_validate(found.spec.model_dump(exclude_none=True))
-        spec = spec.model_copy(update={"metadata": {**spec.metadata, "w2z": self._metadata(told)}})
+        spec = spec.model_copy(update={"metadata": {**spec.metadata, "w2z": self._metadata(info)}})
         return KernelSpecs(default=name, kernelspecs={name: KernelSpec(name=name, spec=spec)})
 
-    def _metadata(self, told: dict[str, Any]) -> dict[str, Any]:
+    def _metadata(self, info: dict[str, Any]) -> dict[str, Any]:
         metadata: dict[str, Any] = {
             "version": __version__,
             "labels": self._settings.labels,
             **{
-                name: told[name]
+                name: info[name]
                 for name in ("implementation", "implementation_version", "protocol_version")
-                if name in told
+                if name in info
             },
         }
         if self._settings.image is not None:
@@ -54,9 +54,9 @@ class Specs:
         return metadata
 
 
-def described_spec(name: str, told: dict[str, Any]) -> Spec:
+def described_spec(name: str, info: dict[str, Any]) -> Spec:
     """A spec from a kernel_info reply (https://jupyter-client.readthedocs.io, 'Kernel info')."""
-    language = told.get("language_info")
+    language = info.get("language_info")
     language = language if isinstance(language, dict) else {}
     language_name = str(language.get("name") or name)
     version = str(language.get("version") or "")

@@ -116,8 +116,8 @@ def parse_body(model: type[RequestT], body: bytes) -> RequestT:
         return model.model_validate_json(body.strip() or b"{}")
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    told = "; ".join(
+    text = "; ".join(
         f"{'.'.join(map(str, mistake['loc'])) or 'the body'}: {mistake['msg']}"
         for mistake in mistakes
     )
-    raise HttpError(400, told)
+    raise HttpError(400, text)

@@ -451,7 +451,7 @@ async def test_a_drive_that_does_not_answer_is_not_waited_for(
     places: Places, finder: Finder, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     install(places.user, "k")
-    monkeypatch.setattr(specs, "PATIENCE", 0)
+    monkeypatch.setattr(specs, "LOOKUP_TIMEOUT", 0)
     finder.go_on.clear()
     looking = InstalledSpecs()
     assert await looking.known("k") is None
@@ -459,7 +459,7 @@ async def test_a_drive_that_does_not_answer_is_not_waited_for(
     with pytest.raises(TimeoutError):
         await looking.get("k", 0)
     # Once is enough: nobody waits for it again.
-    monkeypatch.setattr(specs, "PATIENCE", 3600)
+    monkeypatch.setattr(specs, "LOOKUP_TIMEOUT", 3600)
     assert await looking.known("K") is None
     assert len(caplog.messages) == 1
     finder.go_on.set()
@@ -471,7 +471,7 @@ async def test_a_drive_that_does_not_answer_is_not_waited_for(
 async def test_only_so_many_lookups_hang_and_are_remembered(
     finder: Finder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(specs, "PATIENCE", 0)
+    monkeypatch.setattr(specs, "LOOKUP_TIMEOUT", 0)
     monkeypatch.setattr(specs, "MAX_NAMES", 2)
     finder.go_on.clear()
     looking = InstalledSpecs()

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.shelf import Shelf
-from w2z.kernel.sockets.backlog import BATCH, CHUNK, FRONT, MESSAGE_COST, MOST_TURNS, Backlog
+from w2z.kernel.sockets.backlog import BATCH, FRONT, MESSAGE_COST, MOST_TURNS, SPILL_AT, Backlog
 
-LARGE = CHUNK // 2
+LARGE = SPILL_AT // 2
 
 
 class Waiting:
@@ -89,7 +89,7 @@ def test_much_goes_to_the_store_and_comes_back_in_order():
     sent = [parts(n, LARGE) for n in range(100)]
     for message in sent:
         waiting.backlog.append([message])
-        assert waiting.backlog.memory <= FRONT + CHUNK + LARGE + MESSAGE_COST
+        assert waiting.backlog.memory <= FRONT + SPILL_AT + LARGE + MESSAGE_COST
     assert shelf.kept
     assert waiting.take_all() == sent
     assert not shelf.kept
@@ -116,7 +116,7 @@ def test_without_room_what_may_go_is_named_in_its_place(store):
     gone = [parts(n, LARGE) for n in range(2, 9)]
     for message in (busy, *gone, idle):
         waiting.backlog.append([message])
-    assert waiting.backlog.memory <= FRONT + CHUNK + LARGE
+    assert waiting.backlog.memory <= FRONT + SPILL_AT + LARGE
     found = waiting.take_all()
     assert found[1] == busy
     assert found[-1] == idle
@@ -251,7 +251,7 @@ def test_what_leaves_is_what_came(happened, has_store):
     for what, *given_to in happened:
         getattr(course, what)(*given_to)
         owed = sum(size_of(one) + MESSAGE_COST for one in course.sent if not may_go(one))
-        assert course.backlog.memory <= FRONT + 2 * CHUNK + FRONT // 2 + LARGE * 6 + owed
+        assert course.backlog.memory <= FRONT + 2 * SPILL_AT + FRONT // 2 + LARGE * 6 + owed
     rest = iter(course.sent)
     for item in course.take_all():
         if isinstance(item, list):

@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True)
-class Gate:
+class AccessPolicy:
     """The policy. ``token`` gives the token valid now; it is ``None`` for ``--no-auth``."""
 
     token: Callable[[], str] | None

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2z.errors import HttpError
-from w2z.server.access.gate import Gate, is_same_origin, is_unmistakable
+from w2z.server.access.policy import AccessPolicy, is_same_origin, is_unmistakable
 from w2z.server.request import Request
 
 HOST = ("host", "kernel.example:8888")
-GATE = Gate(lambda: "s3cret")
+POLICY = AccessPolicy(lambda: "s3cret")
 
 
 def asking(*headers: tuple[str, str], query: str = "", method: str = "GET") -> Request:
@@ -19,10 +19,10 @@ def asking(*headers: tuple[str, str], query: str = "", method: str = "GET") -> R
     return Request(method, f"/api/kernels?{query}", (HOST, *headers))
 
 
-def status_of(gate: Gate, request: Request, subprotocol_token: str | None = None) -> int:
+def status_of(policy: AccessPolicy, request: Request, subprotocol_token: str | None = None) -> int:
     """200 if the request may pass, else what it is answered."""
     try:
-        gate.check(request, subprotocol_token)
+        policy.check(request, subprotocol_token)
     except HttpError as error:
         return error.status
     return 200
@@ -36,15 +36,15 @@ def status_of(gate: Gate, request: Request, subprotocol_token: str | None = None
     ["Bearer s3cret", "token s3cret", "BEARER s3cret", "bearer  s3cret ", "Token\u0020 s3cret"],
 )
 def test_a_token_in_the_authorization_header_passes(authorization):
-    assert status_of(GATE, asking(("authorization", authorization))) == 200
+    assert status_of(POLICY, asking(("authorization", authorization))) == 200
 
 
 def test_a_token_in_the_query_passes():
-    assert status_of(GATE, asking(query="token=s3cret")) == 200
+    assert status_of(POLICY, asking(query="token=s3cret")) == 200
 
 
 def test_a_token_among_the_subprotocols_passes():
-    assert status_of(GATE, asking(), "s3cret") == 200
+    assert status_of(POLICY, asking(), "s3cret") == 200
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_token_among_the_subprotocols_passes():
     ],
 )
 def test_one_right_token_is_enough(request_):
-    assert status_of(GATE, request_) == 200
+    assert status_of(POLICY, request_) == 200
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_one_right_token_is_enough(request_):
 )
 def test_no_token_is_401_and_says_how_to_send_one(request_):
     with pytest.raises(HttpError, match="a token is needed") as refused:
-        GATE.check(request_, "")
+        POLICY.check(request_, "")
     assert refused.value.status == 401
     assert refused.value.headers == {"WWW-Authenticate": 'Bearer realm="w2z"'}
 
@@ -85,21 +85,21 @@ def test_no_token_is_401_and_says_how_to_send_one(request_):
 )
 def test_a_wrong_token_is_403_and_is_not_repeated(wrong):
     with pytest.raises(HttpError) as refused:
-        GATE.check(asking(), wrong)
+        POLICY.check(asking(), wrong)
     assert refused.value.status == 403
     assert refused.value.message == "the token is not valid"
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Z", "C"], codec="utf-8")))
 def test_any_header_is_refused_and_not_an_error(value):
-    assert status_of(GATE, asking(("authorization", f"Bearer {value}"))) in (401, 403)
+    assert status_of(POLICY, asking(("authorization", f"Bearer {value}"))) in (401, 403)
 
 
 def test_the_token_valid_now_counts():
     tokens = iter(["old", "new"])
-    gate = Gate(lambda: next(tokens))
-    assert status_of(gate, asking(query="token=old")) == 200
-    assert status_of(gate, asking(query="token=old")) == 403
+    policy = AccessPolicy(lambda: next(tokens))
+    assert status_of(policy, asking(query="token=old")) == 200
+    assert status_of(policy, asking(query="token=old")) == 403
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch):
@@ -110,20 +110,20 @@ def test_tokens_are_compared_in_constant_time(monkeypatch):
         return one == other
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    assert status_of(GATE, asking(query="token=wrong")) == 403
+    assert status_of(POLICY, asking(query="token=wrong")) == 403
     assert compared == [(b"wrong", b"s3cret")]
 
 
 # Origins
 
-OPEN = Gate(None)
-STRICT = Gate(lambda: "s3cret", strict_origin=True)
+OPEN = AccessPolicy(None)
+STRICT = AccessPolicy(lambda: "s3cret", strict_origin=True)
 ELSEWHERE = ("origin", "https://elsewhere.example")
 HERE = ("origin", "http://kernel.example:8888")
 
 
 def test_a_right_token_passes_from_any_origin():
-    assert status_of(GATE, asking(ELSEWHERE, query="token=s3cret")) == 200
+    assert status_of(POLICY, asking(ELSEWHERE, query="token=s3cret")) == 200
 
 
 def test_strict_origin_refuses_other_origins_even_with_a_right_token():
@@ -137,24 +137,24 @@ def from_page(origin: str, host: str) -> Request:
     return Request("GET", "/api/kernels", (("host", host), ("origin", origin)))
 
 
-@pytest.mark.parametrize("gate", [OPEN, Gate(None, strict_origin=True)])
+@pytest.mark.parametrize("policy", [OPEN, AccessPolicy(None, strict_origin=True)])
 @pytest.mark.parametrize("host", ["127.0.0.1:8888", "[::1]:8888", "localhost:8888"])
-def test_without_a_token_only_the_same_origin_passes(gate, host):
-    assert status_of(gate, from_page(f"http://{host}", host)) == 200
-    assert status_of(gate, from_page(f"http://{host}0", host)) == 403
-    assert status_of(gate, from_page("https://elsewhere.example", host)) == 403
-    assert status_of(gate, from_page("null", host)) == 403
+def test_without_a_token_only_the_same_origin_passes(policy, host):
+    assert status_of(policy, from_page(f"http://{host}", host)) == 200
+    assert status_of(policy, from_page(f"http://{host}0", host)) == 403
+    assert status_of(policy, from_page("https://elsewhere.example", host)) == 403
+    assert status_of(policy, from_page("null", host)) == 403
 
 
-@pytest.mark.parametrize("gate", [OPEN, Gate(None, strict_origin=True)])
-def test_without_a_token_a_name_that_was_made_to_point_here_is_not_ours(gate):
+@pytest.mark.parametrize("policy", [OPEN, AccessPolicy(None, strict_origin=True)])
+def test_without_a_token_a_name_that_was_made_to_point_here_is_not_ours(policy):
     # DNS rebinding: the page's own name has come to be this address.
-    assert status_of(gate, asking(HERE)) == 403
+    assert status_of(policy, asking(HERE)) == 403
 
 
 def test_a_name_that_is_ours_is_allowed_by_its_origin():
-    assert status_of(Gate(None, (HERE[1],)), asking(HERE)) == 200
-    assert status_of(Gate(None, (HERE[1],)), asking(ELSEWHERE)) == 403
+    assert status_of(AccessPolicy(None, (HERE[1],)), asking(HERE)) == 200
+    assert status_of(AccessPolicy(None, (HERE[1],)), asking(ELSEWHERE)) == 403
 
 
 def test_with_a_token_any_name_may_be_ours():
@@ -167,7 +167,7 @@ def test_who_is_no_web_page_sends_no_origin_and_passes():
 
 @pytest.mark.parametrize("allowed", [("https://elsewhere.example",), ("*",), ("x", "*")])
 def test_an_allowed_origin_passes(allowed):
-    assert status_of(Gate(None, allowed), asking(ELSEWHERE)) == 200
+    assert status_of(AccessPolicy(None, allowed), asking(ELSEWHERE)) == 200
 
 
 def test_a_page_of_any_origin_is_refused_where_the_host_is_missing():
@@ -270,20 +270,20 @@ def test_any_host_header_is_ours_or_not_and_no_error(host):
 
 @pytest.mark.parametrize("origin", [None, "https://elsewhere.example"])
 def test_pages_that_are_not_allowed_get_no_cors_headers(origin):
-    assert Gate(None).cors_headers(origin) == {}
-    assert Gate(None, ("https://other.example",)).cors_headers(origin) == {}
+    assert AccessPolicy(None).cors_headers(origin) == {}
+    assert AccessPolicy(None, ("https://other.example",)).cors_headers(origin) == {}
 
 
 def test_an_allowed_page_may_read_answers_and_caches_keep_them_apart():
-    gate = Gate(None, ("https://elsewhere.example",))
-    assert gate.cors_headers("https://elsewhere.example") == {
+    policy = AccessPolicy(None, ("https://elsewhere.example",))
+    assert policy.cors_headers("https://elsewhere.example") == {
         "Access-Control-Allow-Origin": "https://elsewhere.example",
         "Vary": "Origin",
     }
 
 
 def test_a_preflight_of_an_allowed_page_names_what_jupyters_clients_send():
-    got = Gate(None, ("*",)).preflight_headers(asking(ELSEWHERE, method="OPTIONS"))
+    got = AccessPolicy(None, ("*",)).preflight_headers(asking(ELSEWHERE, method="OPTIONS"))
     assert got["Access-Control-Allow-Origin"] == ELSEWHERE[1]
     methods = got["Access-Control-Allow-Methods"].split(", ")
     assert {"GET", "POST", "PATCH", "DELETE"} <= set(methods)
@@ -294,10 +294,12 @@ def test_a_preflight_of_an_allowed_page_names_what_jupyters_clients_send():
 
 def test_a_preflight_from_a_public_page_to_a_private_network_is_answered():
     asked = asking(ELSEWHERE, ("access-control-request-private-network", "true"))
-    assert Gate(None, ("*",)).preflight_headers(asked)["Access-Control-Allow-Private-Network"]
-    assert Gate(None).preflight_headers(asked) == {}
+    assert AccessPolicy(None, ("*",)).preflight_headers(asked)[
+        "Access-Control-Allow-Private-Network"
+    ]
+    assert AccessPolicy(None).preflight_headers(asked) == {}
 
 
 @pytest.mark.parametrize("origin", ["http://\xe9", "http://a b", "http://a\x01", ""])
 def test_an_origin_that_no_browser_sends_is_never_sent_back(origin):
-    assert Gate(None, ("*",)).cors_headers(origin) == {}
+    assert AccessPolicy(None, ("*",)).cors_headers(origin) == {}
