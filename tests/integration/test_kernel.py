@@ -220,7 +220,7 @@ def test_the_sockets_are_kept_where_iopub_alone_broke() -> None:
     link = made.kernel.link
     made.kernel.on_hung_up()
     made.kernel.on_reached()
-    made.kernel.resume()
+    made.kernel.keep_link()
     made.ready("one")
     assert made.kernel.link is link
     assert made.course[1:] == ["open", "open"]
@@ -230,7 +230,7 @@ async def test_and_left_when_its_heart_stops_as_well() -> None:
     made = ready()
     made.kernel.on_hung_up()
     assert await due(made.kernel) == Leave()
-    made.kernel.resume()
+    made.kernel.keep_link()
     made.kernel.on_heart_stopped()
     assert await due(made.kernel) == Leave()
 

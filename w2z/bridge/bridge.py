@@ -131,7 +131,7 @@ class Bridge:
         """Carry a client's message to the kernel.
 
         ``False``: not now, the kernel takes no more of this session; hand it in again after
-        :meth:`~w2z.bridge.fanout.Client.resume`. Raises :class:`~w2z.errors.NotAllowed` for what
+        :meth:`~w2z.bridge.fanout.Client.retry`. Raises :class:`~w2z.errors.NotAllowed` for what
         may not be sent.
         """
         link, message = self.kernel.link, request.message
@@ -185,7 +185,7 @@ class Bridge:
         return True
 
     def _look_again(self, session_id: str) -> None:
-        self.clients.resume(session_id)
+        self.clients.retry(session_id)
         self._waited.discard(session_id)
 
     # To the clients (:class:`~w2z.kernel.link.LinkListener`).
@@ -213,7 +213,7 @@ class Bridge:
 
     def writable(self, session_id: str) -> None:
         """The kernel takes messages of that session again."""
-        self.clients.resume(session_id)
+        self.clients.retry(session_id)
 
     def echo(self, session_id: str, payload: bytes) -> None:
         """The kernel's heartbeat answered."""
@@ -262,7 +262,7 @@ class Bridge:
     def opened(self) -> None:
         """Let clients hand in again what was refused."""
         for client in self.clients:
-            client.resume()
+            client.retry()
 
     def lost(self, reason: str) -> None:
         """Answer what the kernel had and did not answer, in its place."""

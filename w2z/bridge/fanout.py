@@ -55,7 +55,7 @@ class Client(Protocol):
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection; nothing is written to it any more."""
 
-    def resume(self) -> None:
+    def retry(self) -> None:
         """Messages that were refused on their way to the kernel may be handed in again, even by a
         client that left; it calls :meth:`Clients.heard` when none is left.
         """
@@ -161,11 +161,11 @@ class Clients:
         if ended and session_id not in self._departed:
             self._sockets.close_session(session_id)
 
-    def resume(self, session_id: str) -> None:
+    def retry(self, session_id: str) -> None:
         """The kernel takes messages of that session again."""
         client = self._hub.client(session_id)
         for speaker in [*self._departed.of(session_id), *([] if client is None else [client])]:
-            speaker.resume()
+            speaker.retry()
 
     def is_next(self, session_id: str, client: Client) -> bool:
         """Whether it is the client's turn to speak: those that left before it have been heard."""

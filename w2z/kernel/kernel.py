@@ -135,9 +135,9 @@ class Kernel:
         self.connect(info)
         self.do(self.life.on_connected(self._clock()))
 
-    def resume(self) -> None:
+    def keep_link(self) -> None:
         """Keep the sockets: only iopub's connection ended, and ZMQ makes it again."""
-        self.do(self.life.on_resumed(self._clock()))
+        self.do(self.life.on_link_kept(self._clock()))
 
     # What others want to know.
 

@@ -69,7 +69,7 @@ class Life:
         self._asked_on_shell_at: float | None = None
         self.is_leaving = False
         """Whether :class:`Leave` was returned, and the sockets are the same still."""
-        self._is_resumed = False
+        self._is_link_kept = False
         self.was_used = False
         """Whether requests may have gone to this kernel since it was started."""
         self.has_served = False
@@ -163,7 +163,7 @@ class Life:
         """The connection to the kernel's heartbeat ended. What had been taken for a broken
         connection of iopub alone was the beginning of the kernel's end.
         """
-        if self._is_resumed and self.state in (State.GONE, State.ENDING):
+        if self._is_link_kept and self.state in (State.GONE, State.ENDING):
             return self._depart()
         return []
 
@@ -209,16 +209,16 @@ class Life:
 
     def on_connected(self, now: float) -> list[Action]:
         """The sockets are others, and lead to whoever is there next."""
-        self.is_leaving = self._is_resumed = False
+        self.is_leaving = self._is_link_kept = False
         self._succession.accept_anybody()
         self._presence.on_connected(now)
         self._ask_anew(now)
         return []
 
-    def on_resumed(self, now: float) -> list[Action]:
+    def on_link_kept(self, now: float) -> list[Action]:
         """The sockets are the same, and so is the kernel: iopub's connection alone ended."""
-        self.is_leaving, self._is_resumed = False, True
-        self._presence.on_resumed(now)
+        self.is_leaving, self._is_link_kept = False, True
+        self._presence.begin_again(now)
         self._ask_anew(now, restarted=self.state is State.ENDING)
         return []
 

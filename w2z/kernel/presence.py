@@ -61,9 +61,9 @@ class Presence:
     def on_connected(self, now: float) -> None:
         """The sockets are others."""
         self.is_reached = False
-        self.on_resumed(now)
+        self.begin_again(now)
 
-    def on_resumed(self, now: float) -> None:
+    def begin_again(self, now: float) -> None:
         """A new beginning with whoever is there: nothing is held against it."""
         self._try_at = now
         self._refused_since = None

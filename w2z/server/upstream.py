@@ -16,7 +16,7 @@ MessageT = TypeVar("MessageT")
 class Upstream(Generic[MessageT]):
     """``send`` hands a message to the kernel; ``False`` while the kernel takes none.
 
-    ``send`` does not come back here by itself: call :meth:`resume` when the kernel takes messages
+    ``send`` does not come back here by itself: call :meth:`retry` when the kernel takes messages
     again.
     """
 
@@ -31,9 +31,9 @@ class Upstream(Generic[MessageT]):
         self._messages.append((message, size))
         self.waiting += size
         if len(self._messages) == 1:
-            self.resume()
+            self.retry()
 
-    def resume(self) -> None:
+    def retry(self) -> None:
         """Send what waits, as much as the kernel takes. Raises what ``send`` raises."""
         try:
             while self._messages and self._send(self._messages[0][0]):

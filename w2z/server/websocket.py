@@ -147,7 +147,7 @@ class Websocket:
         self._user.stalled()
 
     def resume_writing(self) -> None:
-        self._outbox.resume()
+        self._outbox.go_on()
         self._user.flows()
 
     def shutdown(self) -> None:
@@ -197,7 +197,7 @@ class Outbox:
         """The transport holds more than its high-water mark."""
         self.writable = False
 
-    def resume(self) -> None:
+    def go_on(self) -> None:
         """The transport takes more."""
         self.writable = True
         self._owed_bytes = 0

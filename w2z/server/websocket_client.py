@@ -70,13 +70,13 @@ class WebsocketClient:
     def close(self, code: CloseCode, reason: str) -> None:
         self.websocket.close(code, reason)
 
-    def resume(self) -> None:
+    def retry(self) -> None:
         if not self.waiting:
             return
         with self._connection.boundary:
             self.websocket.keep()
             try:
-                self._upstream.resume()
+                self._upstream.retry()
             except ClientError as error:
                 self._refuse(error)
             self._read_or_not()

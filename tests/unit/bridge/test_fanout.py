@@ -69,7 +69,7 @@ class Client:
         assert self.clients is not None
         self.clients.detach(self.session_id, self)
 
-    def resume(self) -> None:
+    def retry(self) -> None:
         self.resumed += 1
 
 
@@ -213,7 +213,7 @@ def test_who_leaves_with_something_to_be_heard_keeps_the_way_to_the_kernel(
     leave(stage, ann, 10)
     assert stage.clients.connections == 0
     assert stage.sockets.open == {"ann"}
-    stage.clients.resume("ann")
+    stage.clients.retry("ann")
     assert [ann.resumed, list(stage.clients)] == [1, [ann]]
     take_all(stage, ann)
     assert list(stage.clients) == []
@@ -229,7 +229,7 @@ def test_who_came_first_is_heard_first(stage: Stage):
     eve = stage.enter(Client())
     assert list(stage.clients) == [ben, eve]
     assert [stage.clients.is_next("ann", one) for one in (ben, eve)] == [True, False]
-    stage.clients.resume("ann")
+    stage.clients.retry("ann")
     assert [ben.resumed, eve.resumed] == [1, 1]
     take_all(stage, ben)
     assert stage.clients.is_next("ann", eve)

@@ -422,7 +422,7 @@ def test_it_is_back_over_the_sockets_of_before():
     life.on_hung_up(2.0)
     # Connected again before the sockets were to be replaced, and so they are not.
     life.on_reached(2.1)
-    assert life.on_resumed(2.2) == []
+    assert life.on_link_kept(2.2) == []
     assert not is_leaving(life)
     assert life.poll(2.2) == ASKED
     assert life.on_info_reply(SHELL, "one", 2.3) == [Settle(2.2)]
@@ -436,7 +436,7 @@ def test_nothing_is_held_against_one_that_is_back():
     number = tried(life, now)
     assert misses_beats(life)
     life.on_hung_up(now)
-    life.on_resumed(now)
+    life.on_link_kept(now)
     assert not misses_beats(life)
     assert life.on_probe(number, Found.REFUSED, now + 60) == []
 
@@ -508,7 +508,7 @@ def test_a_kernel_that_took_requests_and_never_answered_can_go_too():
 def test_the_heart_stops_after_iopub_the_kernel_was_ending(session):
     life = made_ready(attached())
     life.on_hung_up(2.0)
-    life.on_resumed(2.1)
+    life.on_link_kept(2.1)
     assert life.on_heart_stopped() == [Leave()]
     assert is_leaving(life)
     assert life.on_heart_stopped() == []
@@ -524,7 +524,7 @@ def test_a_heart_that_stops_alone_says_nothing():
     assert life.is_ready
     life.on_hung_up(2.0)
     assert life.on_heart_stopped() == [], "it is left already"
-    life.on_resumed(2.1)
+    life.on_link_kept(2.1)
     arrived(life, "one", 2.2)
     assert life.on_heart_stopped() == []
     assert life.is_ready
@@ -736,7 +736,7 @@ def test_the_one_that_comes_after_the_first_hung_up(session):
 def test_one_that_lost_its_iopub_only_is_passed_over_still():
     life = ending(attached())
     assert life.on_hung_up(3.0) == [Leave()]
-    life.on_resumed(3.1)
+    life.on_link_kept(3.1)
     assert life.passes_over("one")
     assert life.poll(3.2) == [], "it is left alone: it is ending"
     assert arrived(life, "one", 4.0) == []
@@ -1112,7 +1112,7 @@ class AnyAttached(AnyLife):
         if is_replaced:
             self.happens(lambda: self.life.on_connected(self.now))
         else:
-            self.happens(lambda: self.life.on_resumed(self.now))
+            self.happens(lambda: self.life.on_link_kept(self.now))
 
     @precondition(lambda self: self.tries)
     @rule(data=st.data(), found=st.sampled_from(Found))

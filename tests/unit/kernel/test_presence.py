@@ -159,7 +159,7 @@ def test_other_sockets_are_not_connected_and_nothing_is_held_against_whoever_is_
 def test_the_same_sockets_are_as_connected_as_they_were(is_reached):
     kernel = attached()
     kernel.is_reached = is_reached
-    kernel.on_resumed(1.0)
+    kernel.begin_again(1.0)
     assert kernel.is_reached is is_reached
 
 

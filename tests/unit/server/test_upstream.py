@@ -46,7 +46,7 @@ def test_what_comes_behind_a_refused_message_waits_for_its_turn():
     upstream.add("c", 30)
     assert kernel.heard == []
     assert upstream.waiting == 60
-    upstream.resume()
+    upstream.retry()
     assert kernel.heard == ["a", "b"]
     assert upstream.waiting == 30
 
@@ -65,10 +65,10 @@ def test_a_fault_that_had_to_wait_takes_what_is_behind_it_along():
         upstream.add(message, 10)
     kernel.room = 9
     with pytest.raises(ValueError, match="bad"):
-        upstream.resume()
+        upstream.retry()
     assert kernel.heard == ["a"]
     assert upstream.waiting == 0
-    upstream.resume()
+    upstream.retry()
     assert kernel.heard == ["a"]
 
 
@@ -85,7 +85,7 @@ def test_all_arrives_once_and_in_order_and_what_waits_is_counted(steps: list[int
             upstream.add(*said[-1])
         if step >= 0:
             kernel.room += step
-            upstream.resume()
+            upstream.retry()
         assert kernel.heard == [name for name, _ in said[: len(kernel.heard)]]
         assert upstream.waiting == sum(size for _, size in said[len(kernel.heard) :])
         assert not (kernel.room and upstream.waiting and step >= 0)

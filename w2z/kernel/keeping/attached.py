@@ -150,7 +150,7 @@ class Attached(Keeper):
         if channels.is_unbroken and is_same_place:
             # What is under way on the other sockets arrives, and their addresses at the kernel stay
             # taken.
-            self.kernel.resume()
+            self.kernel.keep_link()
         else:
             self._serve(self._info)
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import IO
 
-READ_SIZE = 64 * 1024
+OUTPUT_READ_SIZE = 64 * 1024
 """Bytes read at once: what a pipe holds."""
 
 TAIL = 8 * 1024
@@ -78,7 +78,7 @@ class Output:
             streams = [key for key, _ in events if key.data is not None]
             for key in streams:
                 name, stream, target = key.data
-                data = os.read(stream.fileno(), READ_SIZE)
+                data = os.read(stream.fileno(), OUTPUT_READ_SIZE)
                 if data:
                     self._take(name, target, data)
                 else:

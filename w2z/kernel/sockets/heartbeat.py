@@ -15,7 +15,7 @@ import zmq
 
 from w2z.kernel.sockets.drained import DrainedSocket
 
-MAX_PENDING = 1024
+MAX_PENDING_ECHOES = 1024
 """Echoes waited for; when a silent kernel owes more, the oldest are given up."""
 
 _NUMBER = struct.Struct("!Q")
@@ -30,14 +30,14 @@ class Heartbeat:
         self._echo = echo
         self._pending: dict[int, str] = {}
         self._number = 0
-        socket.setsockopt(zmq.SNDHWM, MAX_PENDING)
+        socket.setsockopt(zmq.SNDHWM, MAX_PENDING_ECHOES)
         socket.connect(endpoint)
         self._socket = DrainedSocket(socket, self._receive)
 
     def send(self, session_id: str, payload: bytes) -> None:
         """Ask for an echo. Nothing comes back from a kernel that does not answer."""
         self._number += 1
-        if len(self._pending) == MAX_PENDING:
+        if len(self._pending) == MAX_PENDING_ECHOES:
             del self._pending[next(iter(self._pending))]
         if self._socket.send([b"", _NUMBER.pack(self._number) + payload]):
             self._pending[self._number] = session_id
