@@ -45,7 +45,7 @@ def own_address() -> str:
 class FakeKernel:
     """Answers kernel_info by itself; everything else is the test's to do.
 
-    Its ``session`` is in the headers of what it replies; ``None`` stands for the asker's. With
+    Its ``session`` is in the headers of what it says; ``None`` stands for the asker's in replies. With
     ``place`` it takes the place of another one, which has ended: its key and its endpoints. With
     ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
     without, to whoever did first and is still connected, which is libzmq's default.
@@ -139,7 +139,7 @@ class FakeKernel:
         await self.publish(
             Message(
                 Channel.IOPUB,
-                as_json(header(msg_type)),
+                as_json(header(msg_type, session=self.session or "kernel")),
                 as_json(parent or {}),
                 b"{}",
                 as_json(content),
