@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Tests of the modules whose coverage is measured; tracing all others would double their time.
 MEASURED := tests/unit
 UNMEASURED := tests/integration
+# They wait more than they work: one more process than the smallest machine has cores.
+WORKERS ?= 3
 
 .PHONY: demo format lint types layers test measured unmeasured docs bench hooks dist e2e check images image-check image-test clean
 
@@ -42,7 +44,7 @@ measured: $(VENV)/dev  ## each pure module is covered by its own tests
 	$(BIN)/python tools/own_coverage.py
 
 unmeasured: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not e2e" $(UNMEASURED)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e" $(UNMEASURED)
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks

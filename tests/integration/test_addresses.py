@@ -44,9 +44,9 @@ def called(monkeypatch: pytest.MonkeyPatch, *found: tuple[socket.AddressFamily, 
     """A name that has these addresses."""
     real = socket.getaddrinfo
 
-    def look_up(host: str, port: int, **more: Any) -> Any:
+    def look_up(host: str, port: int, *rest: Any, **more: Any) -> Any:
         if host != "kernel.example" or more.get("flags") == socket.AI_NUMERICHOST:
-            return real(host, port, **more)
+            return real(host, port, *rest, **more)
         return [(family, socket.SOCK_STREAM, 6, "", end) for family, end in found]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)

@@ -135,8 +135,13 @@ async def test_who_sends_and_closes_at_once_is_heard(
         (frame(Opcode.TEXT, b"{}"), 1003),
         (BROKEN, 1002),
     ],
+    ids=["malformed", "not allowed", "text", "broken"],
 )
-@pytest.mark.parametrize("behind", [b"", closing(), BROKEN, said(message(3)) + closing()])
+@pytest.mark.parametrize(
+    "behind",
+    [b"", closing(), BROKEN, said(message(3)) + closing()],
+    ids=["nothing", "a close", "broken frames", "a message and a close"],
+)
 async def test_the_first_fault_says_how_the_connection_closes(
     served: Served, kernel: FakeKernel, bad: bytes, code: int, behind: bytes
 ) -> None:

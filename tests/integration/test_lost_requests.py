@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from tests.support.cable import cable
-from tests.support.client import Client, Received, execute_request, open_client, request
+from tests.support.client import (
+    Client,
+    Received,
+    eager_client,
+    execute_request,
+    open_client,
+    request,
+)
 from tests.support.fake_kernel import FakeKernel, as_json, fake_kernel, header
 from tests.support.kernels import (
     ONE,
@@ -54,13 +61,13 @@ async def rest(served: Served) -> AsyncIterator[Rest]:
 
 @pytest.fixture
 async def ann(served: Served, rest: Rest) -> AsyncIterator[Client]:
-    async with open_client(served.url("ann"), "v1") as found:
+    async with eager_client(served.url("ann"), "v1") as found:
         yield found
 
 
 @pytest.fixture
 async def ben(served: Served, rest: Rest) -> AsyncIterator[Client]:
-    async with open_client(served.url("ben"), "default") as found:
+    async with eager_client(served.url("ben"), "default") as found:
         yield found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import struct
 import uuid
@@ -12,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.typing import Subprotocol
 
 V1 = "v1.kernel.websocket.jupyter.org"
@@ -197,15 +200,26 @@ async def open_client(url: str, wire: str, **options: Any) -> AsyncIterator[Clie
     options.setdefault("max_size", None)
     subprotocols = [Subprotocol(V1)] if wire == "v1" else None
     async with connect(url, subprotocols=subprotocols, compression=None, **options) as websocket:
-        yield Client(websocket)
+        try:
+            yield Client(websocket)
+        finally:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(websocket.close())
+                # One that does not read does not see that its close is answered.
+                tasks.create_task(_read_to_the_end(websocket))
+
+
+async def _read_to_the_end(websocket: ClientConnection) -> None:
+    with contextlib.suppress(ConnectionClosed, ConcurrencyError):
+        while True:
+            await websocket.recv(decode=False)
 
 
 @asynccontextmanager
 async def eager_client(url: str, wire: str, **options: Any) -> AsyncIterator[Client]:
     """A client that takes in all that comes whether it is looked at or not.
 
-    The others stop reading, as most do, when sixteen messages wait, and do not see then that their
-    close is answered.
+    The others stop reading, as most do, when sixteen messages wait.
     """
     async with open_client(url, wire, max_queue=None, **options) as client:
         yield client

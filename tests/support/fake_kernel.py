@@ -45,9 +45,9 @@ def own_address() -> str:
 class FakeKernel:
     """Answers kernel_info by itself; everything else is the test's to do.
 
-    Its ``session`` is in the headers of what it says; ``None`` stands for the asker's in replies. With
-    ``place`` it takes the place of another one, which has ended: its key and its endpoints. With
-    ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
+    Its ``session`` is in the headers of what it says; ``None`` stands for the asker's in replies.
+    With ``place`` it takes the place of another one, which has ended: its key and its endpoints.
+    With ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
     without, to whoever did first and is still connected, which is libzmq's default.
     """
 
