@@ -52,7 +52,7 @@ class Relink:
 
 @dataclass(frozen=True)
 class Lose:
-    """Answer the requests that were lost with the kernel; none of them counts as running now."""
+    """Answer the pending requests, which are lost with the kernel; nothing counts as running."""
 
     reason: str
 

@@ -1,8 +1,8 @@
 """w2z's own requests to one kernel, and their replies.
 
 The requests go over the sockets of a session like any client's, whose session_id no client can
-name. No caller waits for ever: each request is given up after a time that the caller sets, and all
-are given up when the sockets are replaced.
+name. No caller waits for ever: each wait for a reply ends after a time that the caller sets, and
+all waits end when the sockets are replaced.
 """
 
 from __future__ import annotations

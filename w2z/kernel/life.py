@@ -5,7 +5,7 @@ Rules:
 1. The state changes only by the table of :mod:`w2z.kernel.transitions`. The state alone says
    whether clients' requests may go to the kernel.
 2. While no reply may count, because the kernel is about to end or its sockets are about to be
-   replaced, w2z does not ask whether it is ready. Messages that arrive all the same change nothing.
+   replaced, w2z asks no kernel whether it is ready. Messages that still arrive change nothing.
 3. Each event method returns the actions that the event needs, in the order in which the caller has
    to do them. Clients hear first that the kernel was replaced or is dead, then what became of their
    requests, and both before the next request goes to a kernel. No I/O happens here.
@@ -119,7 +119,7 @@ class Life:
     # Events from the sockets.
 
     def on_reached(self, now: float) -> list[Action]:
-        """The iopub socket is connected to the kernel: it may be ready with that."""
+        """The iopub socket is connected to the kernel, which may count as ready now."""
         self._presence.is_reached = True
         if self._readiness is None:
             return []
@@ -148,8 +148,8 @@ class Life:
         return self._proceed(self._readiness, now, settled)
 
     def on_goodbye(self, session: object) -> list[Action]:
-        """The kernel answered w2z's ``shutdown_request``: now the header session is known whose
-        replies do not count.
+        """The kernel answered w2z's ``shutdown_request``. If its header session was not known, it
+        is known now, and only replies with that header session do not count.
         """
         self._succession.on_goodbye(session)
         return []

@@ -69,7 +69,7 @@ class KernelState:
 
     def suppose_busy(self) -> None:
         """Count the kernel as supposed busy. Since when is not known: unless a request is running,
-        the kernel counts as busy since ever.
+        :meth:`is_busy_for` is true for any number of seconds.
         """
         if not self._running:
             self._busy_since = float("-inf")
