@@ -261,7 +261,7 @@ class Kernel:
         self.do(self.life.on_started(self._clock()))
 
     def do(self, actions: Iterable[Action]) -> None:
-        """Do the actions in their order, and wake everybody who waits for a condition."""
+        """Do the actions in their order, and let :meth:`wait_for` check its conditions again."""
         for action in actions:
             self._do(action)
         self._watch_for_ready()

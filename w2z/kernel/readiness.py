@@ -2,8 +2,8 @@
 
 A kernel is ready when w2z has received a reply to a ``kernel_info_request`` *and* a message on
 iopub. The reply alone does not prove that output already arrives, and output of code that runs
-before that would be missed. No I/O: the caller passes the time, in seconds of any clock that does
-not jump.
+before that would be missed. A silent kernel counts as ready ``timing.grace`` after its first reply.
+No I/O: the caller passes the time, in seconds of any clock that does not jump.
 """
 
 from __future__ import annotations

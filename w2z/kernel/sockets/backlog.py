@@ -6,8 +6,8 @@ in the store.
 
 Invariants: messages leave in the order they came in, and unchanged. Memory holds at most
 :data:`FRONT` bytes that leave next and :data:`SPILL_AT` bytes that came last. Where the store takes
-no more, the droppable messages among the last are dropped, and their number and size leave in their
-place; only messages that must not be dropped exceed the limits. An action queued with
+no more, the droppable ones among those that came last are dropped, and their number and size leave
+in their place; only messages that must not be dropped exceed the limits. An action queued with
 :meth:`Backlog.then` runs after every message received before it, at most a batch later.
 """
 
@@ -30,7 +30,7 @@ SPILL_AT = 2**20
 """Bytes that are spilled at once."""
 
 BATCH = 128
-"""Most messages that leave together, of those that were spilled or waited to be."""
+"""Most messages in a batch that is made anew of messages from the store or the back."""
 
 MESSAGE_COST = 400
 """Bytes of memory that the parts of a message take beside their content."""
@@ -75,7 +75,7 @@ class Backlog:
         self._back_size = 0
         self._move_at = SPILL_AT
         self._turns: deque[tuple[int, Callable[[], None]]] = deque()
-        """Each queued action, behind the number of messages that have to leave before it."""
+        """For each queued action: how many messages have to leave before it, and the action."""
         self._came = 0
         self._left = 0
 
@@ -109,7 +109,7 @@ class Backlog:
 
     def pop(self) -> list[Parts]:
         """Return the batch that has waited longest, or an empty list where messages are missing or
-        an action was called instead. Something has to wait.
+        an action was called instead. Call it only while something waits.
         """
         if self._turns and self._turns[0][0] <= self._left:
             self._turns.popleft()[1]()
