@@ -1,4 +1,7 @@
-"""What there is to do about what happens to a kernel: the words of :mod:`w2z.kernel.life`."""
+"""The actions that :mod:`w2z.kernel.life` returns for events; :mod:`w2z.kernel.kernel` does them.
+
+Each class docstring says what to do.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from w2z.message import Channel
 
 
 class Found(Enum):
-    """What came of an attempt to connect to the kernel's ports."""
+    """The result of a probe."""
 
     LISTENING = "somebody listens"
     REFUSED = "nobody listens, or there is no way there"
@@ -25,36 +28,38 @@ class Ask:
 
 @dataclass(frozen=True)
 class Beat:
-    """Send a heartbeat."""
+    """Send a beat."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Try whether somebody listens, and hand the result and ``number`` to :meth:`Life.on_probe`."""
+    """Probe the kernel, and hand ``number`` and the result to :meth:`Life.on_probe`."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Leave:
-    """Carry what the kernel said last, and connect to whoever is there next."""
+    """Carry the kernel's last words, then connect to the next kernel, or keep the sockets where
+    only iopub's connection ended.
+    """
 
 
 @dataclass(frozen=True)
 class Relink:
-    """Replace the sockets: nothing that is under way may reach whoever is there next."""
+    """Replace the sockets, so that no message under way reaches the next kernel."""
 
 
 @dataclass(frozen=True)
 class Lose:
-    """Answer the requests that were lost with the kernel: nothing of before is running."""
+    """Answer the pending requests, which are lost with the kernel; nothing counts as running."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Announce:
-    """Tell all clients an execution state that the kernel cannot tell itself, and why."""
+    """Announce an execution state to all clients, and the reason."""
 
     state: str
     reason: str | None = None
@@ -62,26 +67,26 @@ class Announce:
 
 @dataclass(frozen=True)
 class Warn:
-    """Say in the log, and to clients, why the kernel is not ready."""
+    """Log why the kernel is not ready, and tell clients."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Suppose:
-    """The kernel is busy with something of which w2z did not see the beginning."""
+    """Count the kernel as supposed busy, and announce that."""
 
 
 @dataclass(frozen=True)
 class Settle:
-    """What the kernel was running when w2z asked it at ``asked_at`` has ended."""
+    """Settle what began before ``asked_at``: the kernel replied to a request that w2z sent then."""
 
     asked_at: float
 
 
 @dataclass(frozen=True)
 class Open:
-    """Requests that waited may go to the kernel now."""
+    """Let requests that were refused go to the kernel now."""
 
 
 Action = Ask | Beat | Probe | Leave | Relink | Lose | Announce | Warn | Suppose | Settle | Open

@@ -1,7 +1,7 @@
 """A kernel's connection file: where its five sockets are and which key signs its messages.
 
-https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files. Every mistake in
-one is told in one line that names the field; the key itself is never shown.
+https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files. An error about a
+connection file is one line that names each wrong field; it never shows the key.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _CURVE_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 
 LONGEST_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path (unix(7): 108 with the null)."""
+"""Most bytes in a Unix socket's path (unix(7): 108 with the null)."""
 
 _KERNEL_FILE = re.compile(r"kernel-([A-Za-z0-9_.-]+)\.json")
 
 
 class Unfinished(ConnectionFileError):
-    """There is no file yet, or not yet a whole JSON text in it: worth waiting for."""
+    """The file does not exist yet, or does not hold a whole JSON text yet; waiting may help."""
 
 
 class ConnectionInfo(BaseModel):
-    """The fields w2z needs; others are left alone."""
+    """The fields of a connection file that w2z needs; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -58,7 +58,7 @@ class ConnectionInfo(BaseModel):
     @field_validator("signature_scheme")
     @classmethod
     def _scheme_is_known(cls, scheme: str) -> str:
-        # An empty one goes with an empty key: nothing is signed.
+        # An empty scheme goes with an empty key: nothing is signed.
         scheme = scheme or "hmac-sha256"
         try:
             Signer(b"", scheme)
@@ -81,7 +81,7 @@ class ConnectionInfo(BaseModel):
 
     @model_validator(mode="after")
     def _zmq_takes_its_endpoints(self) -> Self:
-        """ZMQ refuses others with an error that names nothing."""
+        """Check that ZMQ takes the endpoints: its own error would not name the field."""
         if self.transport == "ipc":
             longest = max(len(self.endpoint(channel).encode()) for channel in Channel) - len(
                 "ipc://"
@@ -97,11 +97,11 @@ class ConnectionInfo(BaseModel):
         return self
 
     def at(self, ip: str) -> ConnectionInfo:
-        """The same kernel, at the address that its host name leads to."""
+        """Return the info for the same kernel, with ``ip`` in place of its host name."""
         return self if ip == self.host.strip("[]") else self.model_copy(update={"ip": ip})
 
     def endpoint(self, channel: Channel) -> str:
-        """The ZMQ endpoint of ``channel``."""
+        """Return the ZMQ endpoint of ``channel``."""
         port = getattr(self, f"{channel}_port")
         if self.transport == "ipc":
             return f"ipc://{self.ip}-{port}"
@@ -109,7 +109,7 @@ class ConnectionInfo(BaseModel):
 
     @property
     def host(self) -> str:
-        """The address to connect to: a wildcard means this host, IPv6 goes in brackets."""
+        """The host to connect to: 127.0.0.1 for a wildcard; an IPv6 address is in brackets."""
         if self.ip == "*":
             return "127.0.0.1"
         return f"[{self.ip.strip('[]')}]" if ":" in self.ip else self.ip
@@ -120,7 +120,7 @@ class ConnectionInfo(BaseModel):
         return self.transport == "tcp" and ":" in self.ip
 
     def signer(self) -> Signer:
-        """The signer for this kernel's key."""
+        """Return the signer for this kernel's key."""
         return Signer(self.key.encode(), self.signature_scheme)
 
 
@@ -166,7 +166,7 @@ def read(path: Path) -> ConnectionInfo:
 def write(path: Path, info: ConnectionInfo) -> None:
     """Write a connection file that only its owner can read, whole or not at all.
 
-    Raises :class:`~w2z.errors.ConnectionFileError`.
+    Raises :class:`~w2z.errors.ConnectionFileError` when the file cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -176,7 +176,7 @@ def write(path: Path, info: ConnectionInfo) -> None:
             file.write(info.model_dump_json(exclude_none=True, indent=1))
         unfinished.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):  # the key is in it
+        with contextlib.suppress(OSError):  # do not leave the key behind
             unfinished.unlink()
         raise ConnectionFileError(
             f"connection file {path}: cannot be written: {error.strerror}"
@@ -188,15 +188,15 @@ def _for_owner_only(name: str, flags: int) -> int:
 
 
 def names_kernel(path: Path) -> bool:
-    """Whether the file's name has the kernel's id in it, as Jupyter's ``kernel-ID.json``."""
+    """Whether the file's name contains the kernel's id, like Jupyter's ``kernel-ID.json``."""
     return _KERNEL_FILE.fullmatch(path.name) is not None
 
 
 def kernel_id(info: ConnectionInfo, path: Path) -> str:
-    """The id the kernel has when none is given: stable as long as the kernel is the same.
+    """Return the kernel's id for when none is configured: stable while the kernel is the same.
 
-    From a file name ``kernel-ID.json`` as Jupyter writes it; else derived from the key (one way:
-    the id does not tell the key), or from the path where there is no key.
+    The id comes from a file name ``kernel-ID.json``, as Jupyter writes it. Otherwise it is derived
+    from the key (one way: the id does not reveal the key), or from the path if there is no key.
     """
     named = _KERNEL_FILE.fullmatch(path.name)
     if named:

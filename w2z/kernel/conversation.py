@@ -1,8 +1,8 @@
-"""What w2z itself asks one kernel, and the answers.
+"""w2z's own requests to one kernel, and their replies.
 
-Its requests go over sockets of a session like any client's, one that no client can name. Nothing
-waits for ever: every question has a time after which it is given up, and all are given up when the
-sockets are replaced.
+The requests go over the sockets of a session like any client's, whose session_id no client can
+name. No caller waits for ever: each wait for a reply ends after a time that the caller sets, and
+all waits end when the sockets are replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("w2z")
 
 
 class InfoReply(NamedTuple):
-    """A ``kernel_info_reply``: the session in its header, and its content, parsed and as sent."""
+    """A ``kernel_info_reply``: channel, header session, and content, parsed and as sent."""
 
     channel: Channel
     kernel_session: object
@@ -35,19 +35,20 @@ class InfoReply(NamedTuple):
 
 
 class Goodbye(NamedTuple):
-    """A ``shutdown_reply``: the session in its header."""
+    """A ``shutdown_reply``: its header session."""
 
     kernel_session: object
 
 
 class Conversation:
-    """Questions to one kernel over ``channels``, for which :attr:`session_id` is the address.
+    """w2z's own requests to one kernel over ``channels``, where they use the sockets of
+    :attr:`session_id`.
 
-    ``name`` is the session in the headers of what is asked.
+    ``name`` is the header session of the requests.
     """
 
     def __init__(self, channels: Channels, signer: Signer, name: str) -> None:
-        # Random, so that no client has it, or can have it.
+        # Random, so that no client has it or can guess it.
         self.session_id = f"w2z-{uuid.uuid4().hex}"
         self._channels = channels
         self._signer = signer
@@ -56,9 +57,10 @@ class Conversation:
         channels.open_session(self.session_id)
 
     async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Ask on control and wait for the reply's content.
+        """Send a request on control and return the reply's content.
 
-        Raises :class:`~w2z.errors.KernelSilent` when none comes in time.
+        Raises :class:`~w2z.errors.KernelSilent` when no reply comes in time, or :meth:`close` is
+        called first.
         """
         msg_id = self.tell(msg_type, content)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -76,7 +78,7 @@ class Conversation:
     def tell(
         self, msg_type: str, content: dict[str, Any], channel: Channel = Channel.CONTROL
     ) -> str:
-        """Send a request without waiting for its answer; returns its ``msg_id``."""
+        """Send a request without waiting for the reply. Returns the ``msg_id`` of the request."""
         msg_id = uuid.uuid4().hex
         head = header(msg_type, msg_id, self._name, datetime.now(UTC))
         message = Message(channel, head, b"{}", b"{}", dump(content))
@@ -84,17 +86,20 @@ class Conversation:
         return msg_id
 
     def beat(self) -> None:
-        """Let the kernel's heartbeat answer w2z."""
+        """Send a beat; the echo comes back to :attr:`session_id`."""
         self._channels.send_heartbeat(self.session_id, b"w2z")
 
     def close(self) -> None:
-        """Give up what was asked: the kernel is gone."""
+        """Give up every request that waits for its reply, because the sockets are closed."""
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(KernelSilent("the kernel ended instead of answering"))
 
     def on_replies(self, messages: Sequence[Message]) -> Iterator[InfoReply | Goodbye]:
-        """Take what arrived on w2z's own sockets; yields what the kernel told of itself."""
+        """Hand the replies that arrived on w2z's own sockets to the callers that wait for them.
+
+        Yields each ``kernel_info_reply`` and ``shutdown_reply``, waited for or not.
+        """
         for message in messages:
             try:
                 head = parse_object(message.header, "header")

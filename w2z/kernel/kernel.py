@@ -1,8 +1,8 @@
-"""The kernel that clients use: its life, its state, and the link to the one that is there now.
+"""The kernel that clients use: its life, its execution state, and the link to it.
 
-What happens on the link is an event in its life (:mod:`w2z.kernel.life`); what there is to do about
-that is done here, but for what needs the kernel's process or takes time: that is left to its keeper
-(:mod:`w2z.kernel.keeping`), who waits for it with :meth:`Kernel.next_task`.
+What happens on the link becomes an event in the kernel's life (:mod:`w2z.kernel.life`). This module
+does the actions that the life returns. It leaves those that need the kernel's process or take time
+to the keeper (:mod:`w2z.kernel.keeping`), which waits for them with :meth:`Kernel.next_task`.
 """
 
 from __future__ import annotations
@@ -46,29 +46,31 @@ Clock = Callable[[], float]
 
 
 class KernelListener(Protocol):
-    """What hears of the kernel, on the clients' side."""
+    """The callbacks by which clients learn what happens to the kernel."""
 
     def opened(self) -> None:
-        """Requests that were refused may be handed in again."""
+        """Called when requests that were refused may be retried."""
 
     def lost(self, reason: str) -> None:
-        """The requests that were under way to the kernel are lost with it."""
+        """Called when the kernel is gone: its pending requests are lost, and need an answer."""
 
     def cut(self) -> None:
-        """The requests that were under way cannot be answered any more."""
+        """Called when the next sockets get new identities: pending requests can get no reply any
+        more, not even from the same kernel.
+        """
 
     def announce(self, state: str, reason: str | None) -> None:
-        """Tell all clients an execution state that the kernel cannot tell itself, and why."""
+        """Called to announce an execution state to all clients, and the reason."""
 
     def ended(self, busy: Sequence[Message]) -> None:
-        """What these statuses began has ended, and its ``idle`` never arrived."""
+        """Called with the ``busy`` statuses of requests that have ended without an ``idle``."""
 
 
 class Kernel:
-    """The kernel of one w2z, through all that are started in its place.
+    """The kernel of one w2z; it stays the same object when another kernel takes the place.
 
-    ``name`` is the session in the headers of w2z's own requests. ``open_link`` connects to a
-    kernel, with a number that tells apart the identities of its sockets.
+    ``name`` is the header session of w2z's own requests. ``open_link`` connects to a kernel; its
+    number is the generation of the sockets' identities.
     """
 
     link: Link
@@ -88,10 +90,12 @@ class Kernel:
         self.state = KernelState(datetime.now(UTC), name)
         self.life = Life(clock(), timing, is_owned=is_owned, own_session=name)
         self.info: dict[str, Any] | None = None
-        """What the kernel told of itself last."""
+        """The content of the kernel's last ``kernel_info_reply``; ``None`` before the first."""
         self.info_content: bytes | None = None
         self.is_told_to_end: bool | None = None
-        """A client's word to the kernel that it shall end, and whether another shall follow."""
+        """The ``restart`` field of a client's ``shutdown_request`` that the kernel got; ``None`` if
+        it got none.
+        """
         self._connection_info = info
         self._listener = listener
         self._open_link = open_link
@@ -99,88 +103,100 @@ class Kernel:
         self._clock = clock
         self._generation = 0
         self.observe: Callable[[Sequence[Message]], None] = self._observe_until_ready
-        """Takes note of what the kernel said on iopub."""
+        """Call it with all messages that arrive on iopub: it updates the execution state and, while
+        the kernel is not ready, its life.
+        """
         self._tasks: deque[Leave | Probe] = deque()
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
 
     def connect(self, info: ConnectionInfo | None = None) -> None:
-        """Leave the sockets there were, with all that was under way to the kernel, and serve the
-        one at ``info``, or at the same place; every session gets sockets there.
+        """Replace the link by one to the kernel at ``info``, by default at the same place. Messages
+        under way are dropped; every session gets new sockets.
 
-        Raises :class:`~w2z.errors.ConnectionFileError`; then nothing has changed.
+        Raises :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take; then
+        nothing has changed.
         """
         info = info or self._connection_info
         check_endpoints(info)
-        # Closed before the next one is opened: the two have the same identities.
+        # Close the old link before the next one is opened: the two may have the same identities.
         self.close(linger_ms=0)
         if hasattr(self, "link") and not (self._is_owned or hands_over(self.implementation)):
-            # No answer finds its way to these sockets any more, from the same kernel either.
+            # A new generation of identities: no reply to the old sockets arrives any more, not even
+            # from the same kernel.
             self._generation += 1
             self._listener.cut()
         if info != self._connection_info:
-            # What the one before told of itself says nothing about this one: a kernel of another
-            # kind may die of a signal that the one before took.
+            # The last kernel_info_reply may be from a kernel of another kind: this one may die of a
+            # signal that the one before took.
             self.info = self.info_content = None
         self.link = self._open_link(info, self._generation)
         self._connection_info = info
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
-        """Close the sockets there are; what was sent last has ``linger_ms`` to leave."""
+        """Close the link, if there is one. Blocks up to ``linger_ms`` for messages that have not
+        left yet.
+        """
         if hasattr(self, "link"):
             self.link.close(linger_ms)
 
     def reconnect(self, info: ConnectionInfo | None = None) -> None:
-        """:meth:`connect` to whoever is there next."""
+        """:meth:`connect`, and tell the kernel's life that the sockets were replaced."""
         self.connect(info)
         self.do(self.life.on_connected(self._clock()))
 
     def keep_link(self) -> None:
-        """Keep the sockets: only iopub's connection ended, and ZMQ makes it again."""
+        """Keep the link: only iopub's connection ended, and ZMQ connects again by itself."""
         self.do(self.life.on_link_kept(self._clock()))
 
-    # What others want to know.
+    # What others may ask; nothing changes.
 
     @property
     def connection_info(self) -> ConnectionInfo:
-        """Where the kernel is, and its key."""
+        """The kernel's endpoints and key."""
         return self._connection_info
 
     @property
     def name(self) -> str:
-        """The name of the kernel's spec, as far as its connection file or it itself tells."""
+        """The name of the kernel's spec: from its connection file, else derived from its
+        implementation, else ``kernel``.
+        """
         if self._connection_info.kernel_name:
             return self._connection_info.kernel_name
         name = str((self.info or {}).get("implementation") or "kernel").lower()
-        # The name under which ipykernel installs itself.
+        # ipykernel installs its spec under this name.
         return "python3" if name == "ipython" else name
 
     @property
     def implementation(self) -> str:
-        """What kind of kernel it says it is, in small letters; empty before it did."""
+        """The kernel's ``implementation`` in lower case; empty before it has told."""
         return str((self.info or {}).get("implementation") or "").lower()
 
     @property
     def is_ready(self) -> bool:
-        """Whether the kernel answered and its output arrives, and it is not on its way out."""
+        """Whether the kernel has answered and its output arrives, and it is not about to end."""
         return self.life.is_ready
 
     @property
     def is_busy(self) -> bool:
-        """Whether the kernel is running something."""
+        """Whether the execution state is ``busy``. A mark hides that a kernel is busy."""
         return self.state.is_busy
 
     @property
     def answers_for_itself(self) -> bool:
-        """Whether the kernel is expected to answer on shell soon."""
+        """Whether the kernel is expected to answer on shell soon: it has not yet been busy for
+        ``timing.busy_for``.
+        """
         return not self.state.is_busy_for(self.timing.busy_for, self._clock())
 
     async def wait_ready(self, seconds: float) -> bool:
-        """Wait so long for the kernel to be ready; returns whether it is."""
+        """Wait up to ``seconds`` for the kernel to be ready. Returns whether it is."""
         return await self.wait_for(lambda: self.is_ready, seconds)
 
     async def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait so long for a condition of the kernel's life or state; returns whether it holds."""
+        """Wait up to ``seconds`` for a condition of the kernel's life or execution state. Returns
+        whether it holds.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not condition():
@@ -188,7 +204,7 @@ class Kernel:
                     await self._changed.wait()
         return condition()
 
-    # What happens.
+    # Events on the link.
 
     def _observe(self, messages: Sequence[Message]) -> None:
         before = self.state.execution_state
@@ -201,7 +217,7 @@ class Kernel:
         self.do(self.life.on_iopub(self._clock()))
 
     def on_replies(self, messages: Sequence[Message]) -> None:
-        """Take the kernel's answers to w2z itself."""
+        """Take the messages that arrived on the conversation's sockets."""
         for reply in self.link.conversation.on_replies(messages):
             if isinstance(reply, Goodbye):
                 self.do(self.life.on_goodbye(reply.kernel_session))
@@ -214,7 +230,7 @@ class Kernel:
             self.do(self.life.on_info_reply(reply.channel, reply.kernel_session, now))
 
     def on_echo(self) -> None:
-        """The kernel's heartbeat answered w2z."""
+        """The kernel's heartbeat sent w2z an echo."""
         self.do(self.life.on_echo())
 
     def on_reached(self) -> None:
@@ -222,16 +238,16 @@ class Kernel:
         self.do(self.life.on_reached(self._clock()))
 
     def on_hung_up(self) -> None:
-        """The connection of the iopub socket ended."""
+        """Iopub's connection ended."""
         self.do(self.life.on_hung_up(self._clock()))
 
     def on_heart_stopped(self) -> None:
-        """The connection of the heartbeat ended."""
+        """The heartbeat's connection ended."""
         self.do(self.life.on_heart_stopped())
 
     def on_shutdown_request(self, *, restart: bool) -> None:
-        """A client told the kernel to end."""
-        # What comes behind it is for the next kernel, if w2z is the one to start it.
+        """A client sent the kernel a ``shutdown_request``: wake the keeper."""
+        # Later requests are for the next kernel, if w2z is the one that starts it.
         if self._is_owned:
             self.do(self.life.ask_to_end(self._clock()))
         self.is_told_to_end = restart
@@ -240,19 +256,19 @@ class Kernel:
     # For the keeper.
 
     def on_started(self) -> None:
-        """w2z started a process that will listen where the link leads."""
+        """w2z started a kernel's process, and the link leads to where it will listen."""
         self.is_told_to_end = None
         self.do(self.life.on_started(self._clock()))
 
     def do(self, actions: Iterable[Action]) -> None:
-        """Do what there is to do, in its order."""
+        """Do the actions in their order, and let :meth:`wait_for` check its conditions again."""
         for action in actions:
             self._do(action)
         self._watch_for_ready()
         self._changed.set()
 
     def _watch_for_ready(self) -> None:
-        """That output arrives matters to the kernel's life only while it is not ready."""
+        """Let iopub messages reach the kernel's life only while the kernel is not ready."""
         if not self.life.is_ready:
             self.observe = self._observe_until_ready
         elif self.observe != self._observe:
@@ -261,14 +277,17 @@ class Kernel:
             log.info("the kernel is ready%s", ", though silent on iopub" if is_silent else "")
 
     def poll(self) -> None:
-        """Do what is due; call it several times a second."""
+        """Do the actions that are due; call several times a second."""
         now = self._clock()
         self.do(self.life.poll(now))
         if self.state.is_busy:
             self.do(self.life.doubt_busy(now, self.state.quiet_since))
 
     async def next_task(self, seconds: float) -> Leave | Probe | None:
-        """Wait for what is left to the keeper, or for news, for so long."""
+        """Wait up to ``seconds`` for an action that is the keeper's to do, or for :meth:`wake`.
+
+        Returns the action, if there is one.
+        """
         if not self._tasks:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -277,37 +296,42 @@ class Kernel:
         return self._tasks.popleft() if self._tasks else None
 
     def wake(self) -> None:
-        """There is news for the keeper."""
+        """Let the keeper's :meth:`next_task` return now."""
         self._news.set()
 
     def now(self) -> float:
-        """The time by the clock that the kernel's life goes by."""
+        """Return the time on the clock that the kernel's life uses."""
         return self._clock()
 
     def mark(self, state: str) -> None:
-        """Let the kernel model say this until requests go to the kernel again; clients hear the
-        kernel's own states.
+        """Override ``execution_state`` in the REST model until requests may go to the kernel again.
+        w2z sends nothing to clients; the kernel's own statuses still reach them.
         """
         self.state.mark(state)
         self._changed.set()
 
     def lose(self, reason: str) -> None:
-        """The kernel is gone: what it had not answered is answered in its place."""
+        """Answer the pending requests in the kernel's place, because it is gone."""
         self.state.forget()
         self._listener.lost(reason)
 
     def announce(self, state: str, reason: str | None = None) -> None:
-        """Tell all clients an execution state that the kernel cannot tell itself, and why."""
+        """Announce an execution state to all clients, and the reason; nothing counts as running."""
         self.state.begin_anew(state)
         self._listener.announce(state, reason)
         self._changed.set()
 
     async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Ask the kernel on control; raises :class:`~w2z.errors.KernelSilent`."""
+        """Send a request of w2z's own on control and return the reply's content.
+
+        Raises :class:`~w2z.errors.KernelSilent` when no reply comes within ``seconds``.
+        """
         return await self.link.conversation.ask(msg_type, content, seconds)
 
     async def ask_to_end(self, *, restart: bool) -> None:
-        """Ask the kernel to end; one that says nothing has been asked, too."""
+        """Ask the kernel to end, and wait up to ``timing.end`` for its reply. Raises nothing when
+        no reply comes.
+        """
         with contextlib.suppress(KernelSilent):
             await self.ask("shutdown_request", {"restart": restart}, self.timing.end)
 
@@ -326,7 +350,7 @@ class Kernel:
                 self._tell(action)
 
     def _tell(self, action: Lose | Announce | Warn | Suppose | Settle | Open) -> None:
-        """Do what clients notice."""
+        """Do an action that clients notice."""
         match action:
             case Lose(reason):
                 self.lose(reason)
@@ -347,6 +371,7 @@ class Kernel:
         was_busy = self.state.is_busy
         lost = self.state.settle(asked_at)
         self._listener.ended(lost)
+        # With something in ``lost``, the listener has already told clients ``idle``.
         if was_busy and not self.state.is_busy and not lost:
             self._listener.announce("idle", None)
 

@@ -2,19 +2,19 @@
 
 Rules:
 
-1. The state becomes another only by the table of :mod:`w2z.kernel.transitions`, and it alone says
+1. The state changes only by the table of :mod:`w2z.kernel.transitions`. The state alone says
    whether clients' requests may go to the kernel.
-2. While no word of a kernel may count, because it is on its way out or its sockets are, nobody is
-   asked whether it is ready. What arrives all the same changes nothing.
-3. What there is to do about an event is returned, in the order in which it has to be done: clients
-   hear that the kernel is another one or dead, then what became of their requests, and both before
-   the next request goes to a kernel. The caller does it; here nothing is done.
-4. Time is passed in, in seconds of a clock that does not jump.
+2. While no reply may count, because the kernel is about to end or its sockets are about to be
+   replaced, w2z asks no kernel whether it is ready. Messages that still arrive change nothing.
+3. Each event method returns the actions that the event needs, in the order in which the caller has
+   to do them. Clients hear first that the kernel was replaced or is dead, then what became of their
+   requests, and both before the next request goes to a kernel. No I/O happens here.
+4. The caller passes the time, in seconds of a clock that does not jump.
 
-A kernel is *owned* when w2z started it: then its process tells when it ends. Of any other its
-sockets tell: it has *hung up* when the connection to its iopub ended, and it is *dead* when, after
-that, nobody listens at its ports for a while. Silence alone proves nothing: a kernel may be
-stopped, or busy in code that holds its interpreter.
+The process of an owned kernel tells when it ends. Of an attached kernel only the sockets tell: it
+has hung up when iopub's connection ended, and it is dead when nobody listens at its ports
+``timing.dead_after`` later. That a kernel does not answer proves nothing: it may be stopped, or
+busy in code that holds its interpreter.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ NOBODY = "nobody listens at {shell} (shell)"
 
 
 class Life:
-    """The state of the kernel, and what there is to do about what happens to it.
+    """The state of the kernel. Each event method updates it and returns the actions to do.
 
-    ``own_session`` is in the headers of w2z's own requests: some kernels put it into their answers
-    instead of a session of their own.
+    ``own_session`` is the header session of w2z's own requests: some kernels put it into their
+    replies instead of one of their own.
     """
 
     def __init__(self, now: float, timing: Timing, *, is_owned: bool, own_session: str) -> None:
@@ -64,22 +64,23 @@ class Life:
         self._since = now
         self._presence = Presence(now, timing, tries_ports=not is_owned)
         self._succession = Succession(own_session)
-        # The kernel that is asked whether it is ready; none while no word of one may count.
+        # How far the kernel is on its way to ready; ``None`` while no reply may count.
         self._readiness: Readiness | None = Readiness(now, timing)
         self._asked_on_shell_at: float | None = None
         self.is_leaving = False
-        """Whether :class:`Leave` was returned, and the sockets are the same still."""
+        """Whether :class:`Leave` was returned and the keeper has not done it yet."""
         self._is_link_kept = False
         self.was_used = False
         """Whether requests may have gone to this kernel since it was started."""
         self.has_served = False
         """Whether requests may have gone to this kernel, or to any before it."""
-        # What has been said about it.
+        # Done already, and not to be repeated: the first two until w2z begins again to ask whether
+        # the kernel is ready, the doubt until a message arrives on iopub.
         self._has_warned = False
         self._has_supposed = False
         self._doubted: float | None = None
 
-    # What there is to know.
+    # What others may ask; nothing changes.
 
     @property
     def takes_requests(self) -> bool:
@@ -88,37 +89,37 @@ class Life:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the kernel answered and its output arrives, and it is not on its way out."""
+        """Whether the kernel has answered and its output arrives, and it is not about to end."""
         return self.state in READY
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a kernel to be told something, ready or not."""
+        """Whether a kernel is connected that can be told to end, ready or not."""
         is_silent = self.state is State.STARTING and self._presence.is_reached
         return is_silent or self.takes_requests
 
     @property
     def misses_beats(self) -> bool:
-        """Whether the kernel does not answer heartbeats any more; busy ones may not."""
+        """Whether the kernel has stopped answering heartbeats; a busy kernel may do that, too."""
         return self._presence.pulse.is_missed
 
     @property
     def session(self) -> str | None:
-        """The session in the headers of the kernel's own messages, once it is known."""
+        """The header session of the kernel's messages; ``None`` while it is not known."""
         return self._succession.known
 
     def is_silent(self, now: float) -> bool:
-        """Whether the kernel is taken for ready although iopub says nothing."""
+        """Whether the kernel counts as ready although no message has arrived on iopub."""
         return self._readiness is not None and self._readiness.is_silent(now)
 
     def passes_over(self, session: object) -> bool:
-        """Whether this is the session of the kernel that was told to end: it does not count."""
+        """Whether replies with that header session do not count: the kernel was told to end."""
         return self._succession.passes_over(session)
 
-    # What its sockets tell.
+    # Events from the sockets.
 
     def on_reached(self, now: float) -> list[Action]:
-        """The iopub socket is connected to the kernel."""
+        """The iopub socket is connected to the kernel, which may count as ready now."""
         self._presence.is_reached = True
         if self._readiness is None:
             return []
@@ -126,14 +127,16 @@ class Life:
         return self._proceed(self._readiness, now)
 
     def on_iopub(self, now: float) -> list[Action]:
-        """Something arrived on iopub. It matters only while the kernel is not ready."""
+        """A message arrived on iopub. It matters only while the kernel is not ready."""
         if self._readiness is None:
             return []
         self._readiness.on_iopub()
         return self._proceed(self._readiness, now)
 
     def on_info_reply(self, channel: Channel, session: object, now: float) -> list[Action]:
-        """A reply to w2z's own ``kernel_info_request`` arrived, with this session in its header."""
+        """A reply to w2z's own ``kernel_info_request`` arrived, with ``session`` in its header. A
+        reply on shell settles what the kernel was running when it was first asked.
+        """
         if self._readiness is None or self.passes_over(session):
             return []
         self._succession.on_answer(session)
@@ -145,30 +148,34 @@ class Life:
         return self._proceed(self._readiness, now, settled)
 
     def on_goodbye(self, session: object) -> list[Action]:
-        """The kernel answered w2z's ``shutdown_request``: now it is known who is to go."""
+        """The kernel answered w2z's ``shutdown_request``. If its header session was not known, it
+        is known now, and only replies with that header session do not count.
+        """
         self._succession.on_goodbye(session)
         return []
 
     def on_echo(self) -> list[Action]:
-        """The kernel's heartbeat answered."""
+        """The kernel's heartbeat sent w2z an echo."""
         self._presence.pulse.on_echo()
         return []
 
     def on_hung_up(self, now: float) -> list[Action]:
-        """The connection to the kernel's iopub ended. Of an owned kernel the process tells more."""
+        """Iopub's connection ended: leave the sockets of an attached kernel. Of an owned kernel the
+        process tells more.
+        """
         self._presence.is_reached = False
         return [] if self._is_owned else self._leave(now)
 
     def on_heart_stopped(self) -> list[Action]:
-        """The connection to the kernel's heartbeat ended. What had been taken for a broken
-        connection of iopub alone was the beginning of the kernel's end.
+        """The heartbeat's connection ended. If the sockets were kept because only iopub's
+        connection seemed broken, that was the beginning of the kernel's end: leave them now.
         """
         if self._is_link_kept and self.state in (State.GONE, State.ENDING):
             return self._depart()
         return []
 
     def on_probe(self, number: int, found: Found, now: float) -> list[Action]:
-        """An attempt to connect came to something; one that the kernel's life overtook is void."""
+        """A probe ended with ``found``. Ignored if the state or the sockets changed meanwhile."""
         refused = self._presence.on_probe(number, found, now, is_known=self.takes_requests)
         if refused is None:
             return []
@@ -179,36 +186,36 @@ class Life:
         if self.state is not State.STARTING:
             return []
         if refused >= self._timing.never_there:
-            # A host that does not answer takes long to say so: nothing may have been logged yet.
+            # Probes of a host that does not answer take long: this may be the first chance to warn.
             warned = self._warn(NOBODY)
             return [*warned, *self._die("nobody listens where the connection file says", now)]
         if refused >= self._timing.nobody_after:
             return self._warn(NOBODY)
         return []
 
-    # What its keeper tells.
+    # Events from the keeper.
 
     def ask_to_end(self, now: float) -> list[Action]:
-        """Somebody asked for the kernel's end: requests wait for the next one."""
+        """Somebody asked for the kernel's end: clients' requests wait for the next kernel."""
         if self._become(Event.ASKED_TO_END, now):
             self._readiness = None
         return []
 
     def expect_another(self, now: float) -> list[Action]:
-        """The kernel is about to be told to end: only a process other than it counts as ready."""
+        """The kernel is about to be told to end: from now on only another one counts as ready."""
         self._succession.expect_another()
         self._ask_anew(now, restarted=True)
         return []
 
     def stay(self, now: float) -> list[Action]:
-        """No other kernel came in time: what answers now is ready again, whoever it is."""
+        """No other kernel came in time: the next kernel to answer counts, even the same one."""
         self._succession.accept_anybody()
         if self._become(Event.STAYED, now):
             self._ask_anew(now)
         return []
 
     def on_connected(self, now: float) -> list[Action]:
-        """The sockets are others, and lead to whoever is there next."""
+        """The sockets were replaced: whichever kernel answers on the new ones counts."""
         self.is_leaving = self._is_link_kept = False
         self._succession.accept_anybody()
         self._presence.on_connected(now)
@@ -216,29 +223,33 @@ class Life:
         return []
 
     def on_link_kept(self, now: float) -> list[Action]:
-        """The sockets are the same, and so is the kernel: iopub's connection alone ended."""
+        """The sockets were kept, because the kernel is the same and only iopub's connection ended:
+        ask again whether it is ready.
+        """
         self.is_leaving, self._is_link_kept = False, True
         self._presence.begin_again(now)
         self._ask_anew(now, restarted=self.state is State.ENDING)
         return []
 
     def on_started(self, now: float) -> list[Action]:
-        """w2z started a process; the sockets lead to where it will listen."""
+        """w2z started a kernel's process, and the sockets lead to where it will listen."""
         self._become(Event.STARTED, now)
         self.was_used = False
         self._presence = Presence(now, self._timing, tries_ports=False)
         return self.on_connected(now)
 
     def on_ended(self, now: float) -> list[Action]:
-        """The process of an owned kernel ended; what that means is its keeper's to know."""
+        """The process of an owned kernel ended: no reply counts now. The keeper decides what
+        follows.
+        """
         self._become(Event.ENDED, now)
         self._readiness = None
         return []
 
-    # What time tells.
+    # Events from the clock.
 
     def poll(self, now: float) -> list[Action]:
-        """What is due now; ask several times a second."""
+        """Return the actions that are due now; call several times a second."""
         actions: list[Action] = []
         if self._readiness is not None and not self.is_ready:
             channels = self._readiness.poll(now)
@@ -256,8 +267,9 @@ class Life:
         return actions
 
     def doubt_busy(self, now: float, quiet_since: float) -> list[Action]:
-        """The kernel counts as busy, and nothing came on iopub since then: its ``idle`` may have
-        been lost. It is asked once for each such silence.
+        """The kernel counts as busy, and no message has arrived on iopub since ``quiet_since``. Its
+        ``idle`` may have been lost: after ``timing.doubt_busy`` ask it on shell, once for each
+        ``quiet_since``. The reply settles what it was running.
         """
         is_due = now >= quiet_since + self._timing.doubt_busy and quiet_since != self._doubted
         if not (is_due and self.state is State.READY):
@@ -266,7 +278,7 @@ class Life:
         self._asked_on_shell_at = now
         return [Ask(Channel.SHELL)]
 
-    # How it goes on.
+    # What follows from events.
 
     def _become(self, event: Event, now: float) -> bool:
         after = TRANSITIONS[self.state].get(event)
@@ -278,7 +290,9 @@ class Life:
         return True
 
     def _ask_anew(self, now: float, *, restarted: bool = False) -> None:
-        """Ask whether the kernel is ready, unless the sockets are about to be left."""
+        """Begin again to ask whether the kernel is ready, unless the sockets are about to be
+        replaced.
+        """
         if self.is_leaving:
             return
         self._readiness = Readiness(
@@ -289,12 +303,12 @@ class Life:
         self._has_supposed = False
 
     def _leave(self, now: float) -> list[Action]:
-        """The kernel is gone, as far as its sockets tell."""
+        """Take the kernel for gone: iopub's connection ended, or its ports refuse."""
         if self.takes_requests or self.state is State.ENDING:
             self._become(Event.ENDED, now)
             return self._depart()
         if self._readiness is not None:
-            # It had not begun; what it may have answered counts for nothing.
+            # The kernel had not become ready: what it answered until now does not count.
             self._readiness = Readiness(now, self._timing)
         return []
 
@@ -308,11 +322,13 @@ class Life:
     def _proceed(
         self, readiness: Readiness, now: float, settled: Sequence[Action] = ()
     ) -> list[Action]:
-        """Become ready, as far as that is known by now; ``settled`` is to be done in any case."""
+        """Change the state as far as readiness has come, and return the actions. Those in
+        ``settled`` are among them in any case.
+        """
         before, is_first = self.state, not self.has_served
         event = _ARRIVALS.get(readiness.progress(now))
         if event is Event.HEARD and not is_first:
-            event = None  # Output alone may be the last of the kernel of before.
+            event = None  # Output without a reply may be the last words of the kernel before.
         if event is None or not self._become(event, now):
             return [*settled]
         actions = [*self._greet(before, is_first=is_first), *settled]
@@ -325,19 +341,21 @@ class Life:
         return actions
 
     def _greet(self, before: State, *, is_first: bool) -> list[Action]:
-        """What clients are told of a kernel that is there again, or in another one's place."""
+        """Return what clients are told when a kernel is back or has replaced another; ``before`` is
+        the state until now.
+        """
         if before not in (State.GONE, State.DEAD, State.ENDING):
             return []
         if self._succession.is_same:
             return [Announce("idle")] if before is State.DEAD else []
         lost = Lose("the kernel was replaced by another one")
         if before is State.ENDING:
-            return [lost]  # It was asked for, and so is no news.
+            return [lost]  # Somebody asked for another kernel: that it came is no news.
         reason = "the kernel is there now" if is_first else "another kernel has taken its place"
         return [Announce("restarting", reason), lost, Announce("idle")]
 
     def _remarks(self, readiness: Readiness, now: float) -> list[Action]:
-        """Why the kernel is not ready."""
+        """Return what clients are told while the kernel is not ready: why, or that it is busy."""
         if readiness.is_cut_off(now):
             return self._warn("the kernel answers, but nobody can be reached at {iopub} (iopub)")
         is_late = not self._is_owned and readiness.is_unanswered(now)

@@ -1,4 +1,7 @@
-"""The kernel there is now: its sockets, signatures, backlog and conversation, replaced as one."""
+"""The link: sockets, signer, backlog and conversation for the kernel that is there now.
+
+A new kernel gets a new link, so these four are always replaced together.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,24 @@ from w2z.wire.signature import Signer
 
 
 class LinkListener(ChannelsListener, Protocol):
-    """What hears from the kernel at the other end of a link."""
+    """The callbacks for what happens on a link."""
 
     def may_go(self, parts: Parts, signer: Signer) -> bool:
-        """Whether clients can do without the message; raises
-        :class:`~w2z.errors.KernelMessageError` for one that cannot be read.
+        """Whether clients can do without the message. Raises
+        :class:`~w2z.errors.KernelMessageError` for a message that cannot be read.
         """
 
     def missing(self, messages: int, size: int) -> None:
-        """So many messages and bytes of output had no room, or did not get through in time."""
+        """Called when output was dropped for lack of room or time: its messages and bytes."""
 
 
 class Link:
-    """A connection to the kernel at ``info``, for the sessions that there are."""
+    """All that w2z needs to talk to the kernel at ``info``, with sockets for each of ``sessions``.
+
+    ``generation`` tells the identities of its sockets from those of other links (see
+    :func:`~w2z.kernel.sockets.channels.identity`). ``name`` is the header session of w2z's own
+    requests.
+    """
 
     def __init__(
         self,
@@ -59,8 +67,9 @@ class Link:
             self.channels.open_session(session_id)
 
     def close(self, linger_ms: int = 0) -> None:
-        """Close every socket. What was sent last has ``linger_ms`` to leave, which blocks; output
-        that was received and not yet carried is told as missing.
+        """Close every socket. Blocks up to ``linger_ms`` for messages that have not left yet.
+
+        Output that is still in the backlog is reported as missing.
         """
         self.conversation.close()
         self.channels.close(linger_ms)
@@ -72,4 +81,4 @@ class Link:
         try:
             return self._listener.may_go(parts, self.signer)
         except KernelMessageError:
-            return False  # it is dropped, and counted, when it is looked at
+            return False  # the listener drops the message, and counts it, when it is carried

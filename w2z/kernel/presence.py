@@ -1,12 +1,12 @@
-"""Whether anybody is at the other end of the sockets: heartbeats, and tries of the kernel's ports.
+"""Whether a kernel is at the other end of the sockets: beats, and probes of the kernel's ports.
 
 Rules:
 
-1. Silence proves nothing. A heartbeat that stays unanswered is a reason to try the ports.
-2. Nobody is there when the ports refuse. That nothing comes back counts as a refusal only where no
-   kernel is known to be there: its host may be gone.
-3. What a try found counts only as long as nothing else has happened since it was asked for. So
-   each has a number, and :meth:`Presence.forget_tries` voids those that are under way.
+1. A missing echo proves nothing; it is a reason to probe.
+2. No kernel is there when the ports refuse the connection. A probe without any answer counts as a
+   refusal only where no kernel is known to be there: its host may have vanished.
+3. The result of a probe counts only if nothing else has happened since the probe was returned. So
+   each probe has a number, and :meth:`Presence.forget_tries` voids the probes that are under way.
 """
 
 from __future__ import annotations
@@ -15,37 +15,42 @@ from w2z.kernel.actions import Beat, Found, Probe
 from w2z.timing import Timing
 
 BEATS_MISSED = 3
-"""Echoes in a row without which the kernel's ports are tried."""
+"""Beats in a row without an echo; with the next beat w2z probes."""
 
 
 class Pulse:
-    """Whether a kernel that has a heartbeat (some have none at first, or ever) still answers it."""
+    """The count of beats without echo. It counts only once a kernel has sent an echo: some kernels
+    have no heartbeat at first, or never have one.
+    """
 
     def __init__(self) -> None:
         self._unanswered = 0
         self._ever_answered = False
 
     def on_beat(self) -> None:
-        """A heartbeat was sent."""
+        """Called when a beat is sent."""
         self._unanswered += 1
 
     def on_echo(self) -> None:
-        """The kernel's heartbeat answered."""
+        """Called when an echo arrived."""
         self._unanswered = 0
         self._ever_answered = True
 
     def forgive(self) -> None:
-        """What was not answered until now does not count."""
+        """Forget the beats without echo until now."""
         self._unanswered = 0
 
     @property
     def is_missed(self) -> bool:
-        """Whether it is overdue."""
+        """Whether more than :data:`BEATS_MISSED` beats in a row have had no echo."""
         return self._ever_answered and self._unanswered > BEATS_MISSED
 
 
 class Presence:
-    """Watches over one kernel after another; ``tries_ports`` unless its process tells more."""
+    """Decides when to beat and when to probe, for one kernel after another.
+
+    ``tries_ports`` is ``False`` for an owned kernel, whose process tells more than probes.
+    """
 
     def __init__(self, now: float, timing: Timing, *, tries_ports: bool) -> None:
         self.pulse = Pulse()
@@ -59,23 +64,23 @@ class Presence:
         self._refused_since: float | None = None
 
     def on_connected(self, now: float) -> None:
-        """The sockets are others."""
+        """Called when the sockets were replaced."""
         self.is_reached = False
         self.begin_again(now)
 
     def begin_again(self, now: float) -> None:
-        """A new beginning with whoever is there: nothing is held against it."""
+        """Start afresh with the kernel at the other end: no missing echo or refusal counts."""
         self._try_at = now
         self._refused_since = None
         self.pulse.forgive()
         self.forget_tries()
 
     def forget_tries(self) -> None:
-        """What is being tried will say nothing about the kernel as it is now."""
+        """Void the probes under way, because something happened to the kernel meanwhile."""
         self._number += 1
 
     def beat(self, now: float) -> list[Beat | Probe]:
-        """Look after a kernel that is there; ask several times a second."""
+        """Return what is due for a kernel that is there; call several times a second."""
         if now < self._beat_at:
             return []
         self._beat_at = now + self._timing.beat_every
@@ -85,15 +90,16 @@ class Presence:
         return [Beat()]
 
     def search(self, now: float) -> list[Probe]:
-        """Look for a kernel that is not there; ask several times a second."""
+        """Return what is due where no kernel is there; call several times a second."""
         if not self._tries_ports or now < self._try_at:
             return []
         self._try_at = now + self._timing.probe_every
         return [Probe(self._number)]
 
     def on_probe(self, number: int, found: Found, now: float, *, is_known: bool) -> float | None:
-        """What a try found: for how many seconds nobody has been there, ``None`` if somebody may
-        be, or if the try was void. ``is_known`` tells that a kernel was there when last heard of.
+        """Take the result of a probe. Returns for how many seconds the ports have refused, or
+        ``None`` if a kernel may be there or the probe is void. ``is_known`` says that a kernel was
+        there the last time w2z heard of it.
         """
         if number != self._number:
             return None

@@ -1,8 +1,9 @@
-"""From connected to ready: when to ask the kernel, and when to believe it.
+"""When to ask the kernel whether it is ready, and when it counts as ready.
 
-Ready means that a reply to ``kernel_info_request`` *and* a message on iopub were seen: the reply
-alone does not prove that output already arrives, and what a client runs before it does is lost.
-Decisions only; the caller passes the time, in seconds of any clock that does not jump.
+A kernel is ready when w2z has received a reply to a ``kernel_info_request`` *and* a message on
+iopub. The reply alone does not prove that output already arrives, and output of code that runs
+before that would be missed. A silent kernel counts as ready ``timing.grace`` after its first reply.
+No I/O: the caller passes the time, in seconds of any clock that does not jump.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Progress(Enum):
 class Readiness:
     """One kernel on its way to ready.
 
-    ``restarted`` says that another kernel was there before it, at the same sockets: what arrives
-    before the first answer may still be that one's. ``is_reached`` says that the iopub socket is
-    connected already.
+    ``restarted`` says that another kernel was there before, at the same sockets: messages that
+    arrive before the first reply may still be the other kernel's. ``is_reached`` says that the
+    iopub socket is already connected.
     """
 
     def __init__(
@@ -45,16 +46,16 @@ class Readiness:
         self._repeat = timing.first_repeat
 
     def on_reached(self) -> None:
-        """The iopub socket is connected to a kernel, or to something that speaks like one."""
+        """Called when the iopub socket is connected, to a kernel or another ZMQ socket."""
         self._is_reached = True
 
     def on_iopub(self) -> None:
-        """Something arrived on iopub, ``iopub_welcome`` (JEP 65) included."""
+        """Called when a message arrived on iopub, be it only ``iopub_welcome`` (JEP 65)."""
         self._is_reached = True
         self._iopub_seen = self._answered_at is not None or not self._restarted
 
     def on_reply(self, channel: Channel, now: float) -> None:
-        """A ``kernel_info_reply`` arrived."""
+        """Called when a ``kernel_info_reply`` arrived on ``channel``."""
         if self._answered_at is None:
             self._answered_at = now
         if channel is Channel.SHELL:
@@ -64,9 +65,9 @@ class Readiness:
         self._repeat = self._timing.first_repeat
 
     def poll(self, now: float) -> list[Channel]:
-        """The channels to send a ``kernel_info_request`` on now.
+        """Return the channels to send a ``kernel_info_request`` on now.
 
-        Control as well as shell: some kernels answer there while a cell is running.
+        These are shell and control, because some kernels answer on control while a cell is running.
         """
         if self.progress(now) in (Progress.READY, Progress.BESIDE) or now < self._ask_at:
             return []
@@ -77,31 +78,31 @@ class Readiness:
         return [Channel.SHELL, Channel.CONTROL]
 
     def progress(self, now: float) -> Progress:
-        """How far the kernel is."""
+        """Return how far the kernel is on its way to ready."""
         if self._answered_at is None:
             return Progress.HEARD if self._iopub_seen else Progress.NOTHING
         if not (self._iopub_seen or self.is_silent(now)):
             return Progress.NOTHING
         if self._answered_on_shell and self._waits_on_shell_since is None:
             return Progress.READY
-        # It may have answered before, and have begun something since then.
+        # The kernel may have replied on shell once and then have begun to run something.
         since = max(self._answered_at, self._waits_on_shell_since or self._answered_at)
         is_late = now >= since + self._timing.shell_grace
         return Progress.BESIDE if is_late else Progress.HEARD
 
     def is_silent(self, now: float) -> bool:
-        """Whether the kernel counts as ready although iopub says nothing."""
+        """Whether the kernel counts as ready although no message has arrived on iopub."""
         return self._is_reached and not self._iopub_seen and self._is_answer_old(now)
 
     def is_cut_off(self, now: float) -> bool:
-        """Whether the kernel answers, but its iopub endpoint cannot be reached."""
+        """Whether the kernel replies, but its iopub endpoint cannot be reached."""
         return not self._is_reached and self._is_answer_old(now)
 
     def is_unanswered(self, now: float) -> bool:
-        """Whether the kernel was reached long ago, and has not answered."""
+        """Whether iopub is connected, and ``timing.unanswered`` has passed without a reply."""
         is_late = now >= self._begun_at + self._timing.unanswered
         return self._is_reached and self._answered_at is None and is_late
 
     def _is_answer_old(self, now: float) -> bool:
-        """Whether it answered so long ago that its output should be here."""
+        """Whether the kernel first replied so long ago that its output should have arrived."""
         return self._answered_at is not None and now >= self._answered_at + self._timing.grace

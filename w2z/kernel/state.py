@@ -1,4 +1,4 @@
-"""What the kernel is doing, as its own messages tell it."""
+"""The kernel's execution state, as its own messages tell it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from w2z.wire.json import parse_object
 _STATES = frozenset({"starting", "idle", "busy", "restarting", "terminating", "dead"})
 
 MAX_BUSY = 1024
-"""Requests remembered as running. A kernel runs one, and one for each subshell."""
+"""Most requests remembered as running. A kernel runs one at a time, and one for each subshell."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A request that the kernel is working on: its ``busy``, and when that arrived."""
+    """A request that the kernel is running: its ``busy`` status, and when that arrived."""
 
     status: Message
     since: float
@@ -25,14 +25,14 @@ class Running:
 
 
 class KernelState:
-    """The kernel model's changing fields, as the REST API reports them.
+    """The changing fields of the REST model of the kernel, and the requests that it is running.
 
-    A kernel may do several things at once (a cell, and a request on control or in a subshell), each
-    with a ``busy`` and an ``idle`` of its own: it is idle when the last of them is. What it does
-    for w2z itself, whose requests have the session ``own_session``, keeps nobody waiting.
+    A kernel may run several requests at once (a cell, and a request on control or in a subshell),
+    each with a ``busy`` and an ``idle`` of its own: the kernel is idle when the last of them has
+    ended. w2z's own requests, whose header session is ``own_session``, do not count: they keep
+    nobody waiting.
 
-    ``now`` is the wall clock's for what is told, and that of a clock that does not jump for what is
-    decided.
+    Times that are reported are wall clock times; decisions use a clock that does not jump.
     """
 
     def __init__(self, now: datetime, own_session: str) -> None:
@@ -40,7 +40,7 @@ class KernelState:
         self.last_activity = now
         self.last_status: Message | None = None
         self.quiet_since = 0.0
-        """When the last message arrived on iopub."""
+        """When the last message arrived on iopub, on the clock that does not jump."""
         self._own_session = own_session
         self._is_marked = False
         self._is_supposed_busy = False
@@ -48,26 +48,28 @@ class KernelState:
         self._running: dict[object, Running] = {}
 
     def observe(self, messages: Sequence[Message], wall: datetime, now: float) -> None:
-        """Take note of iopub messages that just arrived."""
+        """Update the state from iopub messages that just arrived. While the state is marked, their
+        statuses are ignored.
+        """
         self.last_activity = wall
         self.quiet_since = now
         for message in messages:
-            # A look for the bytes first: most messages are not statuses and stay unparsed.
+            # Search for the bytes first: most messages are not statuses and need no parsing.
             if b'"status"' in message.header and not self._is_marked:
                 self._observe_status(message, now)
 
     @property
     def is_busy(self) -> bool:
-        """Whether the kernel is running something."""
+        """Whether the execution state is ``busy``. A mark hides that a kernel is busy."""
         return self.execution_state == "busy"
 
     def is_busy_for(self, seconds: float, now: float) -> bool:
-        """Whether the kernel has been busy for so long."""
+        """Whether the kernel has been busy for at least ``seconds``."""
         return self.is_busy and now - self._busy_since >= seconds
 
     def suppose_busy(self) -> None:
-        """The kernel is busy with something that began before anybody listened: for how long is
-        not known.
+        """Count the kernel as supposed busy. Since when is not known: unless a request is running,
+        :meth:`is_busy_for` is true for any number of seconds.
         """
         if not self._running:
             self._busy_since = float("-inf")
@@ -76,10 +78,10 @@ class KernelState:
             self.execution_state = "busy"
 
     def settle(self, asked_at: float) -> list[Message]:
-        """The kernel answered what it was asked then, on shell: all it had before has ended.
+        """End what still counts as running or supposed busy since before ``asked_at``: the kernel
+        has answered a request that w2z sent on shell then. Requests in subshells may go on.
 
-        Returns the ``busy`` of each request whose ``idle`` never arrived. What runs in a subshell
-        may go on.
+        Returns the ``busy`` status of each request that was ended: its ``idle`` never arrived.
         """
         ended = {
             request: running
@@ -94,7 +96,9 @@ class KernelState:
         return [running.status for running in ended.values()]
 
     def begin_anew(self, state: str) -> None:
-        """The kernel is another one now, or none: nothing of before is running."""
+        """Set the execution state to ``state`` and forget all that is running, and any mark: the
+        kernel is another one now, or gone.
+        """
         self._is_marked = False
         self._is_supposed_busy = False
         self._running.clear()
@@ -102,19 +106,25 @@ class KernelState:
         self.last_status = None
 
     def forget(self) -> None:
-        """The kernel is gone with all that it was running; what was announced stays to be said."""
+        """Forget all that was running, because the kernel is gone. ``busy`` becomes ``idle``; any
+        other state stays.
+        """
         self._is_supposed_busy = False
         self._running.clear()
         if self.execution_state == "busy" and not self._is_marked:
             self.begin_anew("idle")
 
     def mark(self, state: str) -> None:
-        """Say this, whatever the kernel says of itself, until :meth:`unmark`."""
+        """Set the execution state to ``state`` until :meth:`unmark` or :meth:`begin_anew`, whatever
+        the kernel says of itself.
+        """
         self.begin_anew(state)
         self._is_marked = True
 
     def unmark(self) -> None:
-        """The kernel speaks for itself again; it has nothing to do yet, as far as is known."""
+        """End a mark: the kernel's statuses count again. Until one arrives the state is ``idle``,
+        or ``busy`` where the kernel is supposed busy.
+        """
         if self._is_marked:
             self._is_marked = False
             self.execution_state = "busy" if self._is_supposed_busy else "idle"
@@ -141,7 +151,8 @@ class KernelState:
         elif state == "idle":
             running = self._running.pop(request, None)
             if running is None:
-                # What w2z did not see begin has ended: there is but one thing on shell at a time.
+                # An ``idle`` without its ``busy`` ends what the kernel is supposed busy with: only
+                # one request runs on shell at a time.
                 self._is_supposed_busy = False
         else:
             self._running.clear()
@@ -158,6 +169,6 @@ class KernelState:
     def _tell(self, state: str, message: Message | None) -> None:
         is_busy = self._running or self._is_supposed_busy
         self.execution_state = "busy" if is_busy else state
-        # What a newcomer is told: the oldest of what runs, or what was last.
+        # The status for newcomers: that of the oldest running request, else the last one.
         oldest = next(iter(self._running.values()), None)
         self.last_status = oldest.status if oldest is not None else message

@@ -1,11 +1,11 @@
-"""The states of a kernel's life, and how one becomes another.
+"""The states of a kernel's life, and the transitions between them.
 
 Rules:
 
-1. Whether clients' requests may go to the kernel is a question of the state alone
-   (:data:`TAKES_REQUESTS`). Nothing else anywhere remembers an answer to it.
-2. A state becomes another only by :data:`TRANSITIONS`. An event that has no entry for the present
-   state changes nothing, whenever it comes.
+1. The state alone decides whether clients' requests may go to the kernel (:data:`TAKES_REQUESTS`).
+   Nothing else keeps a copy of the answer.
+2. The state changes only by :data:`TRANSITIONS`. An event that has no entry for the present state
+   changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What the kernel is to those who have a request for it."""
+    """A state of the kernel's life, which decides whether clients' requests may go to it."""
 
     STARTING = "nobody has answered yet"
     HEARD = "its output arrives, it has not answered; no kernel preceded it"
@@ -26,7 +26,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What can happen to a kernel."""
+    """An event that can change the state."""
 
     HEARD = "its output arrives"
     ANSWERED = "it answered, on shell too"

@@ -1,12 +1,14 @@
-"""What was received from a kernel and not yet looked at, when it sends faster than w2z can work.
+"""The backlog: messages received from a kernel that sends faster than w2z can carry them.
 
-libzmq's own queue for it has no bound (with one the kernel would drop output, and nobody knew). So
-messages are received first, which is cheap, and wait here: a few in memory, the rest in the store.
+libzmq's own queue cannot hold them: beyond its mark the kernel would drop output, and nobody would
+know. So w2z receives messages first, which is cheap, and keeps them here: a few in memory, the rest
+in the store.
 
-Invariants: what comes first leaves first, and unchanged. In memory are at most :data:`FRONT` bytes
-that leave next and :data:`SPILL_AT` that came last; where the store takes no more, those of them
-that may go are dropped, and their number and size leave in their place. Only what may not go is
-kept beyond that. What was to come after some of them comes after all of those, soon.
+Invariants: messages leave in the order they came in, and unchanged. Memory holds at most
+:data:`FRONT` bytes that leave next and :data:`SPILL_AT` bytes that came last. Where the store takes
+no more, the droppable ones among those that came last are dropped, and their number and size leave
+in their place; only messages that must not be dropped exceed the limits. An action queued with
+:meth:`Backlog.then` runs after every message received before it, at most a batch later.
 """
 
 from __future__ import annotations
@@ -19,36 +21,37 @@ from typing import NamedTuple
 from w2z.store.store import Depot, Store
 
 Parts = list[bytes]
-"""One multipart."""
+"""One message as a ZMQ multipart."""
 
 FRONT = 8 * 2**20
-"""Bytes that wait in memory before the store is used: some tens of milliseconds' work."""
+"""Bytes that wait in memory before w2z uses the store: some tens of milliseconds' work."""
 
 SPILL_AT = 2**20
-"""Bytes moved to the store at once."""
+"""Bytes that are spilled at once."""
 
 BATCH = 128
-"""Messages that leave together, of those that were in the store."""
+"""Most messages in a batch that is made anew of messages from the store or the back."""
 
 MESSAGE_COST = 400
-"""Bytes that the parts of a message take beside their content."""
+"""Bytes of memory that the parts of a message take beside their content."""
 
 MOST_TURNS = 1024
-"""Actions that wait at once; with one more the first of them waits no longer."""
+"""Most queued actions; beyond it the oldest runs early, out of order."""
 
 
 class Missing(NamedTuple):
-    """So many messages and bytes were dropped here."""
+    """The number and bytes of the messages that were dropped here, or lost by the store."""
 
     messages: int
     size: int
 
 
 class Backlog:
-    """Batches of multiparts, in order.
+    """Batches of messages, in the order in which they were received.
 
-    ``may_go`` tells what a client can do without; ``missing`` is called with what was dropped, or
-    lost by the store, when its turn has come; ``report`` is told what the store could not do.
+    ``may_go`` says whether a message is droppable. ``missing`` is called with the number and bytes
+    of messages that were dropped, or lost by the store, when their turn comes. ``report`` is called
+    with the error of a store that failed.
     """
 
     def __init__(
@@ -62,24 +65,26 @@ class Backlog:
         self._may_go = may_go
         self._missing = missing
         self.memory = 0
-        """Bytes in memory, about."""
+        """The bytes that the backlog takes in memory, estimated."""
+        # In the order in which messages leave: the front in memory, the chunks in the store, the
+        # back in memory.
         self._front: deque[tuple[list[Parts], int] | Missing] = deque()
         self._chunks: deque[tuple[int, Missing]] = deque()
-        """Of each in the store: its token, and what is missing if it is lost."""
+        """For each spilled chunk: its token, and the counts to report if the store loses it."""
         self._back: list[Parts | Missing] = []
         self._back_size = 0
         self._move_at = SPILL_AT
         self._turns: deque[tuple[int, Callable[[], None]]] = deque()
-        """Actions, and how many messages have to have left before."""
+        """For each queued action: how many messages have to leave before it, and the action."""
         self._came = 0
         self._left = 0
 
     def __bool__(self) -> bool:
-        """Whether anything waits."""
+        """Whether a message or an action waits."""
         return bool(self._front or self._chunks or self._back or self._turns)
 
     def append(self, batch: list[Parts]) -> None:
-        """Add what was received last."""
+        """Add a batch that was just received."""
         if not batch:
             return
         self._came += len(batch)
@@ -94,13 +99,18 @@ class Backlog:
             self._move()
 
     def then(self, action: Callable[[], None]) -> None:
-        """Call ``action`` when what waits now has left: in a :meth:`pop` of its own."""
+        """Queue ``action``: a :meth:`pop` of its own calls it when all messages here now have left.
+
+        With more than :data:`MOST_TURNS` queued, the oldest is called at once.
+        """
         self._turns.append((self._came, action))
         if len(self._turns) > MOST_TURNS:
             self._turns.popleft()[1]()
 
     def pop(self) -> list[Parts]:
-        """What has waited longest; nothing where that was dropped, or is an action."""
+        """Return the batch that has waited longest, or an empty list where messages are missing or
+        an action was called instead. Call it only while something waits.
+        """
         if self._turns and self._turns[0][0] <= self._left:
             self._turns.popleft()[1]()
             return []
@@ -117,7 +127,7 @@ class Backlog:
         return batch
 
     def clear(self) -> Missing:
-        """Nobody wants it any more; returns what is missing by that."""
+        """Drop everything, queued actions uncalled; return the number and bytes of messages."""
         size = sum(lost.size for _, lost in self._chunks) + _size_of(self._back)
         for item in self._front:
             size += item.size if isinstance(item, Missing) else item[1]
@@ -132,7 +142,7 @@ class Backlog:
         return lost
 
     def _load(self) -> None:
-        """Have in memory what leaves next."""
+        """Fill the empty front with the messages that leave next."""
         if self._chunks:
             self._to_front(self._read(*self._chunks.popleft()))
         else:
@@ -141,7 +151,7 @@ class Backlog:
             self._to_front(back)
 
     def _to_front(self, items: list[Parts | Missing]) -> None:
-        """Make batches of the items, which are in order."""
+        """Append the items to the front, in order, their messages as batches."""
         batch: list[Parts] = []
         for item in items:
             if batch and (isinstance(item, Missing) or len(batch) == BATCH):
@@ -155,7 +165,7 @@ class Backlog:
             self._front.append((batch, _size_of(batch)))
 
     def _move(self) -> None:
-        """Move what came last to the store, or drop of it what may go."""
+        """Spill the messages that came last; if the store fails, drop the droppable among them."""
         if self._write():
             self.memory -= self._back_size
             self._set_back([])
@@ -176,7 +186,9 @@ class Backlog:
         self._move_at = self._back_size + SPILL_AT
 
     def _write(self) -> bool:
-        """Write the back to the store, unless something is missing from it."""
+        """Write the back to the store. Returns ``False`` where the store fails, and does not try
+        where messages are missing from the back.
+        """
         batch = [item for item in self._back if not isinstance(item, Missing)]
         token = self._depot.put(batch) if len(batch) == len(self._back) else None
         if token is None:
@@ -195,7 +207,7 @@ class Backlog:
 
 
 def _drop(kept: list[Parts | Missing], item: Parts | Missing) -> None:
-    """Let the item go; what is missing side by side is missing together."""
+    """Append the item to ``kept`` as missing, merged with a missing one right before it."""
     if not isinstance(item, Missing):
         item = Missing(1, _size_of([item]) - MESSAGE_COST)
     if kept and isinstance(last := kept[-1], Missing):

@@ -1,10 +1,11 @@
-"""The sockets between w2z and one kernel, and whose they are.
+"""The sockets between w2z and one kernel, and the session that each belongs to.
 
-Addressing is ZMQ's own. One SUB and one heartbeat socket serve everybody. Each session has DEALER
-sockets of its own under one identity (shell and stdin have to share it, that is how a kernel's
-``input_request`` finds its asker), so the socket a reply arrives on *is* its address. The identity
-is derived from the kernel's key and the session_id: a w2z that is started again beside a kernel
-that lives on gets the replies to what was asked through the one before.
+ZMQ does the addressing. One SUB and one heartbeat socket serve all sessions. Each session has
+DEALER sockets of its own under one identity, so the socket that a reply arrives on *is* the
+address. Shell and stdin have to share the identity: by it a kernel's ``input_request`` finds the
+client that sent the request. The identity is derived from the kernel's key and the session_id, so a
+w2z that is started again beside the same kernel gets the replies to requests that went through the
+w2z before it.
 """
 
 from __future__ import annotations
@@ -30,35 +31,39 @@ from w2z.message import Buffer, Channel
 from w2z.wire.zmq import LEAST_PARTS
 
 SEND_MARK = 64
-"""Messages a DEALER holds for a kernel that does not take them. Then its client is not read from
-any more: the kernel's own queue comes on top, so a busy kernel alone does not get anybody there.
+"""Messages that a DEALER holds for a kernel that does not take them. Beyond this the socket refuses
+messages, and w2z reads no more from its client. The kernel's own queue comes on top, so a busy
+kernel alone does not fill a DEALER.
 """
 
 IOPUB_MARK = 50_000
-"""Messages that wait in libzmq, before w2z has received them, until it reads no more from iopub's
-connection. Then they pile up in the kernel, which drops them if its own socket has a mark. So this
-is far more than comes while w2z is held up for a moment, which keeps memory bounded.
+"""Messages that wait in libzmq for w2z to receive them. Beyond this libzmq reads no more from
+iopub's connection; then messages pile up in the kernel, which drops them if its own socket has a
+high-water mark. So the number is far more than arrives while w2z is held up for a moment. It keeps
+memory bounded.
 """
 
 LINGER_MS = 250
-"""What a session sent last has so long to leave after it closed; a part of w2z's own end, too."""
+"""Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
+end may take this long, too.
+"""
 
 SOCKETS_PER_SESSION = 3
 
 ZERO_COPY_RECV = 10
-"""libzmq's ``ZMQ_ZERO_COPY_RECV``. Turned on, as it is by default, a message that waits keeps the
-whole buffer it was read into: 20 kB for each that has 4.
+"""libzmq's ``ZMQ_ZERO_COPY_RECV``. It is on by default; then each waiting message keeps the whole
+buffer that it was read into: 20 kB for a message of 4 kB.
 """
 
 WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 4
-"""Seconds of silence until the kernel's host is asked for a sign, seconds between attempts, and
-how many of them fail (tcp(7)): half a minute until a host that vanished is missed.
+"""Idle seconds until TCP sends the kernel's host a keepalive, seconds between keepalives, and how
+many of them have to fail (tcp(7)). In all, half a minute passes.
 """
 
 KEEPALIVE_AT_MOST = 30
-"""Seconds in all."""
+"""Seconds until w2z notices that a host vanished: idle time and keepalives together."""
 
 IOPUB_POLL_INTERVAL = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
@@ -67,27 +72,28 @@ Output that comes alone, or first, does not wait.
 
 
 HANDOVER = frozenset({"ipython", "bash_kernel", "octave_kernel"})
-"""Implementations whose sockets hand an identity over to a new connection that claims it
-(``ZMQ_ROUTER_HANDOVER``), as ipykernel's do. Others ignore the new one as long as they have not
-seen the end of the one before, and may so be left without a way to answer.
+"""Kernel implementations whose sockets hand an identity over to a new connection that claims it
+(``ZMQ_ROUTER_HANDOVER``), as ipykernel's do. Other kernels ignore the new connection as long as
+they have not seen the end of the old one, and may be left without a way to answer.
 """
 
 
 MAX_USED = 4096
-"""Sessions that were closed of which is remembered that their identity was used."""
+"""Most closed sessions for which w2z remembers that their identity was used."""
 
 
 def hands_over(implementation: str) -> bool:
-    """Whether a session may keep its identity when its sockets are replaced."""
+    """Whether a session may keep its identity when its sockets to this kernel are replaced."""
     return implementation in HANDOVER
 
 
 def identity(key: str, session_id: str, generation: int) -> bytes:
-    """The ZMQ identity of a session's sockets: the same for the same kernel and session_id, and
-    another for each ``generation`` of sockets to a kernel that does not hand it over.
+    """Return the ZMQ identity of a session's sockets: always the same for the same key, session_id
+    and ``generation``. Sockets to a kernel that does not hand identities over need a new generation
+    each time.
 
-    Not the session_id itself: not every text can be one, and nobody who knows an identity shall
-    know a session_id by it.
+    The session_id itself cannot be the identity: ZMQ does not take every text, and an identity must
+    not reveal a session_id.
     """
     text = b"w2z identity %d\0" % generation + session_id.encode(errors="surrogatepass")
     return b"w2z-" + hmac.new(key.encode(), text, "sha256").hexdigest()[:32].encode()
@@ -95,7 +101,7 @@ def identity(key: str, session_id: str, generation: int) -> bytes:
 
 def check_endpoints(info: ConnectionInfo) -> None:
     """Raise :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take, such as
-    a host that cannot be one or the path of a socket that is too long. Nobody has to be there.
+    an impossible host name or a socket path that is too long. No kernel has to listen there.
     """
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
@@ -119,35 +125,35 @@ class _Dealers:
 
 
 class ChannelsListener(Protocol):
-    """What hears from a kernel's sockets."""
+    """The callbacks for what happens on a kernel's sockets."""
 
     def from_kernel(
         self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
     ) -> None:
-        """Multiparts arrived, for a session or for all."""
+        """Called when messages arrived on ``channel``, for one session or for all (``None``)."""
 
     def writable(self, session_id: str) -> None:
-        """The session's socket, which was full, takes messages again."""
+        """Called when a session's socket that refused a message takes messages again."""
 
     def echo(self, session_id: str, payload: bytes) -> None:
-        """The kernel's heartbeat returned what the session had sent."""
+        """Called when the kernel echoed a heartbeat's ``payload`` to the session that sent it."""
 
     def reached(self) -> None:
-        """The iopub socket is connected, behind ZMQ's own handshake."""
+        """Called when the iopub socket is connected and ZMQ's own handshake is done."""
 
     def hung_up(self) -> None:
-        """The connection of the iopub socket ended: the kernel has, or the network failed."""
+        """Called when iopub's connection ended: the kernel ended, or the network failed."""
 
     def heart_stopped(self) -> None:
-        """The connection of the heartbeat ended: likewise."""
+        """Called when the heartbeat's connection ended: the kernel ended, or the network failed."""
 
 
 class Channels:
-    """All sockets of one kernel; another one gets others.
+    """All sockets to one kernel; another kernel gets new ones.
 
-    ``signed`` says that messages carry signatures, which allows to receive them faster. Output that
-    comes faster than ``listener`` takes it waits in ``backlog``. Raises
-    :class:`~w2z.errors.ConnectionFileError` where ZMQ refuses the endpoints.
+    ``signed`` says that messages carry signatures; then w2z can receive them faster. Output that
+    comes faster than ``listener`` takes it waits in ``backlog``. Raises :class:`zmq.ZMQError` for
+    endpoints that ZMQ refuses: call :func:`check_endpoints` first.
     """
 
     def __init__(
@@ -166,9 +172,9 @@ class Channels:
         self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        with contextlib.suppress(zmq.ZMQError):  # libzmq of before 4.3
+        with contextlib.suppress(zmq.ZMQError):  # libzmq before 4.3 does not know the option
             self._context.set(ZERO_COPY_RECV, 0)
-        # Sockets that were closed count until they have lingered, hence the double.
+        # Closed sockets count until they have lingered: hence twice the number.
         self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
         self.hands_over = False
@@ -177,16 +183,16 @@ class Channels:
         """
         self._used: dict[str, int] = {}
         self.is_unbroken = False
-        """Whether the heartbeat's first connection is up: then the kernel is the same still."""
+        """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
     def open_session(self, session_id: str) -> None:
-        """Connect the session's shell and stdin; does nothing if they are.
+        """Connect the session's shell and stdin sockets, unless they already are.
 
-        Raises :class:`zmq.ZMQError` where no more sockets can be had; then there is no session.
+        Raises :class:`zmq.ZMQError` where no more sockets can be had; then none is left open.
         """
         if session_id in self._dealers:
             return
@@ -202,7 +208,7 @@ class Channels:
         self._dealers[session_id] = dealers
 
     def close_session(self, session_id: str, linger_ms: int = LINGER_MS) -> None:
-        """Close the session's sockets; messages under way to it are gone."""
+        """Close the session's sockets; messages from the kernel that are under way are dropped."""
         dealers = self._dealers.pop(session_id, None)
         if dealers is not None:
             if not self.hands_over:
@@ -213,7 +219,9 @@ class Channels:
                 socket.close(linger_ms)
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
-        """Send for a session; ``False`` when its socket is full: ``writable`` will be called."""
+        """Send a session's message. Returns ``False`` when the socket is full; then the listener's
+        ``writable`` is called later.
+        """
         dealers = self._dealers[session_id]
         socket = dealers.sockets.get(channel)
         if socket is None:
@@ -222,23 +230,23 @@ class Channels:
         return socket.send(parts)
 
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
-        """Let the kernel's heartbeat socket echo ``payload`` to the session."""
+        """Ask the kernel's heartbeat to echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
     async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
-        """Receive what a kernel still said: until nothing is left, and, where it has ended, its
-        connection has, too.
+        """Receive and carry the kernel's last words until nothing is left. For a kernel that
+        ``has_ended``, first wait for the end of iopub's connection.
 
-        Takes ``seconds`` at most to notice the end, and ``most`` for what is left; only ``seconds``
-        where libzmq has connected again meanwhile, perhaps to a kernel that never stops talking.
-        Everything else has its turns meanwhile.
+        Takes at most ``seconds`` to notice the end and ``most`` to receive; receiving, too, takes
+        at most ``seconds`` while iopub is connected: libzmq may have connected again, to a kernel
+        that never stops sending. The event loop runs other work meanwhile.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 if has_ended and self._is_iopub_up:
-                    # Its end is told after all that came there.
+                    # libzmq reports the end behind everything that the connection received.
                     await self._is_lost.wait()
-                # Replies come over connections of their own, which end at the same time.
+                # Replies have connections of their own, which end at the same time.
                 await asyncio.sleep(IOPUB_POLL_INTERVAL)
         begun, has_more = time.monotonic(), True
         while has_more and time.monotonic() - begun < (seconds if self._is_iopub_up else most):
@@ -247,9 +255,12 @@ class Channels:
         self._is_lost.clear()
 
     def _look_everywhere(self) -> bool:
-        """One batch of each socket, and of the backlog; returns whether there may be more."""
+        """Receive one batch from each socket, iopub's by way of the backlog. Returns whether there
+        may be more.
+        """
         has_more = self._iopub.receive_batch()
-        # Whoever is given up by what arrives has its sockets closed: the next list is without them.
+        # Carrying a batch may give up sessions and close their sockets: look each session up when
+        # its turn comes.
         for session_id in list(self._dealers):
             for channel in (Channel.SHELL, Channel.STDIN, Channel.CONTROL):
                 dealers = self._dealers.get(session_id)
@@ -259,12 +270,14 @@ class Channels:
         return has_more
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
-        """Close everything, once; what was sent last has ``linger_ms`` to leave, which blocks."""
+        """Close all sockets. Blocks up to ``linger_ms`` for messages that have not left yet. Does
+        nothing when called again.
+        """
         if self._context.closed:
             return
         for session_id in list(self._dealers):
             self.close_session(session_id, linger_ms)
-        # First, because libzmq would wait for a reader of its events.
+        # Monitors before their sockets: libzmq would wait for a reader of the events.
         self._sub.disable_monitor()
         self._monitor.close(0)
         self._hb.disable_monitor()
@@ -278,7 +291,7 @@ class Channels:
         socket.setsockopt(zmq.RCVHWM, 0)
         socket.setsockopt(zmq.IPV6, self._info.is_ipv6)
         if self._info.curve_publickey and self._info.curve_secretkey:
-            # The file has one pair, the server's, and clients of the kernel use it as theirs too.
+            # The file has one key pair, the server's; the kernel's clients use it as theirs, too.
             socket.setsockopt_string(zmq.CURVE_SERVERKEY, self._info.curve_publickey)
             socket.setsockopt_string(zmq.CURVE_PUBLICKEY, self._info.curve_publickey)
             socket.setsockopt_string(zmq.CURVE_SECRETKEY, self._info.curve_secretkey)
@@ -287,15 +300,15 @@ class Channels:
     def _open_heartbeat(self) -> Heartbeat:
         socket = self._hb = self._socket(zmq.DEALER)
         self._keep_alive(socket)
-        # Beats are so small that a kernel that is stopped has room for years of them: what stays
-        # unacknowledged was sent to a host that is gone.
+        # Beats are so small that a stopped kernel's host has room for years of them: if TCP gets no
+        # confirmation of one, the host has vanished.
         socket.setsockopt(zmq.TCP_MAXRT, KEEPALIVE_AT_MOST * 1000)
         self._hb_monitor = DrainedSocket(socket.get_monitor_socket(WATCHED), self._on_hb_events)
         return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo)
 
     def _keep_alive(self, socket: zmq.Socket[bytes]) -> None:
-        """Let the connection end when the kernel's host is gone without a word. That of a kernel
-        that is stopped or busy does not.
+        """Let TCP end the connection when the kernel's host vanishes. The connection to a stopped
+        or busy kernel does not end.
         """
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
@@ -306,7 +319,7 @@ class Channels:
         socket = self._sub = self._socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
         self._keep_alive(socket)
-        # Subscribed before connecting: no message can come between the two.
+        # Subscribe before connecting: else a message could come between the two and be missed.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         monitor = socket.get_monitor_socket(WATCHED)
         self._is_lost = asyncio.Event()
@@ -355,8 +368,8 @@ class Channels:
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
     ) -> None:
-        # Output that is already here goes first: no reply overtakes it for being quicker. On
-        # control are those who do not want to wait.
+        # Output that has already arrived goes first, so that no reply overtakes it. A reply on
+        # control does not wait for the backlog, because it is wanted at once.
         if self._iopub.receive_batch():
             self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
@@ -367,7 +380,7 @@ class Channels:
 
 
 def _is_connected(event: list[bytes]) -> bool:
-    """Whether a monitor's event tells of a connection that is up, or of its end.
+    """Whether a monitor's event says that a connection is up. Otherwise it says that one ended.
 
     https://libzmq.readthedocs.io/en/latest/zmq_socket_monitor.html
     """

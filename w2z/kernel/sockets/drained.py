@@ -1,9 +1,10 @@
 """A ZMQ socket on the event loop: received from in batches, sent to without blocking.
 
-The socket's FD is edge-triggered and speaks of its mailbox, not of messages, and *any* call on
-the socket may consume the edge (https://libzmq.readthedocs.io/en/latest/zmq_getsockopt.html,
-ZMQ_FD). So: every wake-up receives until there is nothing left; one that stops at its batch limit
-runs again by itself; and after every send the socket is asked for its EVENTS.
+The socket's FD is edge-triggered and signals events of the socket's mailbox, not messages, and
+*any* call on the socket may consume the edge
+(https://libzmq.readthedocs.io/en/latest/zmq_getsockopt.html, ZMQ_FD). So every wake-up receives
+until nothing is left; a wake-up that stops at its batch limit schedules another one; and every send
+is followed by a look at the socket's EVENTS.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from w2z.kernel.sockets.backlog import Backlog
 from w2z.message import Buffer
 
 BATCH_MESSAGES = 128
-"""Messages to receive before other sockets get their turn: about a millisecond's worth."""
+"""Messages received before other sockets get their turn: about a millisecond's worth."""
 
 BATCH_BYTES = 2**20
-"""Bytes after which a batch is full although it has few messages."""
+"""Bytes after which a batch is full, however few messages it has."""
 
 BATCHES_AHEAD = 8
-"""Batches to receive into a backlog for each that is worked on: a few milliseconds' worth, after
-which others get their turn.
+"""Batches received into a backlog for each batch that is handed out: a few milliseconds' worth,
+after which other sockets get their turn.
 """
 
 # Plain integers: pyzmq converts its enums on every call.
@@ -33,14 +34,15 @@ _NOBLOCK = int(zmq.NOBLOCK)
 
 
 class DrainedSocket:
-    """One connected socket.
+    """One ZMQ socket on the event loop, read in batches.
 
     ``receive`` is called with the multiparts of each batch, ``writable`` when a socket that
-    refused a message takes messages again. ``min_frames`` is the number of frames every multipart
-    has: that many are received without asking whether they belong together, which is most of the
-    cost; one with fewer comes glued to the next (see :func:`w2z.wire.zmq.rest_of`).
-    ``poll_interval`` is how many seconds to wait between looks while messages keep coming; 0 looks
-    whenever one comes. With a ``backlog`` messages are received ahead of the work on them.
+    refused a message takes messages again. ``min_frames`` is the least number of ZMQ frames in a
+    multipart: that many are received without asking whether they belong together, because asking is
+    most of the cost; a multipart with fewer comes glued to the next one (see
+    :func:`w2z.wire.zmq.rest_of`). ``poll_interval`` is the seconds between looks while messages
+    keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
+    ahead of the work on them.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class DrainedSocket:
         self._schedule()
 
     def send(self, parts: Sequence[Buffer]) -> bool:
-        """Send one multipart; ``False`` when the socket is full and took nothing of it."""
+        """Send one multipart. Returns ``False`` when the socket is full and took nothing of it;
+        ``writable`` is called later.
+        """
         try:
             self._socket.send_multipart(parts, _NOBLOCK)
         except zmq.Again:
@@ -80,14 +84,14 @@ class DrainedSocket:
         return True
 
     def close(self, linger_ms: int) -> None:
-        """Close; what was sent but is not out yet has ``linger_ms`` to leave."""
+        """Close the socket; messages that have not left yet get ``linger_ms`` to leave."""
         if not self._is_polling:
             self._loop.remove_reader(self._fd)
         self._cancel()
         self._socket.close(linger_ms)
 
     def receive_batch(self) -> bool:
-        """Receive what is there, at most one batch now; the rest follows by itself.
+        """Receive what is there and hand out at most one batch; schedule a call for the rest.
 
         Returns whether there may be a rest.
         """
@@ -95,14 +99,14 @@ class DrainedSocket:
         batch, emptied = (
             self._drain() if self._backlog is None else self._drain_ahead(self._backlog)
         )
-        # Before anything below can raise: the edge is spent, this is the only wake-up.
+        # Before anything below can raise: the edge is spent, and no other wake-up comes.
         if not emptied:
             self._schedule()
         elif self._poll_interval:
             self._set_polling(bool(batch))
         if self._refused:
             events = self._events()
-            # Asking may have consumed the edge of what came since the drain.
+            # Reading EVENTS may have consumed the edge of a message that came after the drain.
             if events & zmq.POLLIN:
                 self._schedule()
             if events & zmq.POLLOUT:
@@ -113,7 +117,7 @@ class DrainedSocket:
         return not emptied
 
     def receive_ahead(self, most: int) -> None:
-        """Receive what is there into the backlog, to be worked on in turn: ``most`` batches."""
+        """Receive up to ``most`` batches into the backlog, which hands them out in their turn."""
         if self._backlog is None:
             return
         emptied = False
@@ -124,8 +128,9 @@ class DrainedSocket:
         self._schedule()
 
     def _drain_ahead(self, backlog: Backlog) -> tuple[list[list[bytes]], bool]:
-        """Receive several batches where one does not empty the socket; returns the one whose turn
-        it is.
+        """Receive more batches into the backlog while the socket is not empty.
+
+        Returns the batch whose turn it is, and whether socket and backlog are empty.
         """
         batch, emptied = self._drain()
         if emptied and not backlog:
@@ -139,8 +144,10 @@ class DrainedSocket:
         return backlog.pop(), emptied and not backlog
 
     def _set_polling(self, is_polling: bool) -> None:
-        """While hot the FD is left alone and a timer looks; the drain before emptied the socket,
-        so what comes later makes the FD readable again.
+        """Look at the socket by a timer while messages keep coming, else by its FD.
+
+        Call it only after a drain that emptied the socket: then the next message makes the FD
+        readable again.
         """
         if is_polling and not self._is_polling:
             self._loop.remove_reader(self._fd)
@@ -163,9 +170,10 @@ class DrainedSocket:
         return cast(int, self._socket.getsockopt(zmq.EVENTS))
 
     def _drain(self) -> tuple[list[list[bytes]], bool]:
-        """Receive one batch; tells whether that was all.
+        """Receive one batch; also returns whether that emptied the socket.
 
-        The last frames are received as frame objects, because those know whether more follow.
+        From the ``min_frames``-th on, ZMQ frames are received as frame objects, because these know
+        whether more frames follow.
         """
         receive = self._socket.recv
         batch: list[list[bytes]] = []
@@ -185,7 +193,7 @@ class DrainedSocket:
                 batch.append(parts)
         except zmq.Again:
             if parts:
-                # Too short to be a message, with nothing behind it: not to vanish unseen.
+                # Too short to be a message, and none follows: hand it out, so that it is counted.
                 batch.append(parts)
             return batch, True
         return batch, False

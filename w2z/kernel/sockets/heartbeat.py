@@ -1,9 +1,9 @@
 """The kernel's heartbeat socket, shared by every client's ``hb`` channel.
 
 A kernel's heartbeat answers with the bytes it got
-(https://jupyter-client.readthedocs.io/en/stable/messaging.html#heartbeat-for-kernels). Some do so
-with a REP socket, which takes one frame behind an empty delimiter, so a number that tells whose
-echo it is and the payload travel as one frame.
+(https://jupyter-client.readthedocs.io/en/stable/messaging.html#heartbeat-for-kernels). Some kernels
+use a REP socket, which takes one ZMQ frame behind an empty delimiter. So one ZMQ frame carries both
+the payload and the number by which w2z finds the session that an echo belongs to.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import zmq
 from w2z.kernel.sockets.drained import DrainedSocket
 
 MAX_PENDING_ECHOES = 1024
-"""Echoes waited for; when a silent kernel owes more, the oldest are given up."""
+"""Most echoes that w2z waits for; when the kernel owes more, w2z gives up the oldest."""
 
 _NUMBER = struct.Struct("!Q")
 
 
 class Heartbeat:
-    """Sends payloads and hands each echo to ``echo(session_id, payload)``."""
+    """The heartbeat socket: sends payloads and hands each echo to ``echo(session_id, payload)``."""
 
     def __init__(
         self, socket: zmq.Socket[bytes], endpoint: str, echo: Callable[[str, bytes], None]
@@ -35,7 +35,7 @@ class Heartbeat:
         self._socket = DrainedSocket(socket, self._receive)
 
     def send(self, session_id: str, payload: bytes) -> None:
-        """Ask for an echo. Nothing comes back from a kernel that does not answer."""
+        """Ask the kernel to echo ``payload`` to the session; an echo may never come."""
         self._number += 1
         if len(self._pending) == MAX_PENDING_ECHOES:
             del self._pending[next(iter(self._pending))]
@@ -43,7 +43,7 @@ class Heartbeat:
             self._pending[self._number] = session_id
 
     def close(self) -> None:
-        """Close the socket; echoes still owed are not waited for."""
+        """Close the socket without waiting for echoes that the kernel still owes."""
         self._socket.close(0)
 
     def _receive(self, batch: list[list[bytes]]) -> None:
