@@ -67,7 +67,7 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def openable(host: str) -> str:
-    """Return the host for a URL that reaches, from this machine, a w2z listening on ``host``."""
+    """Return the host of a URL that reaches w2z from this machine if it listens on ``host``."""
     try:
         address = None if host in EVERYWHERE else ip_address(host)
     except ValueError:

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
     # For stages.
 
     def become(self, stage: Stage) -> None:
-        """Switch to ``stage``, and tell it if the transport is above its high-water mark."""
+        """Switch to ``stage``, which inherits a pause of writing, but not the timer."""
         self.set_timer(None)
         self._stage = stage
         if self._is_full:
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         stage.begin()
 
     def set_timer(self, seconds: float | None, action: Callable[[], None] = lambda: None) -> None:
-        """Call ``action`` after ``seconds``, instead of any earlier action; ``None``: no action."""
+        """Call ``action`` after ``seconds``, instead of the action set before; ``None``: never."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

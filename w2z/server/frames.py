@@ -3,11 +3,11 @@
 Rules:
 
 - Payloads and pongs are returned in the order received, up to the close frame or the first broken
-  frame, which may arrive in the same bytes. Frames after that, or after a close frame of w2z's own,
-  are dropped.
+  frame, even if that came in the same bytes. Frames behind it, or received after a close frame of
+  w2z's own, are dropped.
 - The connection closes for the earliest reason in what was received. So outgoing frames wait in
-  :meth:`Frames.to_send` until the caller has handled all that was received: if it finds a fault
-  before the peer's close frame, :meth:`Frames.fail` replaces the waiting answer to that frame.
+  :meth:`Frames.to_send` until the caller has handled all that was received. If the caller finds a
+  fault before the peer's close frame, :meth:`Frames.fail` replaces the answer to that close frame.
 
 The protocol's state is in :class:`websockets.protocol.Protocol`. Data frames to the client do not
 pass through it, because a batch is framed once for all clients.

@@ -78,7 +78,7 @@ class HttpConnection:
         self._advance()
 
     def eof_received(self) -> bool:
-        """The peer closed its side: finish what it sent."""
+        """The peer closed its side: handle what it sent before."""
         if not self._finished:
             self._http.receive_data(b"")
             self._advance()
@@ -141,7 +141,7 @@ class HttpConnection:
     def _wait_for_request(self) -> None:
         """Set the timer for the next request, or for the rest of one that has begun."""
         self._is_between = False
-        # trailing_data is a copy, which is cheap here: less than one request is left in it.
+        # trailing_data copies its bytes: cheap here, where they are less than one request.
         self._idle = self._http.their_state is h11.IDLE and not self._http.trailing_data[0]
         if self._idle:
             self._connection.set_timer(KEEP_ALIVE, self._close)
@@ -257,7 +257,7 @@ class HttpConnection:
     # The end
 
     def _close(self) -> None:
-        """Close when the peer has taken all that was written, and watch that it does."""
+        """Close when the peer has taken all that was written; cut a peer that takes nothing."""
         self._transport.close()
         self._watch_unsent()
 

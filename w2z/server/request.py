@@ -49,7 +49,7 @@ class Request:
         return next((value for key, value in self.headers if key == name), None)
 
     def header_list(self, name: str) -> list[str]:
-        """Return the comma-separated values of all such headers (RFC 9110 section 5.6.1)."""
+        """Return the values of all headers of that name, split at commas (RFC 9110, 5.6.1)."""
         values = ",".join(value for key, value in self.headers if key == name).split(",")
         return [value.strip() for value in values if value.strip()]
 

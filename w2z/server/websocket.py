@@ -38,7 +38,7 @@ class User(Protocol):
 
     @property
     def position(self) -> int:
-        """The position behind all that was written; its pong brings it to :meth:`has_read`."""
+        """The position behind all that was written; a ping carries it, for :meth:`has_read`."""
 
     def opened(self) -> None:
         """Called once, first: the websocket may be written to."""
@@ -109,12 +109,12 @@ class Websocket:
                 self._follow_frames()
 
     def refuse(self, code: CloseCode, reason: str) -> None:
-        """Close because of a fault, and drop all that the peer sent after it."""
+        """Close because of a fault, without waiting for an answer; drop all that comes after it."""
         self._frames.fail(code, reason)
         self._follow_frames()
 
     def keep(self) -> None:
-        """Count the peer as alive: it could not be heard, because w2z did not read from it."""
+        """Count the peer as alive: w2z did not read from it, so it could give no sign of life."""
         self._pings.heard()
 
     # Stage
@@ -264,7 +264,7 @@ class Pings:
         return position
 
     def _follow(self) -> None:
-        """Set the connection's timer to the next deadline, if that changed."""
+        """Set the connection's timer to a changed deadline, unless :meth:`stop` was called."""
         deadline = self._acks.next_deadline()
         if self._timer_at not in (deadline, inf):
             self._timer_at = deadline

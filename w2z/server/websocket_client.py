@@ -2,8 +2,8 @@
 
 How a client ends:
 
-- Whichever side closes, all requests received before still go to the kernel, in order. If the
-  kernel takes none just then, the close is answered at once and the requests wait without the
+- Whichever side closes, all requests received before that still go to the kernel, in order. If
+  the kernel takes none just then, the close is answered at once and the requests wait without the
   connection; :mod:`w2z.bridge.fanout` says how long.
 - A fault closes the connection with its own code, even if a close frame was received behind it.
   Everything received behind the fault is dropped.

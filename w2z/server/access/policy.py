@@ -55,13 +55,13 @@ class AccessPolicy:
             raise HttpError(403, "the token is not valid")
 
     def cors_headers(self, origin: str | None) -> dict[str, str]:
-        """Return headers that let pages of ``origin`` read a response; none if it is not allowed."""
+        """Return the headers that let pages of ``origin`` read a response; none if not allowed."""
         if origin is None or not self._is_allowed(origin):
             return {}
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
     def preflight_headers(self, request: Request) -> dict[str, str]:
-        """Return the headers that answer a CORS preflight; none for an origin not allowed."""
+        """Return the headers that answer a CORS preflight; none if its origin is not allowed."""
         headers = self.cors_headers(request.header("origin"))
         if headers:
             headers["Access-Control-Allow-Methods"] = _CORS_METHODS
@@ -72,7 +72,7 @@ class AccessPolicy:
         return headers
 
     def _is_allowed(self, origin: str) -> bool:
-        # Browsers send nothing else, and an allowed origin goes into a response header.
+        # Browsers send nothing but ASCII here, and an allowed origin goes into a response header.
         if not is_visible_ascii(origin):
             return False
         return origin in self.allow_origin or "*" in self.allow_origin
@@ -83,7 +83,7 @@ class AccessPolicy:
             return
         host = request.header("host") or ""
         # Without a token, a page could make its own host name resolve to this address, and so be
-        # of the same origin. Then only hosts count as ours that no such name can imitate.
+        # of the same origin. So the host then has to be one that no DNS server can redirect.
         ours = self.token is not None or is_unmistakable(host)
         if not (ours and is_same_origin(origin, host)):
             raise HttpError(403, "requests from this origin are not allowed: see --allow-origin")

@@ -24,6 +24,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # The stamp first: if the file changes before it is read, the next call sees that.
         self._stamp = self._stat()
         self._token = self._read()
 
@@ -31,7 +32,7 @@ class TokenFile:
         """Return the token valid now."""
         stamp = self._stat()
         if stamp != self._stamp:
-            # Even if the file cannot be read: each change is tried, and logged, once.
+            # Set even if the file cannot be read: each change is tried, and logged, once.
             self._stamp = stamp
             try:
                 self._token = self._read()
