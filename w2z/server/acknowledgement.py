@@ -1,10 +1,11 @@
-"""When to ask a client how far it has read, and when to take it for dead.
+"""When to ping a client, what its pong proves, and when to take the peer for vanished.
 
-A ping carries a position: how much the client was handed before. Its pong returns the position, and
-so says that all before it has arrived, because frames keep their order (RFC 6455 section 5.5.3).
-The same pings keep an idle connection open in proxies, and find peers that have vanished.
+A ping carries a position: the client was handed everything before it. The pong returns the position
+(RFC 6455 section 5.5.3), and so proves that everything before it has arrived, because frames keep
+their order. The same pings keep an idle connection open in proxies, and find peers that have
+vanished.
 
-There is one deadline at a time; the state says what it means:
+There is one deadline at a time; the state says what it is for:
 
     state    deadline                          then
     QUIET    keepalive interval                a ping: ASKED
@@ -15,16 +16,18 @@ There is one deadline at a time; the state says what it means:
 
 Nothing else changes the state:
 
-    QUIET    something was written             OWING
-    QUIET    a pong nobody asked for           QUIET, for another interval
-    ASKED    a pong, and more was written      PAUSING
-    ASKED    a pong, and nothing was           QUIET
+    QUIET    messages were written             OWING
+    QUIET    a pong that no ping asked for     QUIET, for another interval
+    ASKED    a pong, after more was written    PAUSING
+    ASKED    a pong, and nothing was written   QUIET
 
-A client that has no session to come back to acknowledges nothing: it is never OWING or PAUSING. Any
-pong answers the ping that is out, whatever it carries; a position counts wherever it comes from,
-the hub ignores those that it never gave out. A sign of life is anything that the peer sent, or took
-of what waits for it: its pong may be behind a large message, or the ping behind much output. A peer
-that w2z itself does not read gives none and is not to blame.
+A client whose session is not resumable has nothing to acknowledge: it is never OWING or PAUSING.
+Any pong answers the ping that is out, whatever data it carries. Any pong may acknowledge a
+position; the hub ignores a position beyond what it handed out.
+
+A sign of life is any data from the peer, or a change in the unsent bytes: the pong may be behind a
+large payload, or the ping behind much output. A peer that w2z does not read from cannot give a
+sign of life, so it is not closed.
 """
 
 from __future__ import annotations
@@ -33,19 +36,19 @@ from enum import Enum, auto
 from math import inf
 
 ACK_DELAY = 0.005
-"""Seconds after a write until a ping asks whether it has arrived: what comes together is asked for
-together.
+"""Seconds from a write until the ping that asks whether it arrived: one ping serves all messages
+that are written together.
 """
 
 ACK_PAUSE = 0.02
-"""Seconds between a pong and the next such ping while output flows."""
+"""Seconds from a pong until the next such ping, while messages are being written."""
 
 MAX_POSITION_DIGITS = 20
-"""Of a position in a pong; no journal gets that far."""
+"""Digits of a position in a pong. One with more is ignored; no journal gets that far."""
 
 
 class State(Enum):
-    """What the deadline means: see the table on top."""
+    """What the deadline is for: see the tables at the top of this module."""
 
     QUIET = auto()
     OWING = auto()
@@ -55,7 +58,7 @@ class State(Enum):
 
 
 class Due(Enum):
-    """What there is to do at a deadline."""
+    """What the caller has to do at a deadline."""
 
     PING = auto()
     """Send a ping with the present position, then call :meth:`Acknowledgement.asked`."""
@@ -64,10 +67,10 @@ class Due(Enum):
 
 
 class Acknowledgement:
-    """One connection's pings. Seconds are of any clock that does not go back.
+    """The state of one connection's pings. ``now`` is of any clock that does not go back.
 
     Call :meth:`poll` at :meth:`next_deadline`, which every other call may change. ``resumable``
-    tells whether the client has a session to come back to.
+    tells whether the client can resume its session later.
     """
 
     def __init__(
@@ -87,30 +90,30 @@ class Acknowledgement:
         self._enter(State.QUIET, now)
 
     def next_deadline(self) -> float:
-        """When to call :meth:`poll`; infinity for a peer that is dead."""
+        """Return when to call :meth:`poll`; infinity for a peer that has vanished."""
         return self._deadline
 
     def wrote(self, now: float) -> None:
-        """Messages were written to the client."""
+        """Take note that messages were written to the client."""
         self._wrote = self._resumable
         if self._wrote and self.state is State.QUIET:
             self._enter(State.OWING, now)
 
     def heard(self) -> None:
-        """The peer sent something, or would have if it had been read."""
+        """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
         self._was_heard = True
 
     def poll(self, now: float, unsent: int, *, held_back: bool) -> Due | None:
-        """What is due.
+        """Return what is due, or ``None``.
 
-        ``unsent`` is how many bytes the peer has yet to take of what was written to it;
-        ``held_back`` tells that it is not read from.
+        ``unsent`` is the number of bytes in the transport's write buffer; ``held_back`` tells that
+        w2z does not read from the peer now.
         """
         if now < self._deadline:
             return None
         if self.state is not State.ASKED:
             return Due.PING
-        # A buffer that is empty says nothing: the network may hold what was in it.
+        # An empty buffer proves nothing: the network may still hold its bytes.
         is_taking = unsent not in (0, self._unsent)
         if not (self._was_heard or is_taking or held_back):
             self._enter(State.DEAD, now)
@@ -119,12 +122,12 @@ class Acknowledgement:
         return None
 
     def asked(self, now: float, unsent: int) -> None:
-        """A ping was sent, and ``unsent`` bytes wait, the ping perhaps among them."""
+        """Take note of a ping; ``unsent`` bytes wait in the transport, perhaps with that ping."""
         self._wrote = False
         self._wait_for_pong(now, unsent)
 
     def pong(self, payload: bytes, now: float) -> int | None:
-        """The peer sent a pong; returns the position up to which all has arrived, if it says so."""
+        """Take note of a pong; return the position before which all has arrived, if it has one."""
         if self.state is State.ASKED:
             self._enter(State.PAUSING if self._wrote else State.QUIET, now)
         elif self.state is State.QUIET:
@@ -144,5 +147,5 @@ class Acknowledgement:
 
 
 def ping_payload(position: int) -> bytes:
-    """What a ping carries, for :meth:`Acknowledgement.pong` to read again."""
+    """Return the data of a ping, which :meth:`Acknowledgement.pong` reads from its pong."""
     return b"%d" % position

@@ -1,7 +1,7 @@
-"""Where w2z listens: from ``--host`` and ``--port`` to sockets, and back to a URL.
+"""The addresses that w2z listens on: sockets for ``--host`` and ``--port``, and a URL's host.
 
-Each address has a socket of its own, an IPv6 one for IPv6 alone, so that every combination of
-addresses is listened on in the same way, on every platform.
+Each address has a socket of its own, and an IPv6 socket takes IPv6 alone. So every combination of
+addresses works in the same way on every platform.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from w2z.errors import ListenError
 from w2z.threads import in_thread
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""Connections that may wait to be accepted, at each address."""
 
 ATTEMPTS = 20
-"""Free ports that are tried until one is free at every address."""
+"""Free ports that are tried for port 0, until one of them is free at every address."""
 
 EVERYWHERE = ("", "*")
-"""Words for every address of this machine, of whatever family it has."""
+"""Words for every address of this machine, of each family that the machine has."""
 
-EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (what is listened on is the operator's to say)
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (the operator chooses the addresses)
 EVERY_IPV6 = "::"
 LOOPBACK_IPV4 = "127.0.0.1"
 LOOPBACK_IPV6 = "::1"
@@ -37,16 +37,16 @@ _MISSING = {
 }
 
 _NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
-"""This machine has not got that family, or that address."""
+"""Errors that mean: this machine does not have that address, or its family."""
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
-"""A family, and an address of it as the socket module has them; its port does not count."""
+"""A family, and an address of that family as the socket module has it; its port is ignored."""
 
 
 async def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen at every address of ``host``, all on one port.
+    """Return sockets that listen at every address of ``host``, all on one port.
 
-    ``::`` is every IPv4 address, too. Port 0 is one that is free at each address. Raises
+    ``::`` means every IPv4 address, too. Port 0 means a port that is free at each address. Raises
     :class:`~w2z.errors.ListenError`.
     """
     try:
@@ -55,7 +55,7 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
             try:
                 return _listen(addresses, port)
             except OSError as error:
-                # The port that was free at the first address may be taken at the next.
+                # Port 0: the port that was free at the first address may be taken at the next.
                 if port or error.errno != errno.EADDRINUSE:
                     raise
         return _listen(addresses, port)
@@ -67,7 +67,7 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def openable(host: str) -> str:
-    """The host of a URL at which w2z is reached from this machine when it listens on ``host``."""
+    """Return the host of a URL that reaches w2z from this machine if it listens on ``host``."""
     try:
         address = None if host in EVERYWHERE else ip_address(host)
     except ValueError:
@@ -80,7 +80,7 @@ def openable(host: str) -> str:
 
 
 def _loopback() -> str:
-    """The loopback address of a family that this machine has."""
+    """Return the loopback address of a family that this machine has, IPv4 if it has both."""
     with contextlib.suppress(OSError):
         _bound((socket.AF_INET, (LOOPBACK_IPV4, 0)), 0).close()
         return LOOPBACK_IPV4
@@ -94,19 +94,20 @@ async def _addresses(host: str) -> Sequence[Address]:
         return every
     find = partial(socket.getaddrinfo, host, 0, type=socket.SOCK_STREAM)
     try:
+        # A number is parsed here; a name may wait for DNS, so a thread looks it up.
         found = find(flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         found = await in_thread(partial(find, flags=socket.AI_PASSIVE))
     addresses: list[Address] = list(dict.fromkeys((family, end) for family, *_, end in found))
     if addresses == [every_ipv6]:
-        # Asked for by its number, IPv6 has to be there.
+        # `::` was asked for by number, so IPv6 has to be there: this raises where it is not.
         _bound(every_ipv6, 0).close()
         return every
     return addresses
 
 
 def _listen(addresses: Sequence[Address], port: int) -> list[socket.socket]:
-    """A socket for each of the addresses that this machine has, one at least."""
+    """Return a listening socket for each address that this machine has, at least one."""
     with contextlib.ExitStack() as undo:
         sockets: list[socket.socket] = []
         missing = OSError(errno.EADDRNOTAVAIL, "no address has that name")
@@ -138,7 +139,7 @@ def _bound(address: Address, port: int) -> socket.socket:
         raise
     with contextlib.ExitStack() as undo:
         undo.callback(made.close)
-        # Connections of one that listened here before may still be closing.
+        # Connections of an earlier process on this port may still be closing.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,4 +1,4 @@
-"""What every connection shares: the answer to a request, and the way to a websocket."""
+"""The application behind all connections: answers HTTP requests and decides on upgrades."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from w2z.settings import Settings
 
 
 class App:
-    """One bridge and its keeper behind one policy; ``stop`` ends w2z when a client may and does ask
-    for it.
+    """The HTTP application for one bridge and its keeper, guarded by one access policy.
+
+    ``stop`` ends w2z; a client can cause that only with ``--on-delete stop``.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class App:
         self.settings = settings
         self.bridge = bridge
         self._policy = policy
-        # The connection goes on after a defect in a handler: the peer gets 500.
+        # A defect in a handler does not end the connection: `answer` responds with 500.
         self._boundary = Boundary(bridge.reports, lambda error: None)
         routes = [
             Route("GET", "/channels", self._upgrade_required),
@@ -45,7 +46,7 @@ class App:
         self._router = Router(routes, settings.base_url)
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request; whatever goes wrong becomes an answer too."""
+        """Answer an HTTP request. Every error becomes a response too; a defect becomes a 500."""
         response = error_response(HttpError(500, "internal error: see the log of w2z"))
         with self._boundary:
             try:
@@ -55,28 +56,33 @@ class App:
         return self.with_cors(request, response)
 
     def with_cors(self, request: Request, response: Response) -> Response:
-        """Let pages of allowed origins read the answer, a refusal included."""
+        """Add the headers that let pages of allowed origins read the response, errors included."""
         cors = self._policy.cors_headers(request.header("origin"))
         headers = {**response.headers, **cors}
         return Response(response.status, response.body, headers, response.close)
 
     def accept_websocket(self, request: Request) -> Accepted | None:
-        """Decide on an upgrade; ``None`` where no websocket is offered: answer it plainly.
+        """Decide on an upgrade request.
 
-        Raises :class:`~w2z.errors.HttpError` for one that is refused.
+        Return ``None`` for a request that :meth:`answer` has to answer: one that asks for no
+        upgrade, or whose path is no websocket. Raises :class:`~w2z.errors.HttpError` for an upgrade
+        that is rejected.
         """
         if not request.wants_websocket:
             return None
         route, fields = self._router.find(request)
         if route.handler != self._upgrade_required:
             return None
+        # `accept` checks the token: only clients that have it learn what the checks below say.
         accepted = accept(request, self._policy)
         self._check_id(fields)
+        # The caller attaches the client before it yields to the event loop: the room stays free.
         if not self.bridge.clients.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
         return accepted
 
     async def _dispatch(self, request: Request) -> Response:
+        # Before the token check: browsers send a CORS preflight without a token.
         if request.method == "OPTIONS":
             return Response(204, headers=self._policy.preflight_headers(request))
         route, fields = self._router.find(request)

@@ -1,7 +1,7 @@
-"""Whether a connection is read from: not while there is a reason against it.
+"""Whether a connection is read from: only while there is no reason against it.
 
-Reasons come and go independently of each other. The transport is read from when none is left, so
-whoever has dealt with one does not undo another. Nobody else pauses or resumes the reading.
+Reasons come and go independently of each other. The transport is read from when no reason is left,
+so code that removes its own reason cannot undo another. Nothing else pauses or resumes the reading.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from typing import Protocol
 
 
 class Reason(Enum):
-    """Why a connection is not read from just now."""
+    """A reason not to read from a connection now."""
 
     ANSWERING = auto()
-    """A request is being answered; they are answered one after the other."""
+    """An HTTP request is being answered; a connection's requests are answered one at a time."""
     KERNEL_IS_FULL = auto()
-    """The kernel takes no more of what the client says."""
+    """Too many bytes of the client's requests wait for the kernel."""
     PEER_READS_NOTHING = auto()
-    """The peer does not read the answers it has got."""
+    """The peer does not read the responses that were sent to it."""
 
 
 class Transport(Protocol):
-    """Where the bytes come from."""
+    """The part of an asyncio transport that controls reading."""
 
     def pause_reading(self) -> None:
-        """Let nothing come."""
+        """Stop delivering received bytes."""
 
     def resume_reading(self) -> None:
-        """Let it come again."""
+        """Deliver received bytes again."""
 
 
 class Reading:
-    """The reading side of one transport."""
+    """The reading side of one transport, with the reasons not to read."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -44,17 +44,17 @@ class Reading:
         return bool(self._reasons)
 
     def is_stopped_by(self, reason: Reason) -> bool:
-        """Whether there is this reason, perhaps among others."""
+        """Whether this reason holds, perhaps among others."""
         return reason in self._reasons
 
     def stop(self, reason: Reason) -> None:
-        """Do not read until this reason, too, is gone."""
+        """Add a reason: nothing is read until it and all others are removed."""
         if not self._reasons:
             self._transport.pause_reading()
         self._reasons.add(reason)
 
     def go_on(self, reason: Reason) -> None:
-        """The reason is gone; does nothing where it was none."""
+        """Remove a reason, if it holds. Reading resumes when no reason is left."""
         if reason in self._reasons:
             self._reasons.remove(reason)
             if not self._reasons:

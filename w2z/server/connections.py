@@ -1,13 +1,13 @@
-"""The open TCP connections, and the net under each of them.
+"""The open TCP connections, each isolated from errors in the others.
 
 Rules of this module:
 
 - A :class:`Connection` is the only asyncio protocol of its transport, from the first byte to the
-  last. What it speaks just now is its :class:`Stage`: HTTP first, then perhaps websocket.
-- Every way into a stage (the event loop, a timer, the task of a request, the bridge) leads through
-  the connection's :class:`Boundary`. What is raised behind it ends this connection alone.
-- The log gets the kind of such an error and the lines of code it passed, never its message: that
-  may quote the peer.
+  last. Its :class:`Stage` is the protocol it speaks now: HTTP first, then perhaps websocket.
+- Every call into a stage (by the event loop, a timer, the task of a request, the bridge) passes the
+  connection's :class:`Boundary`. An error raised inside ends this connection alone.
+- The log shows the type of such an error and the lines of code it passed, but never its message,
+  because the message may quote the peer.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from w2z.reports import Reports
 from w2z.server.backpressure import Reading
 
 CANCEL_AGAIN = 0.05
-"""Seconds after which work that was cancelled and goes on is cancelled again."""
+"""Seconds after which a task that survived its cancellation is cancelled again."""
 
 
 class Boundary:
-    """A context manager: an error raised inside is logged and goes no further.
+    """A context manager that logs an error raised inside, and suppresses it.
 
-    ``on_error`` is called instead, with the error. It has to be safe to call at any time.
-    Cancellation and the interpreter's own end (:class:`BaseException`) pass.
+    ``on_error`` is then called with the error. It has to be safe to call at any time. Cancellation
+    and the interpreter's own end (any other :class:`BaseException`) are raised on.
     """
 
     def __init__(self, reports: Reports, on_error: Callable[[Exception], None]) -> None:
@@ -37,7 +37,7 @@ class Boundary:
         self._on_error = on_error
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing: all work is in the exit."""
 
     def __exit__(
         self,
@@ -53,37 +53,37 @@ class Boundary:
 
 
 class Stage(Protocol):
-    """What a connection speaks. Its methods are called behind the connection's boundary."""
+    """The protocol a connection speaks now. Its methods run inside the connection's boundary."""
 
     def begin(self) -> None:
-        """The transport is there; :meth:`pause_writing` may have been called already."""
+        """Called when the stage gets the transport; only :meth:`pause_writing` may come before."""
 
     def data_received(self, data: bytes) -> None:
-        """The peer sent bytes."""
+        """Called when bytes of the peer arrived."""
 
     def eof_received(self) -> bool:
-        """The peer sends no more; returns whether the write side stays open."""
+        """Called when the peer closed its side; return whether w2z's side stays open."""
 
     def connection_lost(self) -> None:
-        """Nothing can be sent or received any more. Called once, last."""
+        """Called once, last: nothing can be sent or received any more."""
 
     def pause_writing(self) -> None:
-        """The transport holds more than its high-water mark."""
+        """Called when the transport holds more unsent bytes than its high-water mark."""
 
     def resume_writing(self) -> None:
-        """The transport takes data again."""
+        """Called when the transport takes data again, after :meth:`pause_writing`."""
 
     def shutdown(self) -> None:
-        """End the connection the way this protocol ends."""
+        """End the connection in the way of this protocol, because w2z ends."""
 
     def fail(self) -> None:
-        """An error was raised in this stage: tell the peer, as far as that is possible, and end."""
+        """Called after an error in this stage: tell the peer, as far as possible, and end."""
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection, registered in ``connections`` while it lasts.
+    """One TCP connection, registered in ``connections`` while it is open.
 
-    ``first`` makes the first stage.
+    ``first`` makes its first stage.
     """
 
     transport: asyncio.Transport
@@ -98,10 +98,10 @@ class Connection(asyncio.Protocol):
         self._first = first
         self._stage: Stage | None = None
 
-    # What stages use.
+    # For stages.
 
     def become(self, stage: Stage) -> None:
-        """Speak ``stage`` from now on. What the transport said to the one before holds for it."""
+        """Switch to ``stage``, which inherits a pause of writing, but not the timer."""
         self.set_timer(None)
         self._stage = stage
         if self._is_full:
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         stage.begin()
 
     def set_timer(self, seconds: float | None, action: Callable[[], None] = lambda: None) -> None:
-        """Call ``action`` after so many seconds, in place of what the timer was set to before."""
+        """Call ``action`` after ``seconds``, instead of the action set before; ``None``: never."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer, action)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` beside this connection, until the listener closes at the latest."""
+        """Run ``work`` inside the boundary. It may outlive the connection, not the listener."""
         self.connections.spawn(self._contained(work))
 
     # asyncio.Protocol
@@ -128,6 +128,7 @@ class Connection(asyncio.Protocol):
         with self.boundary:
             self.connections.add(self)
             self.become(self._first(self))
+            # Accepted just before the port was closed: `Connections.close` has not seen it.
             if self.connections.closing:
                 self.shutdown()
 
@@ -163,16 +164,16 @@ class Connection(asyncio.Protocol):
             self.set_timer(None)
             self.connections.discard(self)
 
-    # Connections
+    # For Connections.
 
     def shutdown(self) -> None:
-        """End it the way its protocol ends."""
+        """End the connection in the way of its present protocol."""
         with self.boundary:
             if self._stage is not None:
                 self._stage.shutdown()
 
     def abort(self) -> None:
-        """Cut it."""
+        """Cut the connection at once."""
         self.transport.abort()
 
     # Errors
@@ -187,7 +188,7 @@ class Connection(asyncio.Protocol):
             await work
 
     def _on_error(self, error: Exception) -> None:
-        """Let the stage say good-bye, once; a second error cuts the connection."""
+        """Let the stage end the connection after its first error; cut it after a second."""
         if self._has_failed or self._stage is None:
             self.transport.abort()
             return
@@ -209,40 +210,41 @@ class Connections:
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, connection: Connection) -> None:
-        """Register a connection."""
+        """Register a connection that opened."""
         self._open.add(connection)
         self._all_closed.clear()
 
     def discard(self, connection: Connection) -> None:
-        """The connection is closed."""
+        """Remove a connection that is closed."""
         self._open.discard(connection)
         if not self._open:
             self._all_closed.set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` until the listener closes at the latest; it raises nothing."""
+        """Run ``work``, which must raise nothing; :meth:`close` cancels it if it still runs."""
         task = self._tasks.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def close(self, seconds: float) -> None:
-        """End every connection, with force when ``seconds`` are over.
+        """End every connection; cut those that are still open after ``seconds``.
 
-        After that nobody is there to be answered: work that still goes on is cancelled.
+        Nobody is left to answer then, so work of :meth:`spawn` that still runs is cancelled.
         """
         self.closing = True
         for connection in self:
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            # Not asyncio.timeout: before Python 3.11.3 it fails in a task that is being cancelled.
             await asyncio.wait_for(self._all_closed.wait(), seconds)
         for connection in self:
             connection.abort()
+        # The event loop calls each connection_lost in its next turn.
         await self._all_closed.wait()
         while self._running:
             for task in self._running:
                 task.cancel()
-            # Work that catches its cancellation is cancelled again.
+            # A task that catches its cancellation is cancelled again.
             await asyncio.wait(self._running, timeout=CANCEL_AGAIN)
 
     def __len__(self) -> int:

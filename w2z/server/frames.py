@@ -2,15 +2,15 @@
 
 Rules:
 
-- What was received is handed out in its order, up to the close frame or the first broken frame,
-  which may come with the same bytes. After that, and after a close frame of our own, frames are
-  dropped as they come.
-- The connection closes for the first reason there is, in the order of what was received. So what
-  there is to send waits in :meth:`Frames.to_send` until all that was received is dealt with: an
-  answer to the peer's close frame that is still there gives way to a fault before it.
+- Payloads and pongs are returned in the order received, up to the close frame or the first broken
+  frame, even if that came in the same bytes. Frames behind it, or received after a close frame of
+  w2z's own, are dropped.
+- The connection closes for the earliest reason in what was received. So outgoing frames wait in
+  :meth:`Frames.to_send` until the caller has handled all that was received. If the caller finds a
+  fault before the peer's close frame, :meth:`Frames.fail` replaces the answer to that close frame.
 
-The protocol's state is websockets' :class:`~websockets.protocol.Protocol`. Data frames to the
-client do not pass through it, because a batch is framed once for all clients.
+The protocol's state is in :class:`websockets.protocol.Protocol`. Data frames to the client do not
+pass through it, because a batch is framed once for all clients.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ MAX_REASON = 123
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 _CLOSE_FRAME = bytes([0x80 | Opcode.CLOSE])
-"""How a close frame begins: it is never fragmented."""
+"""The first byte of a close frame, which is never fragmented."""
 
 
 class Payload(NamedTuple):
-    """A whole message of the client."""
+    """One payload of the client, put together from its frames."""
 
     data: bytes
     is_text: bool
 
 
 class Pong(NamedTuple):
-    """An answer to a ping, or one that nobody asked for."""
+    """A pong: the answer to a ping, or one that no ping asked for."""
 
     data: bytes
 
 
 class Frames:
-    """One connection's, from the first frame to the last. ``max_size`` is that of a message."""
+    """All frames of one connection. ``max_size`` limits the bytes of a payload."""
 
     def __init__(self, max_size: int) -> None:
         self._protocol = Protocol(
@@ -58,11 +58,11 @@ class Frames:
 
     @property
     def is_open(self) -> bool:
-        """Whether neither side has closed, or broken the rules."""
+        """Whether neither side has closed the websocket or broken the protocol."""
         return self._protocol.state is State.OPEN
 
     def receive(self, data: bytes) -> list[Payload | Pong]:
-        """Take bytes of the peer; returns what they complete. Then send what is :meth:`to_send`."""
+        """Take bytes of the peer; return what they complete. Call :meth:`to_send` afterwards."""
         was_open = self.is_open
         self._protocol.receive_data(data)
         events = self._protocol.events_received()
@@ -72,26 +72,26 @@ class Frames:
         return found
 
     def receive_eof(self) -> None:
-        """The peer sends no more, not even a close frame."""
+        """Take note that the peer closed its side of the connection: await no close frame."""
         self._protocol.receive_eof()
         self._collect()
         self._let_go()
 
     def ping(self, data: bytes) -> None:
-        """Ask for a pong."""
+        """Queue a ping."""
         self._protocol.send_ping(data)
         self._collect()
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close; the peer is to answer."""
+        """Queue a close frame, if open; the peer has to answer it."""
         if self.is_open:
             self._protocol.send_close(code, _cut(reason))
             self._collect()
 
     def fail(self, code: CloseCode, reason: str) -> None:
-        """Close for a fault, without waiting for an answer.
+        """Queue a close frame for a fault, and wait for no answer.
 
-        A close frame that has not been sent yet gives way to this one; one that was sent stays.
+        A close frame that still waits in :meth:`to_send` is replaced; one that was sent stays.
         """
         if self.is_open:
             self._protocol.fail(code, _cut(reason))
@@ -104,7 +104,7 @@ class Frames:
             ]
 
     def to_send(self) -> list[bytes]:
-        """Pongs, pings and close frames to send now; an empty one stands for the end of it all."""
+        """Return queued pings, pongs and close frames; empty bytes mean: end the write side."""
         unsent, self._unsent = self._unsent, []
         return unsent
 
@@ -112,7 +112,7 @@ class Frames:
         self._unsent += self._protocol.data_to_send()
 
     def _let_go(self) -> None:
-        """Keep nothing of a message that will not be completed."""
+        """After the end, free the fragments of a payload that cannot be completed."""
         if not self.is_open:
             self._fragments = bytearray()
 
@@ -120,7 +120,7 @@ class Frames:
         found: list[Payload | Pong] = []
         for frame in events:
             if not isinstance(frame, Frame):
-                continue  # requests and responses, which come at the handshake only
+                continue  # HTTP requests and responses, which come in a handshake only
             if frame.opcode is Opcode.PONG:
                 found.append(Pong(bytes(frame.data)))
             elif frame.opcode in _DATA:
@@ -128,7 +128,7 @@ class Frames:
         return found
 
     def _assemble(self, frame: Frame) -> list[Payload]:
-        """The message that the frame completes, if it does."""
+        """Return the payload that ``frame`` completes, or nothing."""
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
             if frame.fin:
@@ -142,5 +142,5 @@ class Frames:
 
 
 def _cut(reason: str) -> str:
-    """``reason`` within what a close frame holds, cut between characters."""
+    """Return ``reason`` cut to :data:`MAX_REASON` bytes, between characters."""
     return reason.encode()[:MAX_REASON].decode(errors="ignore")

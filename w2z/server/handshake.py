@@ -1,7 +1,7 @@
-"""From an upgrade request to an accepted websocket, or the reason why not.
+"""The opening handshake: accepts an upgrade request, or rejects it with an HTTP error.
 
-Everything is refused here, as an HTTP answer, that can be refused before the upgrade: the token
-first of all. The opening handshake itself (RFC 6455 section 4.2) is websockets' own.
+A fault of the request itself is found here, before the upgrade, the token first of all. The rules
+of the opening handshake (RFC 6455 section 4.2) are checked by the ``websockets`` library.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ from w2z.server.request import Request
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
 
-# websockets logs whole requests and frames, tokens and content with them: neither is for logs.
+# websockets logs whole requests and frames, and with them tokens and content: never log those.
 PROTOCOL_LOG = logging.getLogger("w2z.protocol")
 PROTOCOL_LOG.setLevel(logging.CRITICAL)
 
 VERSION = "13"
-"""The only version of the protocol there is (RFC 6455 section 4.4)."""
+"""The only version of the websocket protocol (RFC 6455 section 4.4)."""
 
 MAX_SESSION_ID = 256
-"""Characters of a session_id; clients send UUIDs."""
+"""Characters that a session_id may have; clients send UUIDs."""
 
 
 MAX_REPLAY_DIGITS = 9
-"""Of a number of messages; Python takes long over converting very long ones."""
+"""Digits that ``?replay=N`` may have, because Python converts very long numbers slowly."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A websocket that may open: ``answer`` is the 101 response as bytes.
+    """A websocket that may open. ``answer`` is the 101 response as bytes.
 
-    A client that named no session_id cannot come back to one, so its session is not resumable.
+    A client that sent no session_id gets a random one, and its session is not resumable. ``replay``
+    is the number of messages that a newcomer asks for.
     """
 
     answer: bytes
@@ -52,7 +53,7 @@ class Accepted:
 
 
 def accept(request: Request, policy: AccessPolicy) -> Accepted:
-    """Decide on an upgrade request; raises :class:`~w2z.errors.HttpError`."""
+    """Accept an upgrade request; raises :class:`~w2z.errors.HttpError` for one to reject."""
     choice = choose(request.header_list("sec-websocket-protocol"))
     policy.check(request, choice.token)
     named = request.query.get("session_id", [""])[0]
@@ -89,9 +90,9 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
 
 
 def _handshake_headers(request: Request) -> Headers:
-    """The headers of the opening handshake. Others are none of its business, whatever they hold.
+    """Return the headers that the opening handshake uses; the others are not even checked.
 
-    Raises :class:`~w2z.errors.HttpError` (400) for one that no header may be like.
+    Raises :class:`~w2z.errors.HttpError` (400) for a value that no header may have.
     """
     headers = Headers()
     for name, value in request.headers:
@@ -104,7 +105,7 @@ def _handshake_headers(request: Request) -> Headers:
 
 
 def _replay(text: str) -> int:
-    """How many messages a newcomer asks for."""
+    """Return how many messages a newcomer asks for; raises HttpError (400) for other text."""
     if text == "all":
         return sys.maxsize
     if not (text.isascii() and text.isdecimal() and len(text) <= MAX_REPLAY_DIGITS):

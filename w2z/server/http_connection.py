@@ -1,8 +1,8 @@
-"""One HTTP/1.1 connection: requests in, answers out, until it closes or becomes a websocket.
+"""One HTTP/1.1 connection: requests in, responses out, until it closes or becomes a websocket.
 
-h11 holds the protocol's state; this shell moves bytes, time and limits. One request is answered
-at a time, and none while the peer does not read the answers it has got, so what a client pipelines
-waits in the socket.
+h11 holds the protocol's state; this module does the I/O, the timeouts and the limits. It answers
+one request at a time, and none while the peer does not read its responses. Requests that a client
+pipelines meanwhile wait in the socket.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from w2z.server.websocket_client import WebsocketClient
 log = logging.getLogger("w2z")
 
 KEEP_ALIVE = 75.0
-"""Seconds an idle connection is kept: longer than the pools of common proxies keep theirs."""
+"""Seconds that an idle connection is kept: longer than the pools of common proxies keep one."""
 
 LINGER = 2.0
-"""Seconds to let a peer read a refusal before the connection is cut: closing while it still
-sends would reset the connection and take the answer with it.
+"""Seconds that a peer has to read an error response before the connection is cut. Closing while
+the peer still sends would reset the connection, and the response would be lost.
 """
 
 REFUSALS = 64
-"""Connections over the limit that are told so; further ones are cut, for they cost files too."""
+"""Connections over the limit that get a 503. Further ones are cut: they cost files, too."""
 
 
 class HttpConnection:
-    """The front door: the first :class:`~w2z.server.connections.Stage` of every connection."""
+    """The HTTP stage: the first :class:`~w2z.server.connections.Stage` of every connection."""
 
     def __init__(self, app: App, connection: Connection) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class HttpConnection:
     # Stage
 
     def begin(self) -> None:
-        """Wait for a request, unless there are too many connections."""
+        """Wait for a request; with too many connections open, respond with 503 or cut."""
         surplus = len(self._connection.connections) - self._limits.max_connections
         if surplus > REFUSALS:
             self._transport.abort()
@@ -68,7 +68,7 @@ class HttpConnection:
         self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request."""
+        """Take bytes of a request."""
         if self._finished:
             return
         if self._idle:
@@ -78,43 +78,43 @@ class HttpConnection:
         self._advance()
 
     def eof_received(self) -> bool:
-        """The peer sends no more requests."""
+        """The peer closed its side: handle what it sent before."""
         if not self._finished:
             self._http.receive_data(b"")
             self._advance()
-        # While there are answers to make the write side stays open for them.
+        # The write side stays open while responses are still to be written.
         return self._reading.is_stopped
 
     def connection_lost(self) -> None:
-        """Nothing is left to do: an answer that is being made is dropped when it is there."""
+        """Do nothing: :meth:`_answer` drops its response when the transport is closing."""
 
     def pause_writing(self) -> None:
-        """The peer reads its answers slowly: it gets no others for now."""
+        """Read no requests while the peer reads its responses slowly; cut a peer that stops."""
         if not self._finished:
             self._reading.stop(Reason.PEER_READS_NOTHING)
             self._watch_unsent()
 
     def resume_writing(self) -> None:
-        """The peer has read: go on where it was left."""
+        """The peer has read its responses: go on with its requests."""
         self._reading.go_on(Reason.PEER_READS_NOTHING)
         if not self._transport.is_closing():
             self._is_between = True
             self._advance()
 
     def shutdown(self) -> None:
-        """Close now, or after the answer that is being made."""
+        """Close now, or after the response that is being made."""
         if not self._reading.is_stopped_by(Reason.ANSWERING):
             self._close()
 
     def fail(self) -> None:
-        """Answer 500 if no answer has begun, and close."""
+        """Respond with 500 if no response has begun, and close."""
         self._reading.go_on(Reason.ANSWERING)
         self._refuse(HttpError(500, "internal error: see the log of w2z"))
 
     # Requests
 
     def _advance(self) -> None:
-        """Take h11's events as far as they go."""
+        """Handle h11's events until one needs more data or a response that is being made."""
         while not (self._reading.is_stopped or self._finished or self._transport.is_closing()):
             try:
                 event = self._http.next_event()
@@ -134,14 +134,14 @@ class HttpConnection:
             elif isinstance(event, h11.EndOfMessage):
                 self._end()
             else:
-                # PAUSED cannot come while no answer is under way; the peer closed.
+                # The peer closed. PAUSED comes only during a response, when this loop has ended.
                 self._close()
                 return
 
     def _wait_for_request(self) -> None:
-        """Give the peer time for the next request, or the rest of it."""
+        """Set the timer for the next request, or for the rest of one that has begun."""
         self._is_between = False
-        # h11 copies the data that it gives: so this is asked when it is less than one request.
+        # trailing_data copies its bytes: cheap here, where they are less than one request.
         self._idle = self._http.their_state is h11.IDLE and not self._http.trailing_data[0]
         if self._idle:
             self._connection.set_timer(KEEP_ALIVE, self._close)
@@ -152,7 +152,7 @@ class HttpConnection:
         self._head = head
         self._body.clear()
         declared = dict(head.headers).get(b"content-length", b"0")
-        # h11 bounds what is incomplete only; a head that comes in one piece is measured here.
+        # h11 limits incomplete heads only; a head that arrives in one piece is measured here.
         size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
         if size > self._limits.max_header_size:
             limit = self._limits.max_header_size
@@ -185,7 +185,7 @@ class HttpConnection:
         self._connection.spawn(self._answer(request))
 
     def _request(self) -> Request:
-        head = cast(h11.Request, self._head)  # h11 gives it before the EndOfMessage
+        head = cast(h11.Request, self._head)  # h11 gives the head before the EndOfMessage
         headers = tuple(
             (name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers
         )
@@ -207,7 +207,7 @@ class HttpConnection:
     # Answers
 
     def _respond(self, response: Response) -> None:
-        """Answer; the next request is :meth:`_advance`'s."""
+        """Write a response. The caller goes on with :meth:`_advance` to the next request."""
         self._write_response(response)
         if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
             self._close()
@@ -231,11 +231,11 @@ class HttpConnection:
         )
 
     def _send(self, *events: h11.Event) -> None:
-        """Write them as one piece: one packet, where it fits."""
+        """Write the events in one piece: one packet, where they fit."""
         self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
 
     def _refuse(self, error: HttpError) -> None:
-        """Answer with an error where the connection cannot go on, and end it gently."""
+        """Respond with an error after which the connection cannot go on, and close."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = error_response(error, close=True)
             if self._head is not None:
@@ -248,7 +248,7 @@ class HttpConnection:
 
     def _too_slow(self) -> None:
         if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
-            # Not a byte of a request: a load balancer's probe or a browser's spare connection.
+            # No byte of a request: a load balancer's check, or a browser's spare connection.
             self._close()
             return
         seconds = self._limits.handshake_timeout
@@ -257,12 +257,12 @@ class HttpConnection:
     # The end
 
     def _close(self) -> None:
-        """Close when the peer has taken what was written."""
+        """Close when the peer has taken all that was written; cut a peer that takes nothing."""
         self._transport.close()
         self._watch_unsent()
 
     def _watch_unsent(self) -> None:
-        """Cut a peer that takes nothing for too long."""
+        """Cut a peer that takes none of the unsent bytes within ``timing.unread`` seconds."""
         self._unsent = self._transport.get_write_buffer_size()
         self._connection.set_timer(self._app.bridge.kernel.timing.unread, self._look_at_unsent)
 
@@ -275,10 +275,13 @@ class HttpConnection:
     # Upgrade
 
     def _become_websocket(self, accepted: Accepted) -> None:
+        # Before the write, which may call `pause_writing`: a websocket is read from all the same.
         self._finished = True
         trailing, _ = self._http.trailing_data
+        # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
         self._connection.become(client.websocket)
+        # Frames that came in one piece with the request.
         if trailing:
             client.websocket.data_received(trailing)

@@ -1,4 +1,4 @@
-"""The TCP port, and the end of every connection on it."""
+"""The TCP port: accepts connections, and closes all of them when w2z ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from w2z.server.http_connection import HttpConnection
 
 
 class Listener:
-    """Accepts connections. An async context manager: entered, it listens.
+    """Accepts connections. An async context manager that listens while it is entered.
 
-    ``address`` is then the first address it listens on, and the port, which all of them share. At
-    its end connections have ``closes_within`` seconds to close; then they are cut.
+    ``address`` is then the first address that w2z listens on, and the port, which all addresses
+    share. On exit, connections have ``closes_within`` seconds to close; then they are cut.
     """
 
     def __init__(self, app: App, *, closes_within: float) -> None:
@@ -31,6 +31,7 @@ class Listener:
     async def __aenter__(self) -> Self:
         settings = self._app.settings
         sockets = await listening_sockets(settings.host, settings.port)
+        # The stack undoes in reverse: stop accepting, close the connections, wait for their tasks.
         for listening in sockets:
             self._stack.callback(listening.close)
         self.address = sockets[0].getsockname()[:2]
@@ -38,7 +39,7 @@ class Listener:
         self.connections = Connections(tasks, self._app.bridge.reports)
         self._stack.push_async_callback(self.connections.close, self._closes_within)
         for listening in sockets:
-            # asyncio sets TCP_NODELAY on every connection: a reply never waits for an ACK.
+            # asyncio sets TCP_NODELAY on every connection, so no small write waits for a TCP ACK.
             server = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self.connections, partial(HttpConnection, self._app)),
                 sock=listening,

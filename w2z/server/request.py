@@ -1,4 +1,4 @@
-"""An HTTP request and an answer to it, apart from any connection."""
+"""HTTP requests and responses, apart from any connection."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from w2z.errors import HttpError
 from w2z.wire.json import dump
 
 MAX_QUERY_FIELDS = 100
-"""Fields read from a query string; no client sends more than a handful."""
+"""Fields that a query string may have; no client sends more than a handful."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request whose body has arrived. Header names are in lower case."""
+    """An HTTP request whose body has arrived. Header names are in lower case."""
 
     method: str
     target: str
@@ -29,7 +29,7 @@ class Request:
 
     @cached_property
     def path(self) -> str:
-        """The decoded path; of an absolute-form target (RFC 9112 section 3.2.2) too."""
+        """The decoded path, also of an absolute-form target (RFC 9112 section 3.2.2)."""
         path = self.target.partition("?")[0]
         if not path.startswith("/") and "://" in path:
             path = "/" + path.partition("://")[2].partition("/")[2]
@@ -37,7 +37,7 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
-        """The query's fields; unknown ones do no harm. Raises :class:`HttpError` (400)."""
+        """The query's fields, unknown ones included. Raises :class:`HttpError` (400)."""
         text = self.target.partition("?")[2]
         try:
             return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
@@ -45,23 +45,23 @@ class Request:
             raise HttpError(400, f"the query has more than {MAX_QUERY_FIELDS} fields") from None
 
     def header(self, name: str) -> str | None:
-        """The first header of that lower-case name."""
+        """Return the first header of that lower-case name, or ``None``."""
         return next((value for key, value in self.headers if key == name), None)
 
     def header_list(self, name: str) -> list[str]:
-        """The comma-separated values of all headers of that name (RFC 9110 section 5.6.1)."""
+        """Return the values of all headers of that name, split at commas (RFC 9110, 5.6.1)."""
         values = ",".join(value for key, value in self.headers if key == name).split(",")
         return [value.strip() for value in values if value.strip()]
 
     @property
     def wants_websocket(self) -> bool:
-        """Whether the client asks to upgrade (RFC 6455 section 4.1)."""
+        """Whether the client asks to upgrade to a websocket (RFC 6455 section 4.1)."""
         return "websocket" in [value.lower() for value in self.header_list("upgrade")]
 
 
 @dataclass(frozen=True)
 class Response:
-    """What to answer; ``close`` ends the connection afterwards."""
+    """An HTTP response; with ``close`` the connection closes after it."""
 
     status: int
     body: bytes = b""
@@ -70,7 +70,7 @@ class Response:
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
-    """``value`` as JSON. State changes by the second, so nothing is to be cached."""
+    """Return ``value`` as JSON. It is not to be cached: the state changes by the second."""
     fixed = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     return Response(status, dump(value), fixed | dict(headers))
 
@@ -78,7 +78,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}
 def model_response(
     value: BaseModel | Sequence[BaseModel], status: int = 200, headers: Mapping[str, str] = {}
 ) -> Response:
-    """A model, or several, as JSON; a field that is ``None`` is left out."""
+    """Return one model, or several, as JSON, without fields that are ``None``."""
     if isinstance(value, BaseModel):
         return json_response(value.model_dump(exclude_none=True), status, headers)
     dumped = [one.model_dump(exclude_none=True) for one in value]
@@ -86,6 +86,6 @@ def model_response(
 
 
 def error_response(error: HttpError, *, close: bool = False) -> Response:
-    """An error in the shape Jupyter's clients read."""
+    """Return an error in the shape that Jupyter's clients read."""
     answer = json_response({"message": error.message, "reason": None}, error.status, error.headers)
     return Response(answer.status, answer.body, answer.headers, close)

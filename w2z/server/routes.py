@@ -1,4 +1,4 @@
-"""Which request goes where: one table, looked up by path first, then by method."""
+"""The routing table: finds the handler of an HTTP request by path first, then by method."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from w2z.errors import HttpError
 from w2z.server.request import Request, Response
 
 Handler = Callable[..., Awaitable[Response]]
-"""``async (request, **fields of the path) -> Response``; raises HttpError."""
+"""``async (request, **fields of the path) -> Response``; may raise HttpError."""
 
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
 class Route:
-    """One line of the table. ``path`` may have ``{fields}``, each one segment."""
+    """One line of the table. ``path`` may have ``{fields}``, each of them one path segment."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Route:
 
 
 class Router:
-    """Finds the route of a request below ``base_url``."""
+    """Finds the route of an HTTP request below ``base_url``."""
 
     def __init__(self, routes: list[Route], base_url: str = "/") -> None:
         self._base = unquote(base_url).rstrip("/")
@@ -43,9 +43,9 @@ class Router:
             self._table.append((re.compile(pattern + "/?"), methods))
 
     def find(self, request: Request) -> tuple[Route, dict[str, str]]:
-        """The route and the fields of its path.
+        """Return the route of a request, and the fields of its path.
 
-        HEAD goes where GET goes. Raises :class:`~w2z.errors.HttpError` (404, or 405 with Allow).
+        HEAD gets GET's route. Raises :class:`~w2z.errors.HttpError` (404, or 405 with Allow).
         """
         path = self.below_base(request.path)
         for pattern, methods in self._table:
@@ -64,9 +64,10 @@ class Router:
         raise HttpError(404, "there is nothing at this path")
 
     def below_base(self, path: str) -> str | None:
-        """``path`` without the base URL, or ``None`` if it is not below it.
+        """Return ``path`` without the base URL, or ``None`` if it is not below the base URL.
 
-        Slashes between the two count as one: clients append ``/api`` to URLs that end in a slash.
+        Several slashes behind the base URL count as one, because clients append ``/api`` to URLs
+        that end in a slash.
         """
         if not path.startswith(self._base + "/"):
             return None

@@ -1,7 +1,7 @@
-"""One connection's messages on their way to the kernel, in their order.
+"""The requests of one client on their way to the kernel, in order.
 
-The kernel may take no more for a while: then all that comes waits behind the first that it refused.
-A fault ends the way: what waits behind it is dropped.
+While the kernel takes none, every request waits behind the first that it refused. An error drops
+the request that caused it and all that wait behind it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ MessageT = TypeVar("MessageT")
 
 
 class Upstream(Generic[MessageT]):
-    """``send`` hands a message to the kernel; ``False`` while the kernel takes none.
+    """One client's queue. ``send`` hands a request to the kernel; ``False``: it was refused.
 
-    ``send`` does not come back here by itself: call :meth:`retry` when the kernel takes messages
-    again.
+    Nothing is sent again by itself: call :meth:`retry` when the kernel takes requests again.
+    ``send`` must not call this object: the request that it is sending is still in the queue.
     """
 
     def __init__(self, send: Callable[[MessageT], bool]) -> None:
         self._send = send
         self._messages: deque[tuple[MessageT, int]] = deque()
         self.waiting = 0
-        """Bytes of the messages that wait."""
+        """Bytes of the requests that wait."""
 
     def add(self, message: MessageT, size: int) -> None:
-        """Send it, or let it wait for its turn. Raises what ``send`` raises."""
+        """Send a request of ``size`` bytes, behind those that wait. Raises what ``send`` raises."""
         self._messages.append((message, size))
         self.waiting += size
         if len(self._messages) == 1:
             self.retry()
 
     def retry(self) -> None:
-        """Send what waits, as much as the kernel takes. Raises what ``send`` raises."""
+        """Send the waiting requests until one is refused. Raises what ``send`` raises."""
         try:
             while self._messages and self._send(self._messages[0][0]):
                 self.waiting -= self._messages.popleft()[1]

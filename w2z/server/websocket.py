@@ -1,11 +1,11 @@
-"""A websocket on its connection: frames in, frames out, pings, and the close.
+"""One websocket on its connection: reads and writes frames, pings, and closes.
 
-The shell around the parts that decide: :mod:`~w2z.server.frames` knows the protocol,
-:mod:`~w2z.server.acknowledgement` when to ping. What is said is the :class:`User`'s business.
+This module does the I/O. :mod:`~w2z.server.frames` knows the protocol,
+:mod:`~w2z.server.acknowledgement` decides when to ping, and the :class:`User` handles payloads.
 
-It is *open* until it is *left*, which happens once, for whatever reason: a close frame of either
-side, a fault, the end of the connection. From then on nothing is written but what the closing
-takes, and what is received is dropped as it comes.
+A websocket is *open* until it is *left*. That happens once, for any reason: a close frame of either
+side, a fault, the end of the connection. From then on w2z writes only the rest of the closing
+handshake, and drops all that it receives.
 """
 
 from __future__ import annotations
@@ -25,42 +25,44 @@ HIGH_WATER = 512 * 1024
 """Bytes waiting in the transport at which a client counts as slow: a few round trips' worth."""
 
 UNREAD_LIMIT = 2**20
-"""Bytes beyond that a client may make w2z owe it by pings it never reads the answers to."""
+"""Bytes of control frames that may wait on top of that: a client that sends pings and never reads
+the pongs is cut.
+"""
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds a peer has to answer a close frame before the connection is cut."""
+"""Seconds that the closing handshake may take before the connection is cut."""
 
 
 class User(Protocol):
-    """Whoever talks over a websocket."""
+    """The object that uses a websocket, and is called when something happens on it."""
 
     @property
     def position(self) -> int:
-        """How much was written, for :meth:`has_read`."""
+        """The position behind all that was written; a ping carries it, for :meth:`has_read`."""
 
     def opened(self) -> None:
-        """It may be written to."""
+        """Called once, first: the websocket may be written to."""
 
     def said(self, payload: Payload) -> None:
-        """The peer sent a message."""
+        """Called for each payload of the peer."""
 
     def has_read(self, position: int) -> None:
-        """The peer says that all before this position has arrived."""
+        """Called when a pong proves that everything before ``position`` has arrived."""
 
     def stalled(self) -> None:
-        """The peer reads slowly: write no more for now."""
+        """Called when the peer reads slowly: write nothing until :meth:`flows`."""
 
     def flows(self) -> None:
-        """The peer has read: write again."""
+        """Called when the peer has caught up: write again."""
 
     def left(self) -> None:
-        """Nothing is written to the peer any more, and nothing comes from it. Called once."""
+        """Called once, last: nothing more is written to the peer or comes from it."""
 
 
 class Websocket:
     """The :class:`~w2z.server.connections.Stage` after the handshake.
 
-    ``resumable`` tells whether the peer is asked how far it has read.
+    ``resumable`` tells whether pings ask the peer to acknowledge what was written.
     """
 
     def __init__(
@@ -80,39 +82,39 @@ class Websocket:
         self._pings = Pings(acks, connection, self._ping, self._give_up)
         self._is_left = False
 
-    # What its user does.
+    # For the user.
 
     @property
     def is_open(self) -> bool:
-        """Whether anything written still goes out as it is."""
+        """Whether data frames may still be written."""
         return not (self._is_left or self._transport.is_closing())
 
     @property
     def writable(self) -> bool:
-        """Whether the peer reads as fast as it is written to."""
+        """Whether the peer keeps up: the transport is below its high-water mark."""
         return self._outbox.writable
 
     def write(self, frames: bytes) -> None:
-        """Write whole data frames; where it is not open any more, nothing happens."""
+        """Write whole data frames; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:
                 self._transport.write(frames)
                 self._pings.wrote()
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Start the closing handshake, if it is open."""
+        """Start the closing handshake; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:
                 self._frames.close(code, reason)
                 self._follow_frames()
 
     def refuse(self, code: CloseCode, reason: str) -> None:
-        """Close for a fault of the peer's, which has said its last."""
+        """Close because of a fault, without waiting for an answer; drop all that comes after it."""
         self._frames.fail(code, reason)
         self._follow_frames()
 
     def keep(self) -> None:
-        """The peer is not to blame for its silence: it was not read from."""
+        """Count the peer as alive: w2z did not read from it, so it could give no sign of life."""
         self._pings.heard()
 
     # Stage
@@ -151,7 +153,7 @@ class Websocket:
         self._user.flows()
 
     def shutdown(self) -> None:
-        """w2z goes away; the code makes clients come back."""
+        """Close because w2z ends, with a code after which clients connect again."""
         self.close(CloseCode.SERVICE_RESTART, "w2z is going away and may come back")
 
     def fail(self) -> None:
@@ -169,7 +171,7 @@ class Websocket:
     # The end
 
     def _follow_frames(self) -> None:
-        """Write what the protocol has to say, and leave when either side says no more."""
+        """Write the queued control frames, and leave once the protocol is not open any more."""
         if not self._frames.is_open:
             self._leave()
         self._outbox.flush()
@@ -184,26 +186,26 @@ class Websocket:
 
 
 class Outbox:
-    """Writes what the protocol has to say: pings, pongs, close frames and the end."""
+    """Writes the queued control frames (pings, pongs, close frames) and the end of the stream."""
 
     def __init__(self, frames: Frames, transport: asyncio.Transport) -> None:
         self.writable = True
         self._frames = frames
         self._transport = transport
         self._owed_bytes = 0
-        """Bytes written although the peer does not read."""
+        """Bytes of control frames written since :meth:`pause`."""
 
     def pause(self) -> None:
-        """The transport holds more than its high-water mark."""
+        """The transport holds more than its high-water mark: count what is written now."""
         self.writable = False
 
     def go_on(self) -> None:
-        """The transport takes more."""
+        """The transport takes data again: stop counting."""
         self.writable = True
         self._owed_bytes = 0
 
     def flush(self) -> None:
-        """Write it; a peer that makes w2z owe it too much is cut."""
+        """Write the queued control frames; cut a peer that leaves too many of them unread."""
         for data in self._frames.to_send():
             if self._transport.is_closing():
                 return
@@ -220,9 +222,9 @@ class Outbox:
 
 
 class Pings:
-    """Keeps the time of one connection's :class:`~w2z.server.acknowledgement.Acknowledgement`.
+    """Runs the timer of one :class:`~w2z.server.acknowledgement.Acknowledgement`.
 
-    ``send`` sends a ping, ``give_up`` closes the connection of a peer that is dead.
+    ``send`` sends a ping; ``give_up`` closes the connection of a peer that has vanished.
     """
 
     def __init__(
@@ -239,37 +241,37 @@ class Pings:
         self._timer_at: float | None = None
 
     def begin(self) -> None:
-        """Keep the time from now on."""
+        """Start the timer."""
         self._follow()
 
     def stop(self) -> None:
-        """The connection is closing, which has a time of its own."""
+        """Leave the connection's only timer to the closing handshake."""
         self._timer_at = inf
 
     def heard(self) -> None:
-        """The peer sent something, or would have if it had been read."""
+        """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
         self._acks.heard()
 
     def wrote(self) -> None:
-        """Messages were written to the client."""
+        """Take note that messages were written to the client."""
         self._acks.wrote(now())
         self._follow()
 
     def pong(self, data: bytes) -> int | None:
-        """The peer sent a pong; returns the position up to which all has arrived, if it says so."""
+        """Take note of a pong; return the position before which all has arrived, if it has one."""
         position = self._acks.pong(data, now())
         self._follow()
         return position
 
     def _follow(self) -> None:
-        """Set the one timer to the next deadline."""
+        """Set the connection's timer to a changed deadline, unless :meth:`stop` was called."""
         deadline = self._acks.next_deadline()
         if self._timer_at not in (deadline, inf):
             self._timer_at = deadline
             self._connection.set_timer(deadline - now(), self._on_timer)
 
     def _on_timer(self) -> None:
-        # Some timers come a little early; what they are set for is due all the same.
+        # A timer may fire slightly early: poll with the deadline that it was set for.
         moment, self._timer_at = max(now(), self._acks.next_deadline()), None
         transport = self._connection.transport
         due = self._acks.poll(
@@ -286,5 +288,5 @@ class Pings:
 
 
 def now() -> float:
-    """The event loop's time."""
+    """Return the event loop's time, in seconds."""
     return asyncio.get_running_loop().time()

@@ -1,15 +1,15 @@
-"""A client of the bridge, behind its websocket.
+"""A client of the bridge: passes payloads between the bridge and one websocket.
 
-How it ends:
+How a client ends:
 
-- Whoever closes, all that was received before goes to the kernel, in its order. Where the kernel
-  takes nothing just then, the close is answered at once and the messages wait without the
+- Whichever side closes, all requests received before that still go to the kernel, in order. If
+  the kernel takes none just then, the close is answered at once and the requests wait without the
   connection; :mod:`w2z.bridge.fanout` says how long.
-- A fault closes the connection with its own code, though a close frame was received behind it. What
-  comes behind the fault goes nowhere.
+- A fault closes the connection with its own code, even if a close frame was received behind it.
+  Everything received behind the fault is dropped.
 
-While the kernel takes nothing the client is read from until :data:`READ_AHEAD` bytes wait: so its
-pings are answered, and its close is seen.
+While the kernel takes no requests, the client is read from until more than :data:`READ_AHEAD` bytes
+wait, so that its pings are answered and its close is seen.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ log = logging.getLogger("w2z")
 
 
 READ_AHEAD = 2**16
-"""Bytes of messages that may wait for the kernel before the client is not read from any more: many
-requests of people, few of programs.
+"""Bytes of requests that may wait for the kernel while the client is read from: many requests
+that people type, few that programs send.
 """
 
 
 class WebsocketClient:
-    """To the bridge a :class:`~w2z.bridge.fanout.Client`, to its :attr:`websocket` the
-    :class:`~w2z.server.websocket.User`.
+    """The bridge's :class:`~w2z.bridge.fanout.Client`, and the
+    :class:`~w2z.server.websocket.User` of its :attr:`websocket`.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class WebsocketClient:
         if not self.waiting:
             return
         with self._connection.boundary:
+            # Before reading resumes: that nothing came from the peer until now proves nothing.
             self.websocket.keep()
             try:
                 self._upstream.retry()
@@ -123,6 +124,7 @@ class WebsocketClient:
     # To the kernel
 
     def _to_kernel(self, request: Request) -> bool:
+        # Requests of clients that left the session earlier go first.
         is_next = self._clients.is_next(self._session_id, self)
         return is_next and self._bridge.to_kernel(self._session_id, request)
 
@@ -131,7 +133,7 @@ class WebsocketClient:
         self.websocket.refuse(error.close_code, str(error))
 
     def _read_or_not(self) -> None:
-        """Read from the client unless it says much more than the kernel takes, and at its end."""
+        """Read from the client unless too many bytes wait for the kernel; after it left, always."""
         if self.waiting > READ_AHEAD and not self._has_left:
             self._connection.reading.stop(Reason.KERNEL_IS_FULL)
         else:

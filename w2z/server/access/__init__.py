@@ -1,5 +1,5 @@
 """Who may connect.
 
-- :mod:`~w2z.server.access.policy`: tokens and origins, decided without I/O.
-- :mod:`~w2z.server.access.token`: where the token comes from.
+- :mod:`~w2z.server.access.policy`: checks tokens and origins; does no I/O of its own.
+- :mod:`~w2z.server.access.token`: the source of the token.
 """

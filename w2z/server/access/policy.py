@@ -1,8 +1,9 @@
-"""Who may connect: the token, and the origin of the web page that asks.
+"""Who may connect: checks the token, and the origin of the web page that sends a request.
 
-A token is never ambient here (there are no cookies), so one that is right is accepted from any
-origin, unless ``strict_origin``. Without a token the same-origin check is all that stands between
-a kernel and every page its user visits, so it cannot be turned off then.
+A browser never sends the token by itself (there are no cookies). So a valid token is accepted from
+any origin, unless ``strict_origin`` is set. Without a token, only the same-origin check keeps the
+pages that a user visits away from the kernel, so the check is always made then; ``allow_origin``
+names the exceptions.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """The policy. ``token`` gives the token valid now; it is ``None`` for ``--no-auth``."""
+    """The policy. ``token`` returns the token valid now; it is ``None`` for ``--no-auth``."""
 
     token: Callable[[], str] | None
     allow_origin: tuple[str, ...] = ()
     strict_origin: bool = False
 
     def check(self, request: Request, subprotocol_token: str | None = None) -> None:
-        """Let the request pass or raise :class:`~w2z.errors.HttpError` (401 or 403).
+        """Let the request pass, or raise :class:`~w2z.errors.HttpError` (401 or 403).
 
-        Any of the places a client may put its token counts: a proxy that uses one of them for
-        itself does not shut the others.
+        A valid token in any of the possible places is enough: a proxy may use one of them for
+        itself, and clients then use another.
         """
         if self.token is None or self.strict_origin:
             self._check_origin(request)
@@ -49,18 +50,18 @@ class AccessPolicy:
                 {"WWW-Authenticate": 'Bearer realm="w2z"'},
             )
         token = self.token().encode()
-        # Each in constant time: what is right of a wrong token does not show in the timing.
+        # In constant time: the time taken does not show how much of a wrong token is right.
         if not any(hmac.compare_digest(one.encode(), token) for one in presented):
             raise HttpError(403, "the token is not valid")
 
     def cors_headers(self, origin: str | None) -> dict[str, str]:
-        """The headers that let a page of ``origin`` read an answer; none for other pages."""
+        """Return the headers that let pages of ``origin`` read a response; none if not allowed."""
         if origin is None or not self._is_allowed(origin):
             return {}
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
     def preflight_headers(self, request: Request) -> dict[str, str]:
-        """The answer to a CORS preflight; empty for an origin that is not allowed."""
+        """Return the headers that answer a CORS preflight; none if its origin is not allowed."""
         headers = self.cors_headers(request.header("origin"))
         if headers:
             headers["Access-Control-Allow-Methods"] = _CORS_METHODS
@@ -71,7 +72,7 @@ class AccessPolicy:
         return headers
 
     def _is_allowed(self, origin: str) -> bool:
-        # No browser sends anything else, and what is allowed is sent back in a header.
+        # Browsers send nothing but ASCII here, and an allowed origin goes into a response header.
         if not is_visible_ascii(origin):
             return False
         return origin in self.allow_origin or "*" in self.allow_origin
@@ -81,8 +82,8 @@ class AccessPolicy:
         if origin is None or self._is_allowed(origin):
             return
         host = request.header("host") or ""
-        # Without a token a page may reach us by making its own name resolve to this address: then
-        # only names that nobody else can own count as ours.
+        # Without a token, a page could make its own host name resolve to this address, and so be
+        # of the same origin. So the host then has to be one that no DNS server can redirect.
         ours = self.token is not None or is_unmistakable(host)
         if not (ours and is_same_origin(origin, host)):
             raise HttpError(403, "requests from this origin are not allowed: see --allow-origin")

@@ -1,4 +1,4 @@
-"""Where the token comes from: a file, the environment, or chance."""
+"""The source of the token: a file, the environment, or a random generator."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ GENERATED_BYTES = 32
 
 
 class TokenFile:
-    """A token in a file, read again when the file changes (mounted secrets are rotated so).
+    """A token in a file, read again when the file changes (as a rotated, mounted secret does).
 
-    Raises :class:`~w2z.errors.TokenFileError` at first; later, when a change cannot be read, the
-    last good token stays valid and the log says so.
+    The constructor raises :class:`~w2z.errors.TokenFileError` for a file without a usable token. If
+    that happens after a later change, the last token stays valid, and the log says so.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # The stamp first: if the file changes before it is read, the next call sees that.
         self._stamp = self._stat()
         self._token = self._read()
 
     def __call__(self) -> str:
-        """The token valid now."""
+        """Return the token valid now."""
         stamp = self._stat()
         if stamp != self._stamp:
-            # Remembered even if it cannot be read: each change is tried, and told, once.
+            # Set even if the file cannot be read: each change is tried, and logged, once.
             self._stamp = stamp
             try:
                 self._token = self._read()
@@ -45,7 +46,7 @@ class TokenFile:
             found = self._path.stat()
         except OSError:
             return None
-        # The time of any change: permissions that are put right do not touch the content's.
+        # ctime, because a correction of the file's permissions does not change its mtime.
         return found.st_ctime_ns, found.st_ino, found.st_size
 
     def _read(self) -> str:
@@ -63,7 +64,7 @@ class TokenFile:
 
 
 def token_source(settings: Settings) -> tuple[Callable[[], str] | None, str | None]:
-    """What the policy asks for the token, and the token itself if it was generated just now."""
+    """Return the policy's ``token``, and the token itself if it was generated just now."""
     if settings.no_auth:
         return None, None
     if settings.token_file is not None:

@@ -1,8 +1,8 @@
-"""The HTTP API: what Jupyter's clients ask a server that has exactly one kernel, and health.
+"""The handlers of the HTTP API: Jupyter's REST API for exactly one kernel, health and metrics.
 
 https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html. Clients compare status
 codes and shapes strictly; both are as jupyter_server's. *Live* means that this process answers;
-*ready* that the kernel does and that its output arrives.
+*ready* means that the kernel has answered and its output arrives.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from w2z.settings import Settings
 from w2z.wire.authored import timestamp
 
 JUPYTER_SERVER_VERSION = "2.21.1"
-"""The jupyter_server whose API this is a part of; clients compare it to choose features."""
+"""w2z serves a part of this jupyter_server's API; clients choose features by the version."""
 
 
 class Api:
@@ -47,7 +47,7 @@ class Api:
         self._specs = Specs(settings, bridge, specs)
 
     def routes(self) -> list[Route]:
-        """The table of everything but the websocket."""
+        """Return the routes of everything but the websocket."""
         return [
             Route("GET", "/livez", self.live, needs_token=False),
             Route("GET", "/readyz", self.ready, needs_token=False),
@@ -73,7 +73,7 @@ class Api:
         ]
 
     def model(self) -> Kernel:
-        """The kernel as it is now."""
+        """Return the kernel as it is now."""
         bridge = self._bridge
         return Kernel(
             id=bridge.kernel_id,
@@ -86,28 +86,28 @@ class Api:
     # The server.
 
     async def live(self, request: Request) -> Response:
-        """Answer, which is all there is to being alive."""
+        """Return 200: a process that answers is alive."""
         return json_response({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        """200 once the kernel answered and its output arrives; 503 before, and when it has nothing
-        to do and yet answers no heartbeats.
+        """Return 200 while the kernel is ready, else 503; also 503 while it answers no heartbeats
+        although it is not busy.
         """
         is_stuck = self._bridge.kernel.life.misses_beats and not self._bridge.kernel.is_busy
         ready = self._bridge.kernel.is_ready and not is_stuck
         return json_response({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Tell Prometheus how w2z fares."""
+        """Return the metrics page, for Prometheus."""
         text = metrics(self._bridge).encode()
         return Response(200, text, {"Content-Type": CONTENT_TYPE})
 
     async def version(self, request: Request) -> Response:
-        """Tell clients that a Jupyter server answers here."""
+        """Return the version, by which clients recognize a Jupyter server."""
         return json_response({"version": JUPYTER_SERVER_VERSION})
 
     async def status(self, request: Request) -> Response:
-        """Tell how busy the server is."""
+        """Return the number of clients and the times of start and last activity."""
         bridge = self._bridge
         return json_response(
             {
@@ -119,13 +119,13 @@ class Api:
         )
 
     async def me(self, request: Request) -> Response:
-        """Tell who asks: whoever has the token."""
+        """Return one user's identity, which is the same for everybody with the token."""
         names = dict.fromkeys(("username", "name", "display_name"), "w2z")
         nothing = dict.fromkeys(("initials", "avatar_url", "color"))
         return json_response({"identity": {**names, **nothing}, "permissions": {}})
 
     async def contents(self, request: Request) -> Response:
-        """Show an empty directory: files are not w2z's business, but some clients look."""
+        """Return an empty directory: w2z serves no files, but some clients ask for them."""
         started = timestamp(self._bridge.started)
         return json_response(
             {
@@ -143,36 +143,36 @@ class Api:
         )
 
     async def terminals(self, request: Request) -> Response:
-        """List no terminals."""
+        """Return an empty list: w2z has no terminals."""
         return json_response([])
 
     # The kernel.
 
     async def list_kernels(self, request: Request) -> Response:
-        """List the one kernel."""
+        """Return a list of the one kernel."""
         return model_response([self.model()])
 
     async def start_kernel(self, request: Request) -> Response:
-        """Answer the kernel that runs already, whatever name is asked for."""
+        """Return the kernel that runs already, whatever name the client asks for."""
         parse_body(NewKernel, request.body)
         kernel_id = quote(self._bridge.kernel_id, errors="surrogateescape")
         location = f"{self._settings.base_url}api/kernels/{kernel_id}"
         return model_response(self.model(), 201, {"Location": location})
 
     async def show_kernel(self, request: Request, kernel_id: str) -> Response:
-        """Show the one kernel; any other id is 404."""
+        """Return the one kernel; 404 for any other id."""
         self._check(kernel_id)
         return model_response(self.model())
 
     async def delete_kernel(self, request: Request, kernel_id: str) -> Response:
-        """Do what ``--on-delete`` says, and forget the sessions."""
+        """Forget all REST sessions but the kernel's own, then do what ``--on-delete`` says."""
         self._check(kernel_id)
         self._sessions.clear()
         await self._on_delete()
         return Response(204)
 
     async def interrupt_kernel(self, request: Request, kernel_id: str) -> Response:
-        """Interrupt; 204 only when the kernel was, as far as can be known."""
+        """Interrupt the kernel; 204 only if that worked, as far as can be known."""
         self._check(kernel_id)
         try:
             await self._keeper.interrupt()
@@ -181,43 +181,43 @@ class Api:
         return Response(204)
 
     async def restart_kernel(self, request: Request, kernel_id: str) -> Response:
-        """Restart; 200 once another kernel is ready."""
+        """Restart the kernel; 200 once another kernel is ready."""
         self._check(kernel_id)
         await self._restart()
         return model_response(self.model())
 
     async def list_kernelspecs(self, request: Request) -> Response:
-        """List the one spec."""
+        """Return a list of the one spec."""
         return model_response(await self._specs.get())
 
     async def show_kernelspec(self, request: Request, name: str) -> Response:
-        """Show the one spec; any other name is 404."""
+        """Return the one spec; 404 for any other name."""
         specs = await self._specs.get()
         if name not in specs.kernelspecs:
             raise HttpError(404, f"Kernel spec {name} not found")
         return model_response(specs.kernelspecs[name])
 
-    # Sessions.
+    # REST sessions.
 
     async def list_sessions(self, request: Request) -> Response:
-        """List the kernel's own session and those that clients made."""
+        """Return the kernel's own REST session and those that clients made."""
         return model_response(self._sessions.list())
 
     async def create_session(self, request: Request) -> Response:
-        """Make a session, or find the one with that path."""
+        """Make a REST session, or find the one with the same path."""
         return model_response(self._sessions.create(parse_body(NewSession, request.body)), 201)
 
     async def show_session(self, request: Request, session_id: str) -> Response:
-        """Show one session."""
+        """Return one REST session; 404 for an unknown id."""
         return model_response(self._sessions.get(session_id))
 
     async def change_session(self, request: Request, session_id: str) -> Response:
-        """Rename, move or retype one session."""
+        """Change the name, path or type of one REST session."""
         changes = parse_body(ChangedSession, request.body)
         return model_response(self._sessions.change(session_id, changes))
 
     async def delete_session(self, request: Request, session_id: str) -> Response:
-        """Forget one session; its kernel goes the way ``--on-delete`` says."""
+        """Forget one REST session, then do with the kernel what ``--on-delete`` says."""
         self._sessions.delete(session_id)
         await self._on_delete()
         return Response(204)

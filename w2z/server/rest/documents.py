@@ -1,7 +1,7 @@
-"""Named sessions: which documents frontends have connected to the one kernel.
+"""REST sessions: the documents that frontends have connected to the one kernel.
 
-They are names only, kept in memory; nothing of the kernel hangs on them. The running kernel has
-one of its own from the start, because some frontends look for running kernels nowhere else.
+A REST session is only a record in memory; the kernel does not depend on it. The kernel has one of
+its own from the start, because some frontends look for running kernels nowhere else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from w2z.server.rest.models import (
 )
 
 MAX_SESSIONS = 1024
-"""Sessions kept; a frontend makes one for each open document."""
+"""REST sessions kept; a frontend makes one for each open document."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Named:
 
 
 class Sessions:
-    """The sessions of one kernel; ``kernel`` gives its model as it is now."""
+    """The REST sessions of one kernel; ``kernel`` returns the kernel's model as it is now."""
 
     def __init__(self, kernel_id: str, kernel: Callable[[], Kernel]) -> None:
         self._kernel_id = kernel_id
@@ -47,15 +47,15 @@ class Sessions:
         self._sessions = {own.id: own}
 
     def list(self) -> list[Session]:
-        """All of them, the kernel's own first."""
+        """Return all REST sessions, the kernel's own first."""
         return [self._model(session) for session in self._sessions.values()]
 
     def get(self, session_id: str) -> Session:
-        """Look one up; raises :class:`~w2z.errors.HttpError` (404)."""
+        """Return one REST session; raises :class:`~w2z.errors.HttpError` (404)."""
         return self._model(self._find(session_id))
 
     def create(self, new: NewSession) -> Session:
-        """Make one, or find the one that has the same path already.
+        """Make a REST session, or return the one that has the same path already.
 
         Raises :class:`~w2z.errors.HttpError`: 404 for another kernel's id, 503 for too many.
         """
@@ -70,7 +70,10 @@ class Sessions:
         return self._model(session)
 
     def change(self, session_id: str, changes: ChangedSession) -> Session:
-        """Rename, move or retype one; raises :class:`~w2z.errors.HttpError` (404)."""
+        """Change a REST session's name, path or type.
+
+        Raises :class:`~w2z.errors.HttpError`: 404 for an unknown session or another kernel's id.
+        """
         session = self._find(session_id)
         self._check(changes.kernel)
         given = changes.model_dump(exclude={"kernel"}, exclude_none=True)
@@ -79,13 +82,16 @@ class Sessions:
         return self._model(session)
 
     def delete(self, session_id: str) -> None:
-        """Forget one, except the kernel's own; raises :class:`~w2z.errors.HttpError` (404)."""
+        """Forget a REST session, unless it is the kernel's own.
+
+        Raises :class:`~w2z.errors.HttpError` (404).
+        """
         session = self._find(session_id)
         if session.id != next(iter(self._sessions)):
             del self._sessions[session.id]
 
     def clear(self) -> None:
-        """Forget all but the kernel's own."""
+        """Forget all REST sessions but the kernel's own."""
         own = next(iter(self._sessions))
         self._sessions = {own: self._sessions[own]}
 

@@ -1,7 +1,7 @@
-"""The kernel's spec: its own where it is installed, else what the kernel says of itself.
+"""The kernel's spec: the installed one, or else one made from the kernel's own description.
 
-``metadata`` carries what it takes to find the same environment again: the image, its labels, and
-the versions of the kernel and of w2z.
+``metadata.w2z`` names the environment, so that the same one can be found again: the image, its
+labels, and the versions of the kernel and of w2z.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from w2z.settings import Settings
 
 
 class Specs:
-    """The one spec there is."""
+    """Makes the list of kernelspecs, which has the spec of the one kernel."""
 
     def __init__(self, settings: Settings, bridge: Bridge, installed: InstalledSpecs) -> None:
         self._settings = settings
@@ -24,7 +24,10 @@ class Specs:
         self._installed = installed
 
     async def get(self) -> KernelSpecs:
-        """The spec as the list that clients expect."""
+        """Return the spec in the list that clients expect.
+
+        Waits up to ``timing.specs_wait`` seconds for the kernel to be ready.
+        """
         await self._bridge.kernel.wait_ready(self._bridge.kernel.timing.specs_wait)
         name = self._bridge.kernel.name
         found = await self._installed.known(name)
@@ -55,7 +58,7 @@ class Specs:
 
 
 def described_spec(name: str, info: dict[str, Any]) -> Spec:
-    """A spec from a kernel_info reply (https://jupyter-client.readthedocs.io, 'Kernel info')."""
+    """Make a spec of a kernel_info reply (https://jupyter-client.readthedocs.io, 'Kernel info')."""
     language = info.get("language_info")
     language = language if isinstance(language, dict) else {}
     language_name = str(language.get("name") or name)

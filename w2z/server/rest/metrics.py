@@ -1,7 +1,7 @@
-"""How w2z fares, for Prometheus.
+"""The metrics page, for Prometheus.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/, the text format. A session is named by
-a digest of its id, because who knows the id (and the token) can take the session over.
+a digest of its id, because anybody who knows the id (and the token) can take the session over.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEANINGS = {
 
 
 def metrics(bridge: Bridge) -> str:
-    """The metrics page."""
+    """Return the text of the metrics page."""
     return "".join(f"{line}\n" for line in _lines(bridge))
 
 

@@ -1,7 +1,7 @@
-"""The shapes of the REST API, as Jupyter's clients check them.
+"""The bodies of the REST API, in the shapes that Jupyter's clients check.
 
-https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html. Requests are lenient
-(unknown fields are ignored, absent bodies mean ``{}``), answers exact.
+https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html. Request bodies are read
+leniently (unknown fields are ignored, an absent body means ``{}``), response bodies are exact.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Kernel(BaseModel):
 
 
 class Notebook(BaseModel):
-    """What a session of type notebook repeats for old clients."""
+    """Path and name of a REST session of type notebook, once more for old clients."""
 
     path: str
     name: str
 
 
 class Session(BaseModel):
-    """A document that some frontend has connected to the kernel."""
+    """A REST session: a document that a frontend has connected to the kernel."""
 
     id: str
     path: str
@@ -57,7 +57,7 @@ class Spec(BaseModel):
 
 
 class KernelSpec(BaseModel):
-    """A spec and its name; ``resources`` would be URLs of logos."""
+    """A spec and its name. ``resources``, the URLs of logos, stays empty."""
 
     name: str
     spec: Spec
@@ -65,20 +65,20 @@ class KernelSpec(BaseModel):
 
 
 class KernelSpecs(BaseModel):
-    """All there are, which is one."""
+    """The list of kernelspecs, which has one entry."""
 
     default: str
     kernelspecs: dict[str, KernelSpec]
 
 
 class RequestBody(BaseModel):
-    """Base of what clients send."""
+    """The base of all request bodies."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class KernelReference(RequestBody):
-    """The kernel a client asks for: by id, or any by name."""
+    """The kernel that a client asks for, by id; the one kernel answers to every name."""
 
     id: Text | None = None
     name: Text | None = None
@@ -102,7 +102,7 @@ class NewSession(RequestBody):
 
 
 class ChangedSession(RequestBody):
-    """Body of PATCH /api/sessions/{id}; what is absent stays."""
+    """Body of PATCH /api/sessions/{id}; an absent field stays as it is."""
 
     path: Text | None = None
     type: Text | None = None
@@ -111,7 +111,7 @@ class ChangedSession(RequestBody):
 
 
 def parse_body(model: type[RequestT], body: bytes) -> RequestT:
-    """Read a request body; raises :class:`~w2z.errors.HttpError` (400) that names the field."""
+    """Read a request body; raises :class:`~w2z.errors.HttpError` (400) that names wrong fields."""
     try:
         return model.model_validate_json(body.strip() or b"{}")
     except ValidationError as error:
