@@ -10,10 +10,11 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,7 +27,7 @@ from tests.support.attaching import (
     place,
     until_announced,
 )
-from tests.support.cable import Cable
+from tests.support.cable import Cable, cable
 from tests.support.cells import Held
 from tests.support.client import eager_client, execute_request, stdout
 from tests.support.network import ip, machine, needs_networks, own_network
@@ -124,6 +125,60 @@ async def refused(stack: AsyncExitStack, address: str, port: int) -> Broken:
         stack.callback(made.cut)
 
     return Broken(bound.getsockname()[1], mend)
+
+
+async def hung_up(stack: AsyncExitStack, address: str, port: int) -> Broken:
+    """Connections are taken and ended, as ssh and container runtimes do where nobody listens."""
+    made = await stack.enter_async_context(cable(f"tcp://{address}:{port}"))
+    down = stack.enter_context(ExitStack())
+    down.enter_context(made.down())
+
+    async def mend() -> None:
+        down.close()
+
+    return Broken(urlsplit(made.url).port or 0, mend)
+
+
+async def silent(stack: AsyncExitStack, address: str, port: int) -> Broken:
+    """Connections are taken, and nothing is ever said."""
+    made = await stack.enter_async_context(cable(f"tcp://{address}:{port}"))
+    made.stall()
+
+    async def mend() -> None:
+        made.resume()
+
+    return Broken(urlsplit(made.url).port or 0, mend)
+
+
+NEEDED = (
+    ("iopub", refused),
+    ("iopub", hung_up),
+    ("iopub", silent),
+    ("shell", refused),
+    ("shell", hung_up),
+)
+
+
+async def test_ports_without_which_a_kernel_is_not_ready(tmp_path: Path) -> None:
+    """It answers on control, and yet no cell would run, or none would be seen to."""
+    path = place(tmp_path)
+    async with kernel_at(path), AsyncExitStack() as stack:
+        served, broken = [], []
+        for name, kind in NEEDED:
+            way = await kind(stack, fields(path)["ip"], fields(path)[f"{name}_port"])
+            file = behind(path, f"{way.port}.json", **{f"{name}_port": way.port})
+            served.append(await stack.enter_async_context(w2z(file)))
+            broken.append(way)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(is_ready(one)) for one in served]
+        assert [task.result() for task in waiting] == [False] * len(NEEDED)
+        for (name, kind), one, way in zip(NEEDED, served, broken, strict=True):
+            if kind is not silent:
+                await one.process.line(rf"(?=.*\b{name}\b)(?=.*\b{way.port}\b)")
+            await way.mend()
+            async with eager_client(one.websocket("ann"), "v1") as ann:
+                assert stdout(await ann.execute("print('seen')")) == "seen\n"
+            await one.ready()
 
 
 async def test_ports_without_which_it_is_ready(tmp_path: Path) -> None:

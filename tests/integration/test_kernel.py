@@ -91,6 +91,7 @@ def test_an_idle_that_was_lost_is_told_when_the_kernel_has_answered() -> None:
 def test_a_kernel_that_answers_on_control_only_is_busy_until_it_answers_on_shell() -> None:
     made = attached()
     made.kernel.on_reached()
+    made.kernel.on_shell_reached(is_up=True)
     made.answers("one", Channel.CONTROL)
     made.says("idle", "something before")
     made.clock.now += 1
@@ -111,6 +112,7 @@ def test_the_kernel_that_comes_after_a_restart_may_be_busy() -> None:
     kernel.do(kernel.life.expect_another(kernel.now()))
     kernel.on_hung_up()
     kernel.reconnect()
+    kernel.on_shell_reached(is_up=True)
     made.answers("two", Channel.CONTROL)
     made.clock.now += 1
     made.says("idle")

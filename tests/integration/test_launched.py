@@ -739,6 +739,7 @@ async def test_a_started_kernel_that_is_busy_at_once_is_supposed_to_be(tmp_path:
     async with world(tmp_path) as (made, _):
         await made.started()
         made.kernel.on_reached()
+        made.kernel.on_shell_reached(is_up=True)
         made.answers("one", Channel.CONTROL)
         made.says("idle")
         made.passes(1)

@@ -254,6 +254,16 @@ async def test_an_iopub_that_is_not_there_is_logged_and_never_ready(
             await never_ready(rest)
 
 
+async def test_a_shell_that_is_not_there_is_logged_and_never_ready(
+    kernels: Kernels, heard: Heard
+) -> None:
+    ip = fields(kernels.now)["ip"]
+    with free_port(ip) as port:
+        async with served_at(changed(kernels.now, shell_port=port)) as (_, rest):
+            await heard.line(re.escape(f"{ip}:{port}"), "shell")
+            await never_ready(rest)
+
+
 async def test_it_is_ready_when_its_iopub_is_reached_after_all(
     kernels: Kernels, heard: Heard
 ) -> None:

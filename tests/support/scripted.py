@@ -171,7 +171,7 @@ class ScriptedChannels:
         self._world = world
         self._signer = info.signer()
 
-    def open_session(self, session_id: str) -> None:
+    def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
         """Nothing to open."""
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
@@ -189,7 +189,9 @@ class ScriptedChannels:
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
         """Nobody echoes."""
 
-    async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
+    async def last_words(
+        self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
+    ) -> None:
         """What the kernel said last is carried now."""
         self._world.patience.append((seconds, most))
         self._world.course.note(f"last words while {self._world.state()}")

@@ -232,6 +232,10 @@ class Bridge:
         """The iopub socket is connected."""
         self.kernel.on_reached()
 
+    def shell_reached(self, *, is_up: bool) -> None:
+        """Called when w2z's own shell socket is connected, and when that connection ended."""
+        self.kernel.on_shell_reached(is_up=is_up)
+
     def hung_up(self) -> None:
         """The connection of the iopub socket ended."""
         self.kernel.on_hung_up()

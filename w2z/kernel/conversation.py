@@ -54,7 +54,7 @@ class Conversation:
         self._signer = signer
         self._name = name
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        channels.open_session(self.session_id)
+        channels.open_session(self.session_id, is_watched=True)
 
     async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a request on control and return the reply's content.

@@ -35,7 +35,8 @@ from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.conversation import Goodbye
 from w2z.kernel.life import Life
 from w2z.kernel.link import Link
-from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints, hands_over
+from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints
+from w2z.kernel.sockets.identity import hands_over
 from w2z.kernel.state import KernelState
 from w2z.message import Channel, Message
 from w2z.timing import Timing
@@ -236,6 +237,10 @@ class Kernel:
     def on_reached(self) -> None:
         """The iopub socket is connected."""
         self.do(self.life.on_reached(self._clock()))
+
+    def on_shell_reached(self, *, is_up: bool) -> None:
+        """Called when w2z's own shell socket is connected, and when that connection ended."""
+        self.do(self.life.on_shell_reached(self._clock(), is_up=is_up))
 
     def on_hung_up(self) -> None:
         """Iopub's connection ended."""

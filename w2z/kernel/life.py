@@ -35,7 +35,7 @@ from w2z.kernel.actions import (
     Warn,
 )
 from w2z.kernel.presence import Presence
-from w2z.kernel.readiness import Progress, Readiness
+from w2z.kernel.readiness import Progress, Reached, Readiness
 from w2z.kernel.succession import Succession
 from w2z.kernel.transitions import READY, TAKES_REQUESTS, TRANSITIONS, Event, State
 from w2z.message import Channel
@@ -48,6 +48,7 @@ _ARRIVALS = {
 }
 
 NOBODY = "nobody listens at {shell} (shell)"
+CUT_OFF = "the kernel answers, but nobody can be reached at {{{channel}}} ({channel})"
 
 
 class Life:
@@ -63,9 +64,10 @@ class Life:
         self._is_owned = is_owned
         self._since = now
         self._presence = Presence(now, timing, tries_ports=not is_owned)
+        self._reached = Reached()
         self._succession = Succession(own_session)
         # How far the kernel is on its way to ready; ``None`` while no reply may count.
-        self._readiness: Readiness | None = Readiness(now, timing)
+        self._readiness: Readiness | None = Readiness(now, timing, self._reached)
         self._asked_on_shell_at: float | None = None
         self.is_leaving = False
         """Whether :class:`Leave` was returned and the keeper has not done it yet."""
@@ -95,7 +97,7 @@ class Life:
     @property
     def is_there(self) -> bool:
         """Whether a kernel is connected that can be told to end, ready or not."""
-        is_silent = self.state is State.STARTING and self._presence.is_reached
+        is_silent = self.state is State.STARTING and self._reached.iopub
         return is_silent or self.takes_requests
 
     @property
@@ -120,11 +122,17 @@ class Life:
 
     def on_reached(self, now: float) -> list[Action]:
         """The iopub socket is connected to the kernel, which may count as ready now."""
-        self._presence.is_reached = True
-        if self._readiness is None:
-            return []
-        self._readiness.on_reached()
-        return self._proceed(self._readiness, now)
+        self._reached.iopub = True
+        return [] if self._readiness is None else self._proceed(self._readiness, now)
+
+    def on_shell_reached(self, now: float, *, is_up: bool) -> list[Action]:
+        """The shell socket is connected to the kernel, which may count as busy now; or, unless
+        ``is_up``, that connection ended.
+        """
+        self._reached.shell = is_up
+        if not (is_up or self.takes_requests or self.state is State.ENDING):
+            self._disbelieve(now)
+        return [] if self._readiness is None else self._proceed(self._readiness, now)
 
     def on_iopub(self, now: float) -> list[Action]:
         """A message arrived on iopub. It matters only while the kernel is not ready."""
@@ -161,10 +169,10 @@ class Life:
 
     def on_hung_up(self, now: float) -> list[Action]:
         """Iopub's connection ended: leave the sockets of an attached kernel. Of an owned kernel the
-        process tells more.
+        process tells more. A connection that never came about tells nothing.
         """
-        self._presence.is_reached = False
-        return [] if self._is_owned else self._leave(now)
+        was_reached, self._reached.iopub = self._reached.iopub, False
+        return self._leave(now) if was_reached and not self._is_owned else []
 
     def on_heart_stopped(self) -> list[Action]:
         """The heartbeat's connection ended. If the sockets were kept because only iopub's
@@ -218,7 +226,8 @@ class Life:
         """The sockets were replaced: whichever kernel answers on the new ones counts."""
         self.is_leaving = self._is_link_kept = False
         self._succession.accept_anybody()
-        self._presence.on_connected(now)
+        self._reached = Reached()
+        self._presence.begin_again(now)
         self._ask_anew(now)
         return []
 
@@ -260,7 +269,7 @@ class Life:
             actions += self._remarks(self._readiness, now)
         if self.takes_requests:
             return [*actions, *self._presence.beat(now)]
-        is_waited_for = self.state is State.STARTING and not self._presence.is_reached
+        is_waited_for = self.state is State.STARTING and not self._reached.iopub
         is_missed = self.state is State.GONE and now >= self._since + self._timing.dead_after
         if is_waited_for or is_missed:
             return [*actions, *self._presence.search(now)]
@@ -295,9 +304,7 @@ class Life:
         """
         if self.is_leaving:
             return
-        self._readiness = Readiness(
-            now, self._timing, restarted=restarted, is_reached=self._presence.is_reached
-        )
+        self._readiness = Readiness(now, self._timing, self._reached, restarted=restarted)
         self._asked_on_shell_at = None
         self._has_warned = False
         self._has_supposed = False
@@ -307,10 +314,13 @@ class Life:
         if self.takes_requests or self.state is State.ENDING:
             self._become(Event.ENDED, now)
             return self._depart()
-        if self._readiness is not None:
-            # The kernel had not become ready: what it answered until now does not count.
-            self._readiness = Readiness(now, self._timing)
+        self._disbelieve(now)
         return []
+
+    def _disbelieve(self, now: float) -> None:
+        """A kernel that had not become ready is gone: what it answered does not count."""
+        if self._readiness is not None:
+            self._readiness = Readiness(now, self._timing, self._reached)
 
     def _depart(self) -> list[Action]:
         if self.is_leaving:
@@ -356,8 +366,9 @@ class Life:
 
     def _remarks(self, readiness: Readiness, now: float) -> list[Action]:
         """Return what clients are told while the kernel is not ready: why, or that it is busy."""
-        if readiness.is_cut_off(now):
-            return self._warn("the kernel answers, but nobody can be reached at {iopub} (iopub)")
+        channel = readiness.cut_off(now)
+        if channel is not None:
+            return self._warn(CUT_OFF.format(channel=channel))
         is_late = not self._is_owned and readiness.is_unanswered(now)
         if is_late and not self._has_supposed and self.state in (State.STARTING, State.HEARD):
             self._has_supposed = True

@@ -54,19 +54,12 @@ class Presence:
 
     def __init__(self, now: float, timing: Timing, *, tries_ports: bool) -> None:
         self.pulse = Pulse()
-        self.is_reached = False
-        """Whether the iopub socket is connected."""
         self._timing = timing
         self._tries_ports = tries_ports
         self._beat_at = now
         self._try_at = now
         self._number = 0
         self._refused_since: float | None = None
-
-    def on_connected(self, now: float) -> None:
-        """Called when the sockets were replaced."""
-        self.is_reached = False
-        self.begin_again(now)
 
     def begin_again(self, now: float) -> None:
         """Start afresh with the kernel at the other end: no missing echo or refusal counts."""

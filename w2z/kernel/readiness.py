@@ -8,6 +8,7 @@ No I/O: the caller passes the time, in seconds of any clock that does not jump.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from w2z.message import Channel
@@ -23,20 +24,28 @@ class Progress(Enum):
     READY = "its output arrives, and it answers"
 
 
+@dataclass
+class Reached:
+    """Which of w2z's sockets are connected to the kernel, with ZMQ's own handshake done."""
+
+    iopub: bool = False
+    shell: bool = False
+
+
 class Readiness:
     """One kernel on its way to ready.
 
     ``restarted`` says that another kernel was there before, at the same sockets: messages that
-    arrive before the first reply may still be the other kernel's. ``is_reached`` says that the
-    iopub socket is already connected.
+    arrive before the first reply may still be the other kernel's. ``reached`` is kept up to date by
+    the caller.
     """
 
     def __init__(
-        self, now: float, timing: Timing, *, restarted: bool = False, is_reached: bool = False
+        self, now: float, timing: Timing, reached: Reached, *, restarted: bool = False
     ) -> None:
         self._timing = timing
+        self._reached = reached
         self._restarted = restarted
-        self._is_reached = is_reached
         self._iopub_seen = False
         self._answered_at: float | None = None
         self._answered_on_shell = False
@@ -45,13 +54,9 @@ class Readiness:
         self._ask_at = now + timing.left_alone if restarted else now
         self._repeat = timing.first_repeat
 
-    def on_reached(self) -> None:
-        """Called when the iopub socket is connected, to a kernel or another ZMQ socket."""
-        self._is_reached = True
-
     def on_iopub(self) -> None:
         """Called when a message arrived on iopub, be it only ``iopub_welcome`` (JEP 65)."""
-        self._is_reached = True
+        self._reached.iopub = True
         self._iopub_seen = self._answered_at is not None or not self._restarted
 
     def on_reply(self, channel: Channel, now: float) -> None:
@@ -59,9 +64,11 @@ class Readiness:
         if self._answered_at is None:
             self._answered_at = now
         if channel is Channel.SHELL:
-            self._answered_on_shell = True
+            self._reached.shell = self._answered_on_shell = True
             self._waits_on_shell_since = None
-        self._ask_at = now + self._timing.ask_again
+        # A kernel that has replied for so long lacks something that no request brings about.
+        is_old = self._is_answer_old(now)
+        self._ask_at = now + (self._timing.first_repeat if is_old else self._timing.ask_again)
         self._repeat = self._timing.first_repeat
 
     def poll(self, now: float) -> list[Channel]:
@@ -88,20 +95,24 @@ class Readiness:
         # The kernel may have replied on shell once and then have begun to run something.
         since = max(self._answered_at, self._waits_on_shell_since or self._answered_at)
         is_late = now >= since + self._timing.shell_grace
-        return Progress.BESIDE if is_late else Progress.HEARD
+        return Progress.BESIDE if is_late and self._reached.shell else Progress.HEARD
 
     def is_silent(self, now: float) -> bool:
         """Whether the kernel counts as ready although no message has arrived on iopub."""
-        return self._is_reached and not self._iopub_seen and self._is_answer_old(now)
+        return self._reached.iopub and not self._iopub_seen and self._is_answer_old(now)
 
-    def is_cut_off(self, now: float) -> bool:
-        """Whether the kernel replies, but its iopub endpoint cannot be reached."""
-        return not self._is_reached and self._is_answer_old(now)
+    def cut_off(self, now: float) -> Channel | None:
+        """Return the channel whose endpoint cannot be reached although the kernel replies."""
+        if not self._is_answer_old(now):
+            return None
+        if not self._reached.iopub:
+            return Channel.IOPUB
+        return None if self._reached.shell else Channel.SHELL
 
     def is_unanswered(self, now: float) -> bool:
         """Whether iopub is connected, and ``timing.unanswered`` has passed without a reply."""
         is_late = now >= self._begun_at + self._timing.unanswered
-        return self._is_reached and self._answered_at is None and is_late
+        return self._reached.iopub and self._answered_at is None and is_late
 
     def _is_answer_old(self, now: float) -> bool:
         """Whether the kernel first replied so long ago that its output should have arrived."""

@@ -52,6 +52,7 @@ NOBODY = "nobody listens where the connection file says"
 NEVER_THERE: list[Action] = [Relink(), Announce("dead", NOBODY), Lose(NOBODY)]
 NOBODY_YET = Warn("nobody listens at {shell} (shell)")
 CUT_OFF = Warn("the kernel answers, but nobody can be reached at {iopub} (iopub)")
+NO_SHELL = Warn("the kernel answers, but nobody can be reached at {shell} (shell)")
 
 
 def attached() -> Life:
@@ -248,6 +249,7 @@ def test_one_that_answers_on_control_only_is_ready_and_busy_until_it_answers_on_
     life = new()
     life.poll(0.0)
     life.on_reached(0.0)
+    assert life.on_shell_reached(0.0, is_up=True) == []
     assert life.on_iopub(0.1) == [Open()]
     assert life.on_info_reply(CONTROL, "one", 0.2) == []
     assert life.poll(0.2 + TIMING.shell_grace)[:1] == [Suppose()]
@@ -261,9 +263,44 @@ def test_one_that_answers_on_control_only_is_ready_and_busy_until_it_answers_on_
 def test_one_that_is_busy_and_was_not_heard_before_is_served_behind_that_word():
     life = attached()
     life.poll(0.0)
+    life.on_shell_reached(0.1, is_up=True)
     life.on_info_reply(CONTROL, "one", 0.2)
     assert life.on_iopub(1.0) == [Suppose(), Open()]
     assert state_of(life) is State.BUSY
+
+
+@both
+def test_one_whose_shell_is_not_reached_is_not_ready_and_that_is_said_once(new):
+    life = new()
+    life.poll(0.0)
+    life.on_reached(0.0)
+    assert life.on_iopub(0.1) == [Open()]
+    life.on_info_reply(CONTROL, "one", 0.2)
+    said = [one for now in range(100) for one in life.poll(float(now))]
+    assert [one for one in said if not isinstance(one, Ask | Beat)] == [NO_SHELL]
+    assert not life.is_ready
+    assert life.on_shell_reached(100.0, is_up=True) == [Suppose()]
+    assert state_of(life) is State.BUSY
+
+
+@both
+def test_one_whose_shell_was_reached_and_is_not_any_more_is_not_called_busy(new):
+    life = new()
+    life.poll(0.0)
+    life.on_shell_reached(0.0, is_up=True)
+    life.on_iopub(0.1)
+    life.on_info_reply(CONTROL, "one", 0.2)
+    assert life.on_shell_reached(0.3, is_up=False) == []
+    assert state_of(life) is State.HEARD
+    assert Suppose() not in life.poll(100.0)
+
+
+@both
+def test_a_ready_kernel_stays_ready_while_its_shell_is_reached_again(new):
+    life = made_ready(new())
+    assert life.on_shell_reached(2.0, is_up=False) == []
+    assert life.on_shell_reached(2.1, is_up=True) == []
+    assert life.is_ready
 
 
 def test_one_that_takes_connections_and_answers_nowhere_is_supposed_to_be_busy_once():
@@ -458,6 +495,7 @@ def test_a_kernel_without_a_session_of_its_own_is_another_one(session):
 def test_another_kernel_that_is_busy_is_announced_as_that():
     life = gone()
     assert life.poll(3.0) == ASKED
+    life.on_shell_reached(3.0, is_up=True)
     assert life.on_info_reply(CONTROL, "two", 3.1) == []
     busy = [RESTARTING, REPLACED, IDLE, Suppose(), Open()]
     assert life.on_iopub(3.1 + TIMING.shell_grace) == busy
@@ -480,6 +518,7 @@ def test_a_next_kernel_that_speaks_gets_nothing_before_it_has_answered():
 
 def test_a_kernel_that_answered_and_hung_up_before_it_was_ready_counts_for_nothing():
     life = gone()
+    assert life.on_reached(2.9) == []
     assert life.on_info_reply(SHELL, "two", 3.0) == []
     assert life.on_hung_up(3.1) == []
     # The third one speaks; that the second had answered is not its merit.
@@ -487,6 +526,26 @@ def test_a_kernel_that_answered_and_hung_up_before_it_was_ready_counts_for_nothi
     assert life.on_iopub(3.2) == []
     assert state_of(life) is State.GONE
     assert life.on_info_reply(SHELL, "one", 3.3) == [Open()]
+
+
+def test_nor_does_one_that_answered_and_went_before_its_iopub_was_reached():
+    life = gone()
+    assert life.on_info_reply(SHELL, "two", 3.0) == []
+    assert life.on_shell_reached(3.1, is_up=False) == []
+    assert life.on_reached(3.2) == []
+    assert life.on_iopub(3.2) == []
+    assert state_of(life) is State.GONE
+
+
+def test_an_iopub_that_takes_connections_and_ends_them_is_not_reached_and_that_is_said():
+    life = attached()
+    said = []
+    for number in range(100):
+        now = number / 10
+        said += [one for one in life.poll(now) if isinstance(one, Warn)]
+        assert life.on_hung_up(now) == []
+        life.on_info_reply(SHELL, "one", now)
+    assert said == [CUT_OFF]
 
 
 def test_nor_does_one_of_before_that_had_no_requests():
@@ -616,6 +675,7 @@ def test_each_kernel_can_die():
 
 def test_one_that_came_and_hung_up_before_it_was_ready_leaves_the_dead_dead():
     life = dead()
+    life.on_reached(19.9)
     life.on_info_reply(SHELL, "two", 20.0)
     assert life.on_hung_up(20.1) == []
     assert life.on_reached(20.2) == []
@@ -907,12 +967,14 @@ def probed(life: Life, found: Found, seconds: range) -> list[Action]:
 
 def answered(life: Life, channel: Channel) -> list[Action]:
     """Another kernel answers there only, and speaks; what is due is done later."""
-    said = life.on_info_reply(channel, "another", 100.0) + life.on_iopub(100.0)
+    said = life.on_shell_reached(100.0, is_up=True)
+    said += life.on_info_reply(channel, "another", 100.0) + life.on_iopub(100.0)
     return said + [one for one in life.poll(101.0) if not isinstance(one, Ask | Beat | Probe)]
 
 
 def busy() -> Life:
     life = attached()
+    life.on_shell_reached(0.0, is_up=True)
     life.on_info_reply(CONTROL, "one", 0.0)
     assert life.on_iopub(1.0) == [Suppose(), Open()]
     return life
@@ -1048,6 +1110,10 @@ class AnyLife(RuleBasedStateMachine):
     @rule()
     def iopub_is_reached(self) -> None:
         self.happens(lambda: self.life.on_reached(self.now))
+
+    @rule(is_up=st.booleans())
+    def shell_is_reached(self, is_up: bool) -> None:
+        self.happens(lambda: self.life.on_shell_reached(self.now, is_up=is_up))
 
     @rule()
     def something_arrives(self) -> None:

@@ -140,27 +140,17 @@ def test_a_try_that_was_overtaken_is_void(found):
 # Other sockets, or the same.
 
 
-def test_other_sockets_are_not_connected_and_nothing_is_held_against_whoever_is_there():
+def test_nothing_is_held_against_whoever_is_there_next():
     kernel = attached()
-    kernel.is_reached = True
     now = missed(kernel)
     assert kernel.beat(now) == [Beat(), Probe(0)]
     assert kernel.on_probe(0, Found.REFUSED, now, is_known=True) == 0.0
-    kernel.on_connected(now + 0.1)
-    assert not kernel.is_reached
+    kernel.begin_again(now + 0.1)
     assert not kernel.pulse.is_missed
     # What was asked for before is about the sockets of before.
     assert kernel.on_probe(0, Found.REFUSED, now + 0.2, is_known=True) is None
     assert kernel.search(now + 0.1) == [Probe(1)]
     assert kernel.on_probe(1, Found.REFUSED, now + 5, is_known=True) == 0.0
-
-
-@pytest.mark.parametrize("is_reached", [False, True])
-def test_the_same_sockets_are_as_connected_as_they_were(is_reached):
-    kernel = attached()
-    kernel.is_reached = is_reached
-    kernel.begin_again(1.0)
-    assert kernel.is_reached is is_reached
 
 
 @given(st.lists(st.floats(0, 1), max_size=60), st.booleans())

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from w2z.kernel.readiness import Progress, Readiness
+from w2z.kernel.readiness import Progress, Reached, Readiness
 from w2z.message import Channel
 from w2z.timing import Timing
 
@@ -14,8 +14,10 @@ BOTH = [SHELL, CONTROL]
 NOTHING, HEARD, BESIDE, READY = Progress
 
 
-def kernel_at(now: float = 0.0, *, restarted: bool = False, is_reached: bool = False) -> Readiness:
-    return Readiness(now, TIMING, restarted=restarted, is_reached=is_reached)
+def kernel_at(
+    now: float = 0.0, reached: Reached | None = None, *, restarted: bool = False
+) -> Readiness:
+    return Readiness(now, TIMING, reached or Reached(shell=True), restarted=restarted)
 
 
 # The first kernel.
@@ -151,8 +153,7 @@ def test_one_that_answered_on_shell_and_then_no_more_is_busy_since():
 
 @pytest.mark.parametrize("replies", [[10.0], [10.0, 12.0, 14.9]])
 def test_who_is_reached_and_answers_and_says_nothing_is_ready_after_the_grace(replies):
-    kernel = kernel_at()
-    kernel.on_reached()
+    kernel = kernel_at(reached=Reached(iopub=True))
     for moment in replies:
         kernel.on_reply(SHELL, moment)
     assert kernel.progress(10.0 + TIMING.grace - 0.01) is NOTHING
@@ -163,19 +164,19 @@ def test_who_is_reached_and_answers_and_says_nothing_is_ready_after_the_grace(re
 
 
 def test_one_that_is_silent_and_answers_on_control_only_is_busy():
-    kernel = kernel_at(is_reached=True)
+    kernel = kernel_at(reached=Reached(iopub=True, shell=True))
     kernel.on_reply(CONTROL, 0.0)
     assert kernel.progress(TIMING.grace) is BESIDE
 
 
 def test_who_has_not_answered_yet_is_not_called_silent():
-    kernel = kernel_at(is_reached=True)
+    kernel = kernel_at(reached=Reached(iopub=True, shell=True))
     assert kernel.progress(1000.0) is NOTHING
     assert not kernel.is_silent(1000.0)
 
 
 def test_a_late_word_on_iopub_ends_the_silence():
-    kernel = kernel_at(is_reached=True)
+    kernel = kernel_at(reached=Reached(iopub=True, shell=True))
     kernel.on_reply(SHELL, 0.0)
     assert kernel.progress(TIMING.grace) is READY
     kernel.on_iopub()
@@ -184,7 +185,7 @@ def test_a_late_word_on_iopub_ends_the_silence():
 
 
 def test_a_word_within_the_grace_is_no_silence():
-    kernel = kernel_at(is_reached=True)
+    kernel = kernel_at(reached=Reached(iopub=True, shell=True))
     kernel.on_reply(SHELL, 0.0)
     kernel.on_iopub()
     assert kernel.progress(TIMING.grace) is READY
@@ -196,19 +197,20 @@ def test_a_word_within_the_grace_is_no_silence():
 
 def test_who_answers_and_whose_iopub_is_not_reached_is_cut_off_and_never_ready():
     kernel = kernel_at()
-    assert not kernel.is_cut_off(1000.0)
+    assert kernel.cut_off(1000.0) is None
     kernel.on_reply(SHELL, 10.0)
-    assert not kernel.is_cut_off(10.0 + TIMING.grace - 0.01)
-    assert kernel.is_cut_off(10.0 + TIMING.grace)
+    assert kernel.cut_off(10.0 + TIMING.grace - 0.01) is None
+    assert kernel.cut_off(10.0 + TIMING.grace) is Channel.IOPUB
     assert kernel.progress(1000.0) is NOTHING
     assert kernel.poll(1000.0) == BOTH
 
 
 def test_it_is_ready_as_soon_as_it_is_reached_after_all():
-    kernel = kernel_at()
+    reached = Reached()
+    kernel = kernel_at(reached=reached)
     kernel.on_reply(SHELL, 10.0)
-    kernel.on_reached()
-    assert not kernel.is_cut_off(1000.0)
+    reached.iopub = True
+    assert kernel.cut_off(1000.0) is None
     assert kernel.progress(1000.0) is READY
 
 
@@ -216,17 +218,48 @@ def test_whoever_is_heard_is_reached():
     kernel = kernel_at()
     kernel.on_iopub()
     kernel.on_reply(SHELL, 0.0)
-    assert not kernel.is_cut_off(1000.0)
+    assert kernel.cut_off(1000.0) is None
+
+
+def test_one_that_is_cut_off_is_not_asked_many_times_a_second():
+    kernel = kernel_at()
+    kernel.on_reply(SHELL, 0.0)
+    kernel.on_reply(SHELL, TIMING.grace)
+    assert kernel.poll(TIMING.grace + TIMING.ask_again) == []
+    assert kernel.poll(TIMING.grace + TIMING.first_repeat) == BOTH
+
+
+# A shell that is not reached.
+
+
+def test_who_answers_on_control_and_whose_shell_is_not_reached_is_cut_off_and_not_busy():
+    reached = Reached()
+    kernel = kernel_at(reached=reached)
+    kernel.on_iopub()
+    kernel.on_reply(CONTROL, 10.0)
+    assert kernel.progress(1000.0) is HEARD
+    assert kernel.cut_off(10.0 + TIMING.grace - 0.01) is None
+    assert kernel.cut_off(10.0 + TIMING.grace) is SHELL
+    reached.shell = True
+    assert kernel.cut_off(1000.0) is None
+    assert kernel.progress(1000.0) is BESIDE
+
+
+def test_whoever_answers_on_shell_is_reached_there():
+    kernel = kernel_at(reached=Reached(iopub=True))
+    kernel.on_reply(SHELL, 0.0)
+    assert kernel.cut_off(1000.0) is None
 
 
 # Reached, and without an answer.
 
 
 def test_one_that_was_reached_long_ago_and_has_not_answered_is_known_by_that():
-    kernel = kernel_at(100.0)
+    reached = Reached()
+    kernel = kernel_at(100.0, reached)
     late = 100.0 + TIMING.unanswered
     assert not kernel.is_unanswered(late), "nobody may be there"
-    kernel.on_reached()
+    reached.iopub = True
     assert not kernel.is_unanswered(late - 0.01)
     assert kernel.is_unanswered(late)
     kernel.on_reply(CONTROL, late)

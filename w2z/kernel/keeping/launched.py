@@ -244,7 +244,7 @@ class Launched(Keeper):
         seconds = most = self._ending.last_words
         if self._wanted is not Wanted.STOP:
             seconds, most = 2 * seconds, 20 * most
-        await self.kernel.link.channels.last_words(seconds, most)
+        await self.kernel.link.channels.last_words(seconds, most, is_over=True)
         deadline = self.kernel.now() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and self.kernel.now() < deadline:

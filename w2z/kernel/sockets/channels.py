@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +25,8 @@ from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.kernel.sockets.drained import BATCH_MESSAGES, DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
+from w2z.kernel.sockets.identity import identity
+from w2z.kernel.sockets.monitor import Monitor
 from w2z.message import Buffer, Channel
 from w2z.wire.zmq import LEAST_PARTS
 
@@ -43,6 +43,9 @@ high-water mark. So the number is far more than arrives while w2z is held up for
 memory bounded.
 """
 
+MAX_USED = 4096
+"""Most closed sessions for which w2z remembers that their identity was used."""
+
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
 end may take this long, too.
@@ -54,8 +57,6 @@ ZERO_COPY_RECV = 10
 """libzmq's ``ZMQ_ZERO_COPY_RECV``. It is on by default; then each waiting message keeps the whole
 buffer that it was read into: 20 kB for a message of 4 kB.
 """
-
-WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 4
 """Idle seconds until TCP sends the kernel's host a keepalive, seconds between keepalives, and how
@@ -69,34 +70,6 @@ IOPUB_POLL_INTERVAL = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
 """
-
-
-HANDOVER = frozenset({"ipython", "bash_kernel", "octave_kernel"})
-"""Kernel implementations whose sockets hand an identity over to a new connection that claims it
-(``ZMQ_ROUTER_HANDOVER``), as ipykernel's do. Other kernels ignore the new connection as long as
-they have not seen the end of the old one, and may be left without a way to answer.
-"""
-
-
-MAX_USED = 4096
-"""Most closed sessions for which w2z remembers that their identity was used."""
-
-
-def hands_over(implementation: str) -> bool:
-    """Whether a session may keep its identity when its sockets to this kernel are replaced."""
-    return implementation in HANDOVER
-
-
-def identity(key: str, session_id: str, generation: int) -> bytes:
-    """Return the ZMQ identity of a session's sockets: always the same for the same key, session_id
-    and ``generation``. Sockets to a kernel that does not hand identities over need a new generation
-    each time.
-
-    The session_id itself cannot be the identity: ZMQ does not take every text, and an identity must
-    not reveal a session_id.
-    """
-    text = b"w2z identity %d\0" % generation + session_id.encode(errors="surrogatepass")
-    return b"w2z-" + hmac.new(key.encode(), text, "sha256").hexdigest()[:32].encode()
 
 
 def check_endpoints(info: ConnectionInfo) -> None:
@@ -144,6 +117,11 @@ class ChannelsListener(Protocol):
     def hung_up(self) -> None:
         """Called when iopub's connection ended: the kernel ended, or the network failed."""
 
+    def shell_reached(self, *, is_up: bool) -> None:
+        """Called when the watched session's shell socket is connected and ZMQ's own handshake is
+        done, and with ``is_up`` false when that connection ended.
+        """
+
     def heart_stopped(self) -> None:
         """Called when the heartbeat's connection ended: the kernel ended, or the network failed."""
 
@@ -186,11 +164,13 @@ class Channels:
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
+        self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
 
-    def open_session(self, session_id: str) -> None:
-        """Connect the session's shell and stdin sockets, unless they already are.
+    def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
+        """Connect the session's shell and stdin sockets, unless they already are. For a watched
+        session the listener's ``shell_reached`` is called.
 
         Raises :class:`zmq.ZMQError` where no more sockets can be had; then none is left open.
         """
@@ -201,7 +181,8 @@ class Channels:
         with contextlib.ExitStack() as undo:
             # stdin first: it has to be there before shell can make the kernel ask for input.
             for channel in (Channel.STDIN, Channel.SHELL):
-                socket = self._open_dealer(session_id, dealers.identity, channel)
+                watch = is_watched and channel is Channel.SHELL
+                socket = self._open_dealer(session_id, dealers.identity, channel, watch=watch)
                 undo.callback(socket.close, 0)
                 dealers.sockets[channel] = socket
             undo.pop_all()
@@ -233,14 +214,19 @@ class Channels:
         """Ask the kernel's heartbeat to echo ``payload`` to the session."""
         self._heartbeat.send(session_id, payload)
 
-    async def last_words(self, seconds: float, most: float, *, has_ended: bool = True) -> None:
+    async def last_words(
+        self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
+    ) -> None:
         """Receive and carry the kernel's last words until nothing is left. For a kernel that
-        ``has_ended``, first wait for the end of iopub's connection.
+        ``has_ended``, first wait for the end of iopub's connection. ``is_over`` says that its
+        process has ended: then an earlier connection's end is not the one to wait for.
 
         Takes at most ``seconds`` to notice the end and ``most`` to receive; receiving, too, takes
         at most ``seconds`` while iopub is connected: libzmq may have connected again, to a kernel
         that never stops sending. The event loop runs other work meanwhile.
         """
+        if is_over and self._is_iopub_up:
+            self._is_lost.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 if has_ended and self._is_iopub_up:
@@ -275,13 +261,11 @@ class Channels:
         """
         if self._context.closed:
             return
+        # Monitors before their sockets.
+        for monitor in self._monitors:
+            monitor.close()
         for session_id in list(self._dealers):
             self.close_session(session_id, linger_ms)
-        # Monitors before their sockets: libzmq would wait for a reader of the events.
-        self._sub.disable_monitor()
-        self._monitor.close(0)
-        self._hb.disable_monitor()
-        self._hb_monitor.close(0)
         self._iopub.close(0)
         self._heartbeat.close()
         self._context.term()
@@ -298,12 +282,12 @@ class Channels:
         return socket
 
     def _open_heartbeat(self) -> Heartbeat:
-        socket = self._hb = self._socket(zmq.DEALER)
+        socket = self._socket(zmq.DEALER)
         self._keep_alive(socket)
         # Beats are so small that a stopped kernel's host has room for years of them: if TCP gets no
         # confirmation of one, the host has vanished.
         socket.setsockopt(zmq.TCP_MAXRT, KEEPALIVE_AT_MOST * 1000)
-        self._hb_monitor = DrainedSocket(socket.get_monitor_socket(WATCHED), self._on_hb_events)
+        self._monitors.append(Monitor(socket, self._on_heartbeat_change))
         return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo)
 
     def _keep_alive(self, socket: zmq.Socket[bytes]) -> None:
@@ -316,14 +300,13 @@ class Channels:
         socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
 
     def _open_iopub(self) -> DrainedSocket:
-        socket = self._sub = self._socket(zmq.SUB)
+        socket = self._socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
         self._keep_alive(socket)
         # Subscribe before connecting: else a message could come between the two and be missed.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
-        monitor = socket.get_monitor_socket(WATCHED)
         self._is_lost = asyncio.Event()
-        self._monitor = DrainedSocket(monitor, self._on_events)
+        self._monitors.append(Monitor(socket, self._on_iopub_change))
         socket.connect(self._info.endpoint(Channel.IOPUB))
         return DrainedSocket(
             socket,
@@ -333,11 +316,15 @@ class Channels:
             backlog=self._backlog,
         )
 
-    def _open_dealer(self, session_id: str, identity: bytes, channel: Channel) -> DrainedSocket:
+    def _open_dealer(
+        self, session_id: str, name: bytes, channel: Channel, *, watch: bool = False
+    ) -> DrainedSocket:
         socket = self._socket(zmq.DEALER)
         try:
             socket.setsockopt(zmq.SNDHWM, SEND_MARK)
-            socket.setsockopt(zmq.IDENTITY, identity)
+            socket.setsockopt(zmq.IDENTITY, name)
+            if watch:
+                self._monitors.append(Monitor(socket, self._on_shell_change))
             socket.connect(self._info.endpoint(channel))
         except zmq.ZMQError:
             socket.close(0)
@@ -349,21 +336,22 @@ class Channels:
             min_frames=self._min_frames,
         )
 
-    def _on_events(self, events: list[list[bytes]]) -> None:
-        for is_connected in map(_is_connected, events):
-            self._is_iopub_up = is_connected
-            if is_connected:
-                self._listener.reached()
-            else:
-                self._is_lost.set()
-                self._listener.hung_up()
+    def _on_iopub_change(self, is_up: bool) -> None:
+        self._is_iopub_up = is_up
+        if is_up:
+            self._listener.reached()
+        else:
+            self._is_lost.set()
+            self._listener.hung_up()
 
-    def _on_hb_events(self, events: list[list[bytes]]) -> None:
-        for is_connected in map(_is_connected, events):
-            self._has_broken = self._has_broken or not is_connected
-            self.is_unbroken = not self._has_broken
-            if not is_connected:
-                self._listener.heart_stopped()
+    def _on_shell_change(self, is_up: bool) -> None:
+        self._listener.shell_reached(is_up=is_up)
+
+    def _on_heartbeat_change(self, is_up: bool) -> None:
+        self._has_broken = self._has_broken or not is_up
+        self.is_unbroken = not self._has_broken
+        if not is_up:
+            self._listener.heart_stopped()
 
     def _receive_addressed(
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
@@ -377,12 +365,3 @@ class Channels:
             self._backlog.then(carry)
         else:
             carry()
-
-
-def _is_connected(event: list[bytes]) -> bool:
-    """Whether a monitor's event says that a connection is up. Otherwise it says that one ended.
-
-    https://libzmq.readthedocs.io/en/latest/zmq_socket_monitor.html
-    """
-    (number,) = struct.unpack_from("=H", event[0])
-    return bool(number == zmq.EVENT_HANDSHAKE_SUCCEEDED)
