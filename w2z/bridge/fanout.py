@@ -176,7 +176,7 @@ class Clients:
             speaker.retry()
 
     def is_next(self, session_id: str, client: Client) -> bool:
-        """Whether it is the client's turn to send: no departed client of its session is first."""
+        """Whether it is the client's turn to send: departed clients before it have sent all."""
         departed = self._departed.of(session_id)
         return not departed or departed[0] is client
 
@@ -187,7 +187,7 @@ class Clients:
         """
         if not self._departed.heard(session_id, client):
             return
-        # The present client may have come before they were sent: still they count as earlier ones.
+        # Even if they were sent after the present client came, they are an earlier connection's.
         self._hub.begin_connection(session_id)
         if session_id not in self._departed and session_id not in self._hub:
             self._sockets.close_session(session_id)
