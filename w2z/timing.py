@@ -102,7 +102,9 @@ class Timing:
     """Time for an attached kernel to answer a ``shutdown_request``."""
 
     restart: float = 60.0
-    """Time for the kernel that replaces an attached one to be ready; slow ones take half of it."""
+    """Time for the kernel that replaces an attached one to be ready. Slow kernels take half of it
+    to start.
+    """
 
     # Clients and their requests.
 

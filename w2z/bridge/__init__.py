@@ -1,4 +1,4 @@
-"""The only joint between the kernel's side and the clients' side.
+"""The only connection between the kernel's side and the clients' side.
 
 - :mod:`~w2z.bridge.bridge`: carries messages both ways.
 - :mod:`~w2z.bridge.fanout`: encodes each batch once for each format, and writes it to clients.

@@ -1,9 +1,9 @@
-"""The only joint between the kernel's side and the clients' side.
+"""The only connection between the kernel's side and the clients' side.
 
 :meth:`Bridge.to_kernel` carries requests to the kernel, :meth:`Bridge.from_kernel` carries the
-kernel's messages to clients. Others decide: :mod:`w2z.wire` how messages are encoded,
-:mod:`w2z.delivery` who gets them, :mod:`w2z.kernel.life` whether requests may go to the kernel.
-Everything runs on one event loop.
+kernel's messages to clients. Other modules decide how messages are encoded (:mod:`w2z.wire`), who
+gets them (:mod:`w2z.delivery`), and whether requests may go to the kernel
+(:mod:`w2z.kernel.life`). Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Bridge:
         return state.last_status
 
     def printed(self, name: str, text: str) -> None:
-        """Send all clients what the kernel's process printed; nothing while the kernel is busy."""
+        """Send all clients text that the kernel's process printed, unless the kernel is busy."""
         if not self.kernel.is_busy:
             self.clients.send(None, [self._own.stream(name, text)])
 
@@ -190,7 +190,7 @@ class Bridge:
         return True
 
     def _look_again(self, session_id: str) -> None:
-        # Discarded after the retry: what is handed in again now is answered, and waits no more.
+        # Discarded after the retry: so the retried request is answered, and not refused again.
         self.clients.retry(session_id)
         self._waited.discard(session_id)
 
@@ -226,7 +226,7 @@ class Bridge:
         self.clients.retry(session_id)
 
     def echo(self, session_id: str, payload: bytes) -> None:
-        """The kernel's heartbeat answered: the echo goes to w2z itself or to the session."""
+        """The kernel's heartbeat answered: hand the echo to the kernel's life or to the session."""
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_echo()
             return
@@ -240,21 +240,21 @@ class Bridge:
         self.clients.send(session_id, [message])
 
     def reached(self) -> None:
-        """The iopub socket is connected: the kernel's life takes note."""
+        """The iopub socket is connected: pass that on to the kernel's life."""
         self.kernel.on_reached()
 
     def hung_up(self) -> None:
-        """The connection of the iopub socket ended: the kernel's life takes note."""
+        """The connection of the iopub socket ended: pass that on to the kernel's life."""
         self.kernel.on_hung_up()
 
     def heart_stopped(self) -> None:
-        """The connection of the heartbeat socket ended: the kernel's life takes note."""
+        """The connection of the heartbeat socket ended: pass that on to the kernel's life."""
         self.kernel.on_heart_stopped()
 
     def may_go(self, parts: list[bytes], signer: Signer) -> bool:
         """Whether clients can do without this iopub message.
 
-        Raises :class:`~w2z.errors.KernelMessageError` if it cannot be read.
+        Raises :class:`~w2z.errors.KernelMessageError` if the message cannot be read.
         """
         return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, signer))
 
@@ -289,7 +289,7 @@ class Bridge:
     def announce(self, state: str, reason: str | None) -> None:
         """Tell every client an execution state that the kernel cannot tell itself, and why.
 
-        The state is also what newcomers are told.
+        A newcomer gets the same status, until there is a later one.
         """
         status = self.kernel.state.last_status = self._own.status(state, reason)
         messages = [status]
@@ -300,7 +300,7 @@ class Bridge:
         self.clients.send(None, messages, own=True, once=state in ("restarting", "dead"))
 
     def ended(self, busy: Sequence[Message]) -> None:
-        """Send every client the ``idle`` of each of these ``busy`` that never arrived."""
+        """For each of these ``busy`` statuses, send every client the ``idle`` that never came."""
         idle = [self._own.status("idle", parent_header=one.parent_header) for one in busy]
         if idle:
             self.clients.send(None, idle, own=True)

@@ -1,7 +1,7 @@
 """Departed clients: they have left, and the kernel has not taken all their requests yet.
 
 The departed clients of a session send one after the other, before the session's present client
-does. Bounded are the bytes of waiting requests over all sessions, and the clients of each session.
+does. There are limits for the bytes of all waiting requests and for the clients of each session.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 MAX_DEPARTED = 16
-"""Departed clients of one session: each left before the kernel took the requests of the last."""
+"""Most departed clients of one session: each left before the kernel took what the others sent."""
 
 
 class Speaker(Protocol):

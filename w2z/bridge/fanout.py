@@ -4,8 +4,8 @@
 writes it. It also opens and closes the sessions' sockets to the kernel.
 
 Requests that wait when their client leaves still go to the kernel, before the requests of a later
-client of its session. They wait as long as the session exists; where it is gone, for
-:data:`LAST_REQUESTS` seconds. :mod:`w2z.bridge.departed` bounds how much of that is kept.
+client of the session. They wait as long as the session exists; if the session is gone, they wait
+:data:`LAST_REQUESTS` seconds. :mod:`w2z.bridge.departed` limits how many requests are kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Client(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Bytes of its requests that the kernel has yet to take, even after the client left."""
+        """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
     def write(self, frames: bytes) -> None:
         """Send framed payloads."""
@@ -114,7 +114,7 @@ class Clients:
     def __iter__(self) -> Iterator[Client]:
         """Iterate over all clients that may have requests: first the departed, then the connected.
 
-        In this order they retry.
+        Clients retry in this order.
         """
         return iter([*self._departed, *self._hub.clients()])
 
@@ -183,7 +183,7 @@ class Clients:
     def heard(self, session_id: str, client: Client) -> None:
         """A departed client's requests were all taken, or dropped: forget the client.
 
-        Its session's sockets are closed if nobody needs them any more.
+        Closes the session's sockets if the session is gone and has no other departed client.
         """
         if not self._departed.heard(session_id, client):
             return
@@ -195,7 +195,7 @@ class Clients:
     async def sweep(self) -> None:
         """Run until cancelled: forget sessions whose resume window is over.
 
-        Forgets also departed clients without a session after :data:`LAST_REQUESTS` seconds.
+        Departed clients without a session are forgotten after :data:`LAST_REQUESTS` seconds.
         """
         window = self._settings.resume_window
         while True:
@@ -278,8 +278,8 @@ class Clients:
     def _oldest(self) -> str | None:
         """Return the session to forget when there is no room.
 
-        The first choice is one that only departed clients are left of, the second the session that
-        has been without a client longest.
+        The first choice is a session of which only departed clients are left, the second the
+        session that has been without a client longest.
         """
         return next(iter(self._without_session()), None) or self._hub.oldest_detached()
 

@@ -15,8 +15,8 @@ from w2z.wire.json import dump, parse_object
 class OwnMessages:
     """Builds w2z's own messages; ``session`` returns the header session that they get.
 
-    That should be the kernel's, once it is known: at a message with another header session a
-    frontend assumes that the kernel it knew has ended, and gives up what it still had of that one.
+    It has to be the kernel's, once that is known: at a message with another header session a
+    frontend assumes that the kernel has ended, and gives up what it still had of that kernel.
     """
 
     def __init__(self, session: Callable[[], str]) -> None:

@@ -1,4 +1,6 @@
-"""Decides who gets which message and what is kept: no clock, no I/O but by the store passed in.
+"""Decisions about who gets which message, and what is kept.
+
+These modules read no clock and do no I/O, except through the store that is passed in.
 
 - :mod:`~w2z.delivery.hub`: sessions and their clients.
 - :mod:`~w2z.delivery.session`: one session and its positions in the journal.

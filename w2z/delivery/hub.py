@@ -188,8 +188,8 @@ class Hub(Generic[ClientT]):
     def read(self, session_id: str) -> list[Message]:
         """Return the next messages for a session that is not flowing.
 
-        When the journal has no more for the session, it flows; the messages returned then are the
-        question to ask again, or none.
+        When the journal has no more for the session, the session flows; this method then returns
+        the question to ask again, or nothing.
         """
         session = self._sessions[session_id]
         items: list[Item] = []
@@ -218,7 +218,7 @@ class Hub(Generic[ClientT]):
     def acknowledge(self, session_id: str, client: ClientT, position: int) -> None:
         """Note that the client received everything before ``position``.
 
-        Ignored are clients that were replaced, and positions that the client was never sent.
+        A client that was replaced is ignored, and so is a position that the client was never sent.
         """
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:

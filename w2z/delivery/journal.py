@@ -1,4 +1,4 @@
-"""One log of what clients were sent; each session reads it from a position of its own.
+"""The log of batches for clients; each session reads it from a position of its own.
 
 Invariants:
 
@@ -30,7 +30,7 @@ SPILL_BATCH_SIZE = 256 * 1024
 
 
 class Batch(NamedTuple):
-    """Messages that arrived together; ``addressee`` is a session_id, or ``None`` for all."""
+    """Messages to deliver together; ``addressee`` is a session_id, or ``None`` for all."""
 
     addressee: str | None
     messages: Sequence[Message]
@@ -69,7 +69,7 @@ class Chunk(NamedTuple):
 
 
 class Journal:
-    """The log.
+    """The log: the newest batches in memory, the oldest perhaps in the store.
 
     ``tail`` is how many bytes in memory are kept for newcomers although no session needs them.
     ``report`` is called with each error of the store.
@@ -167,7 +167,7 @@ class Journal:
         return True
 
     def trim(self, position: int, *, keep_tail: bool = True) -> None:
-        """Forget every batch before ``position``, except the tail and chunks that end later."""
+        """Forget every batch before ``position``, except chunks that end later and the tail."""
         position = min(position, self.end)
         while self._chunks and self._chunks[0].end <= position:
             chunk = self._chunks.pop(0)

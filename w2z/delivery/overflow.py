@@ -31,7 +31,7 @@ class Gap(NamedTuple):
     messages: int
     size: int
     parent_header: bytes
-    """That of the last of them."""
+    """The parent_header of the last dropped message."""
     reason: str = "this client did not read them in time"
 
     def and_then(self, other: Gap) -> Gap:
@@ -84,8 +84,8 @@ class Remains:
     def read(self, position: int, size: int) -> tuple[list[Item], int | None]:
         """Return about ``size`` bytes of items from ``position`` on, whole batches only.
 
-        Neighbouring gaps are merged. Returns also the position of the next item, or ``None`` if
-        there is none.
+        Neighbouring gaps are merged. The second value returned is the position of the next item,
+        or ``None`` if there is none.
         """
         found: list[Item] = []
         last = position

@@ -19,7 +19,9 @@ from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_object
 
 MAX_PENDING = 1024
-"""Far more requests than wait at once. Some stay: kernels never answer types they do not know."""
+"""Most pending requests of a session: far more than wait at once. Requests of a type that the
+kernel does not know are never answered, and so stay.
+"""
 
 MAX_PENDING_BYTES = 2**20
 

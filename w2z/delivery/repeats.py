@@ -8,13 +8,14 @@ may send the same bytes whenever it runs. The rules:
   some clients use one msg_id for everything. A kernel's requests are forgotten with it.
 - A repeat is not forwarded. What its client gets depends on the answer to the first request:
 
-  1. There is no answer yet, or there never is one (comm messages, ``input_reply``): nothing. An
-     answer will come by itself.
-  2. The answer was not acknowledged: nothing. The session reads it from the journal.
-  3. The answer was acknowledged, perhaps by a client that ended before it used it: the answer once
-     more, if the journal has everything since the request in memory. The answer is every message
-     with the request as its parent, except questions.
-  4. Otherwise: an error which says that the request is not executed again.
+  1. If there is no answer yet, or never one (comm messages, ``input_reply``), the client gets
+     nothing now. An answer will come by itself.
+  2. If the answer was not acknowledged, the client gets nothing more: its session reads the answer
+     from the journal.
+  3. If the answer was acknowledged, perhaps by a client that ended before it could use the answer,
+     and the journal has everything since the request in memory, the client gets the answer once
+     more: every message with the request as its parent, except questions.
+  4. Otherwise w2z tells the client that the request is not executed again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_object
 
 REMEMBERED = 4096
-"""How many requests of a session are remembered, the latest: clients repeat unanswered ones."""
+"""How many requests of a session are remembered, the latest: clients repeat unfinished ones."""
 
 
 class Repeat(NamedTuple):

@@ -1,9 +1,9 @@
 """Which of a client's requests go to the kernel, and what is remembered of them.
 
-:func:`to_kernel` decides and returns a :class:`Forward` or a
-:class:`~w2z.delivery.repeats.Repeat`, which says what the caller has to do. Nothing is remembered
-of a request before a socket has taken it. Then it counts as the kernel's, even while the socket
-only keeps it for a busy kernel: the kernel answers it, or it is lost with the kernel.
+:func:`to_kernel` decides, and returns the work left to the caller: a :class:`Forward` or a
+:class:`~w2z.delivery.repeats.Repeat`. Nothing is remembered of a request before a socket has taken
+it. From then on the kernel has the request, even if the socket only keeps it for a busy kernel:
+the kernel answers the request, or the request is lost with the kernel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""Reading and writing JSON: only where a field decides something, or where w2z makes the JSON.
+r"""Parsing and writing JSON, which w2z does only for parts whose fields it needs or makes.
 
 pydantic_core's parser is several times faster than :mod:`json`, but rejects some JSON that Jupyter
 clients may rightly send (lone surrogates as ``\ud83d`` escapes, deep nesting). Such JSON is parsed

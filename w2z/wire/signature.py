@@ -9,7 +9,7 @@ import hashlib
 
 
 class Signer:
-    """Signs with one key.
+    """Signs messages with one key.
 
     The signature is the HMAC of RFC 2104. Its two keyed hash states are prepared once and copied
     for each message: cheaper than :func:`hmac.new` on the path that every message takes. Raises
