@@ -1,16 +1,17 @@
-"""Every error w2z raises on purpose, and the answer its peer gets.
+"""Every error that w2z raises on purpose, and the answer that its peer gets.
 
-One tree, one rule: the class says *who* is told and *how*, the message says what was wrong, with
-what value, and what to do about it.
+The class of an error says *who* gets it and *how*. The message says what was wrong, with what
+value, and what to do about it.
 
 - :class:`StartupError`: the operator reads one line; the process ends with its :class:`ExitCode`.
 - :class:`ClientError`: one websocket is closed with its :class:`CloseCode`; nobody else notices.
-- :class:`HttpError`: one request is answered with :attr:`status`.
-- :class:`KernelError`: the kernel does not do what was asked; the request gets :attr:`status`.
-- :class:`ProxyError`: the proxy that should get w2z's route does not take it; logged, tried again.
+- :class:`HttpError`: one HTTP request is answered with its :attr:`status`.
+- :class:`KernelError`: the kernel does not do what an HTTP request asked for; the request is
+  answered with the error's :attr:`status`.
+- :class:`ProxyError`: the proxy did not take w2z's route; w2z logs that and tries again.
 - :class:`KernelMessageError`: a message *from* the kernel is counted, logged and dropped.
 
-Text that reaches a peer is built from that peer's own input only: never from the token, the
+The text that a peer gets is built from that peer's own input only: never from the token, the
 kernel's key, or a path of the host.
 """
 
@@ -22,7 +23,7 @@ from typing import Self
 
 
 class _Code(IntEnum):
-    """A number that a peer or an operator sees, and what it means, in words fit for a table."""
+    """A number that a peer or an operator sees, and its meaning in words fit for a table."""
 
     meaning: str
 
@@ -36,9 +37,9 @@ class _Code(IntEnum):
 class CloseCode(_Code):
     """Why w2z closes a websocket.
 
-    The names are RFC 6455's (section 7.4.1) and its registry's; 4400 to 4499 are w2z's own. None
-    is 1000 or 1001, after which some clients never come back. ``docs/protocol.md`` says what a
-    client can do.
+    The names are those of RFC 6455 (section 7.4.1) and of its registry; 4400 to 4499 are w2z's own.
+    No code is 1000 or 1001, because some clients never reconnect after those.
+    ``docs/protocol.md`` says what a client can do.
     """
 
     PROTOCOL_ERROR = 1002, "broken websocket frames"
@@ -56,7 +57,11 @@ class CloseCode(_Code):
 
 
 class ExitCode(_Code):
-    """How the process ends by itself; 128 and its number after a signal, else as the kernel did."""
+    """The exit codes that w2z chooses itself.
+
+    After a signal the exit code is :data:`ENDED_BY_SIGNAL` plus the signal's number; after the end
+    of a kernel that w2z started it is the kernel's.
+    """
 
     OK = 0, "ended by a client, by `--idle-timeout` or by `--max-lifetime`"
     FAILURE = 1, "`w2z wait`: the kernel was not ready in time; `w2z serve`: a defect of w2z"
@@ -69,15 +74,15 @@ class ExitCode(_Code):
 
 
 ENDED_BY_SIGNAL = 128
-"""The exit code after a signal is this and its number, as shells have it."""
+"""The exit code after a signal is this plus the signal's number, as in shells."""
 
 
 class W2zError(Exception):
-    """Base of everything raised on purpose."""
+    """The base class of all errors that w2z raises on purpose."""
 
 
 class StartupError(W2zError):
-    """w2z cannot begin or cannot go on; printed as one line, then the process exits."""
+    """w2z cannot start or cannot go on; the error is printed as one line, then w2z exits."""
 
     exit_code: int = ExitCode.FAILURE
 
@@ -109,7 +114,7 @@ class TokenFileError(StartupError):
 class KernelEnded(StartupError):
     """The kernel could not be started, or ended for good before it was ready.
 
-    ``exit_code`` is the kernel's own where it has one that tells something.
+    ``exit_code`` is the kernel's own if the kernel ended with one other than 0.
     """
 
     exit_code: int = ExitCode.KERNEL_ENDED
@@ -120,13 +125,13 @@ class KernelEnded(StartupError):
 
 
 class KernelNeverReady(StartupError):
-    """The kernel that was started runs, but did not answer in the time it was given."""
+    """The kernel that w2z started ran, but was not ready within ``--ready-timeout``."""
 
     exit_code = ExitCode.NEVER_READY
 
 
 class ClientError(W2zError):
-    """A websocket client sent what cannot be carried; its connection is closed."""
+    """A websocket client sent something that cannot be carried; its connection is closed."""
 
     close_code = CloseCode.INTERNAL_ERROR
 
@@ -138,7 +143,7 @@ class WrongFrameKind(ClientError):
 
 
 class MalformedPayload(ClientError):
-    """A payload that does not follow its format: bad UTF-8 or JSON, offsets that lie (1007)."""
+    """A payload that does not follow its format: bad UTF-8, JSON or offsets (1007)."""
 
     close_code = CloseCode.INVALID_DATA
 
@@ -150,7 +155,7 @@ class NotAllowed(ClientError):
 
 
 class HttpError(W2zError):
-    """A request that cannot be served.
+    """An HTTP request that cannot be served.
 
     ``headers`` are added to the answer (``Allow`` for 405, ``WWW-Authenticate`` for 401).
     """
@@ -163,29 +168,29 @@ class HttpError(W2zError):
 
 
 class KernelError(W2zError):
-    """The kernel cannot be made to do what was asked; a request for it gets :attr:`status`."""
+    """The kernel did not do what an HTTP request asked for; the answer has :attr:`status`."""
 
     status = 500
 
 
 class KernelSilent(KernelError):
-    """The kernel did not answer what w2z itself asked it, within the time it was given (504)."""
+    """The kernel did not do in time what w2z asked for, or refused to (504)."""
 
     status = 504
 
 
 class KernelNotInterrupted(KernelError):
-    """There is no way to interrupt this kernel from here (501)."""
+    """w2z has no way to interrupt this kernel (501)."""
 
     status = 501
 
 
 class KernelNotStarted(KernelError):
-    """The kernel did not come up again (500)."""
+    """The kernel was ended for a restart, and the next one did not get ready (500)."""
 
 
 class ProxyError(W2zError):
-    """The proxy that w2z tells its route answered something else than that it is done."""
+    """A request to the proxy about w2z's route was refused, or could not be made."""
 
 
 class KernelMessageError(W2zError):

@@ -1,8 +1,8 @@
 """A Jupyter message as it travels through w2z: bytes in, the same bytes out.
 
 https://jupyter-client.readthedocs.io/en/stable/messaging.html names the parts. They stay JSON
-*bytes*: nothing on the way to a client parses them unless a decision needs one of their fields,
-so fields w2z has never heard of survive untouched.
+*bytes*: on the way to a client they are parsed only if a decision needs one of their fields, so
+fields that w2z does not know are carried unchanged.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 Buffer = bytes | memoryview
-"""Binary data beside the JSON parts; a view into a received payload where that saves a copy."""
+"""Binary data beside the JSON parts; a view into the payload received, if that saves a copy."""
 
 
 class Channel(StrEnum):
-    """The five sockets of a kernel; ``hb`` is the heartbeat."""
+    """The five channels of a kernel; ``hb`` is the heartbeat."""
 
     SHELL = "shell"
     IOPUB = "iopub"
@@ -37,10 +37,10 @@ class Message(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A message that a client sends, with what its decoding has read of it.
+    """A message from a client, with the two fields of its header that decoding reads.
 
-    On ``hb`` nothing is read: ``payload`` is what goes to the kernel's heartbeat as it is, if the
-    format has one.
+    On ``hb`` no field is read. There ``payload`` is the received payload, which goes to the
+    kernel's heartbeat unchanged; the default format leaves it empty.
     """
 
     message: Message
@@ -50,7 +50,7 @@ class Request(NamedTuple):
 
 
 def size_of(messages: Iterable[Message]) -> int:
-    """Bytes held by ``messages``, parts and buffers; the measure of every memory limit."""
+    """Return the bytes of the parts and buffers of ``messages``: what memory limits count."""
     total = 0
     for message in messages:
         _, header, parent_header, metadata, content, buffers = message

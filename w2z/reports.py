@@ -1,4 +1,4 @@
-"""Trouble that comes in bursts: all of it is counted, one line a burst is logged."""
+"""Counting and logging of errors that come in bursts: one line is logged for each burst."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from w2z.message import Channel
 log = logging.getLogger("w2z")
 
 BURST = 10.0
-"""Seconds in which trouble of one kind is logged once."""
+"""Seconds in which errors of one kind are logged at most once."""
 
 
 class Reports:
-    """Counts recoverable errors, and logs each kind at most once in :data:`BURST` seconds."""
+    """Logs each kind of recoverable error at most once in :data:`BURST` seconds.
+
+    Dropped messages and defects are also counted.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -24,7 +27,7 @@ class Reports:
         self._logged: dict[str, float] = {}
 
     def drop(self, channel: Channel, error: KernelMessageError) -> None:
-        """A kernel's message on that channel goes no further."""
+        """Report that a kernel's message on ``channel`` was dropped because of ``error``."""
         self.dropped += 1
         if self._is_new("message"):
             log.warning(
@@ -32,9 +35,9 @@ class Reports:
             )
 
     def defect(self, error: Exception) -> None:
-        """An error that nobody expected was raised while one connection was served.
+        """Report an unexpected error that was raised while one connection was served.
 
-        The log gets its type and where it was raised, not its message: that may quote the peer.
+        The log shows the error's type and traceback, not its message, which may quote the peer.
         """
         self.defects += 1
         frames = traceback.extract_tb(error.__traceback__)
@@ -48,7 +51,7 @@ class Reports:
             )
 
     def spill(self, error: OSError) -> None:
-        """Nothing can be kept in temporary files."""
+        """Report that messages cannot be kept in temporary files."""
         if self._is_new("spill"):
             log.warning(
                 "cannot keep output in temporary files: %s; what memory has no room for is"

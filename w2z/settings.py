@@ -1,4 +1,4 @@
-"""Every setting of w2z: its name, default, bounds and reason, in one place.
+"""Every setting of w2z: its name, default, bounds and description, in one place.
 
 The command line, the environment (``W2Z_`` and the name in capitals) and the reference page are
 made from this model, so a description here is the manual's text.
@@ -24,7 +24,7 @@ MIB = 2**20
 
 
 class Settings(BaseModel):
-    """What ``w2z serve`` can be told."""
+    """The settings of ``w2z serve``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,7 +102,7 @@ class Settings(BaseModel):
         "running to clients, too.",
     )
     host: str = Field(
-        "0.0.0.0",  # noqa: S104 (a container's port is published by whoever runs it)
+        "0.0.0.0",  # noqa: S104 (the operator decides whether to publish a container's port)
         description="Address or name to listen on, a name at each of its addresses. 0.0.0.0 is "
         "every IPv4 address; '::' every IPv4 and IPv6 address, and so is '*', which takes what "
         "the machine has.",
@@ -306,17 +306,20 @@ class Settings(BaseModel):
 
 
 def is_visible_ascii(text: str) -> bool:
-    """Whether ``text`` is visible ASCII: what fits a header, a query and a subprotocol."""
+    """Whether ``text`` is visible ASCII, and so fits a header, a query and a subprotocol."""
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 def encoded_path(text: str) -> str:
-    """``text`` as the path of a URL and in headers; what is encoded already stays as it is."""
+    """Percent-encode ``text`` for the path of a URL and for headers; keep existing escapes."""
     return quote(text, safe="/%:@!$&'()*+,;=~", errors="surrogateescape")
 
 
 def is_http_url(text: str) -> bool:
-    """Whether ``text`` is the URL of an HTTP server, with nothing in it that a log may not show."""
+    """Whether ``text`` is the URL of an HTTP server, without parts that a log must not show.
+
+    Such parts are a user, a query and a fragment.
+    """
     try:
         url = urlsplit(text)
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0

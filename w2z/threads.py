@@ -1,8 +1,8 @@
-"""Blocking work beside the event loop: files on a network drive, a name server that is silent.
+"""Running blocking work in threads: files on a network drive, a name server that is silent.
 
-``asyncio.to_thread`` is not used for that: a loop's end and the interpreter's exit wait for its
-threads, and so for a drive that does not answer. The threads here are daemons; nothing waits for
-them but those who asked, and only as long as they like.
+``asyncio.to_thread`` is not used: the end of the loop and the interpreter's exit wait for its
+threads, and so for a drive that does not answer. The threads here are daemons: only the caller
+waits for them, and it can stop waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def begin(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Start ``work`` in a thread of its own; the future gets what it returns or raises."""
+    """Start ``work`` in a thread of its own. The future gets the result, or the error raised."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -30,10 +30,10 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
             outcome.set_exception(error)
 
     def run() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+        with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
             try:
                 result = work()
-            except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
+            except Exception as error:  # noqa: BLE001 (raised again where the future is awaited)
                 loop.call_soon_threadsafe(fail, error)
             else:
                 loop.call_soon_threadsafe(settle, result)
@@ -43,12 +43,15 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns or raises. Who is cancelled goes on at once; the work goes on, too."""
+    """Do ``work`` in a thread and return its result, or raise its error.
+
+    A caller that is cancelled stops waiting at once; the thread goes on.
+    """
     return await begin(work)
 
 
 async def within(seconds: float, work: Callable[[], T]) -> T:
-    """Do ``work`` in a thread and return its result.
+    """Do ``work`` in a thread and return its result, or raise its error.
 
     Raises :class:`TimeoutError` after ``seconds``; the thread goes on, and its result is dropped.
     """

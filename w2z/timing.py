@@ -1,6 +1,6 @@
-"""Durations that nobody has to set, in one record; tests pass shorter ones.
+"""The durations that are not settings, in one record; tests pass shorter ones.
 
-All of them are seconds of a clock that does not jump.
+All are in seconds, on a clock that does not jump.
 """
 
 from __future__ import annotations
@@ -10,94 +10,108 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """How long w2z waits for kernels and clients, and how often it looks."""
+    """How long w2z waits for kernels and clients, and how often it checks them."""
 
     tick: float = 0.1
-    """Between looks at the clock while a kernel is not ready."""
+    """Pause between checks of a kernel that is not ready."""
 
     look: float = 0.25
-    """Between looks at the connection file, and at a kernel that is ready."""
+    """Pause between checks of a ready kernel, and longest pause between looks at its connection
+    file.
+    """
 
     busy_for: float = 0.2
-    """A kernel has been busy before w2z answers in its place: most are idle again sooner."""
+    """How long a kernel is busy before w2z answers a ``kernel_info_request`` in its place: most are
+    idle again sooner.
+    """
 
     # From connected to ready.
 
     ask_again: float = 0.1
-    """After a reply without output: the next request's statuses show that iopub is connected."""
+    """Pause after a ``kernel_info_reply`` before the next request, while no output has come: the
+    next request's statuses show that iopub is connected.
+    """
 
     grace: float = 5.0
-    """A kernel that answers, whose iopub is connected and says nothing, is ready after this: some
-    kernels never say a word there.
+    """After this a kernel that answers counts as ready though its connected iopub is silent: some
+    kernels never send anything there. An iopub that is not connected is reported after this.
     """
 
     left_alone: float = 1.0
-    """A kernel that was told to end is not asked anything: ipykernel hangs for ever when a request
-    comes between the end of its output and that of its control thread.
+    """Pause before the first request after a kernel was told to end: ipykernel hangs for ever if a
+    request comes between the end of its output and the end of its control thread.
     """
 
     first_repeat: float = 1.0
     last_repeat: float = 60.0
-    """Unanswered requests are repeated ever more slowly: they queue up in a busy kernel's shell."""
+    """First and longest pause before an unanswered ``kernel_info_request`` is repeated. The pause
+    doubles each time, because the requests queue up in a busy kernel's shell.
+    """
 
     shell_grace: float = 0.5
-    """After a reply on control, until a kernel that has not replied on shell counts as busy."""
+    """Time for a kernel that replied on control to reply on shell; a later one counts as busy."""
 
     unanswered: float = 2.0
-    """A kernel that listens and has not answered anything counts as busy after this, where w2z did
-    not start it: those that are still starting are seldom slower.
+    """After this an attached kernel that is reached and answers nothing counts as busy: a kernel
+    that is still starting seldom takes longer.
     """
 
     doubt_busy: float = 30.0
-    """A kernel that is busy and says nothing on iopub is asked on shell after this: the answer
-    proves that it is idle, in case the message that said so was lost.
+    """After this a busy kernel that is silent on iopub is asked on shell: its answer proves that it
+    is idle, in case the message that said so was lost.
     """
 
-    # Whether it is still there.
+    # Whether the kernel is still there.
 
     beat_every: float = 3.0
-    """Between heartbeats that w2z itself asks for, as jupyter_client does."""
+    """Pause between beats, as in jupyter_client."""
 
     probe_every: float = 1.0
-    """Between looks whether anybody listens at the kernel's ports."""
+    """Pause between probes while no kernel is there."""
 
     probe_timeout: float = 1.0
-    """To connect to a port of the kernel; one that takes longer has not refused."""
+    """Time for a probe to connect; a port that takes longer has not refused."""
 
     dead_after: float = 3.0
-    """A kernel that hung up has to be back, itself or another, before clients are told that it is
-    dead: frontends give up at that word, and supervisors take a moment.
+    """Time for a kernel that hung up, or another one, to be back before w2z tells clients that the
+    kernel is dead: frontends then give up, and supervisors take a moment to start a kernel.
     """
 
     nobody_after: float = 2.0
-    """A kernel that never was there and refuses connections: then the log and clients are told."""
+    """If the ports of a kernel that was never there refuse connections for this long, w2z logs that
+    and tells clients.
+    """
 
     never_there: float = 10.0
-    """The same kernel is called dead after this: it may just be slow to start."""
+    """If they refuse for this long, the kernel is dead. Before, it may just be slow to start."""
 
     last_words: float = 1.0
-    """To carry what a kernel that hung up said last."""
+    """Time for the connection of an attached kernel that hung up to end; its last words then have
+    up to ten times as long to arrive.
+    """
 
-    # What w2z asks of it.
+    # What w2z asks of the kernel.
 
     interrupt: float = 5.0
-    """A kernel has to answer an interrupt_request; it does so at once or never."""
+    """Time for a kernel to answer an ``interrupt_request``; it does so at once or never."""
 
     stops_within: float = 2.0
-    """A kernel nobody knows has to prove that it was interrupted."""
+    """Time for an interrupted kernel to become idle, if its implementation is not known to w2z."""
 
     end: float = 5.0
-    """An attached kernel has to answer a shutdown_request."""
+    """Time for an attached kernel to answer a ``shutdown_request``."""
 
     restart: float = 60.0
-    """Another kernel has to be there after a restart: slow ones take half of it to start."""
+    """Time for the kernel that replaces an attached one to be ready. Slow kernels take half of it
+    to start.
+    """
 
     # Clients and their requests.
 
     specs_wait: float = 10.0
-    """A request for kernelspecs waits for the kernel to say what it is."""
+    """How long a request for kernelspecs waits for the kernel to be ready."""
 
     unread: float = 30.0
-    """A peer that takes nothing of the answers it asked for is cut after this: longer than a phone
-    is without a network between two cells, shorter than proxies wait themselves.
+    """After this an HTTP peer that takes nothing of its answers is cut off: longer than a phone is
+    without a network between two mobile cells, shorter than proxies themselves wait.
     """

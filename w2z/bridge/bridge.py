@@ -1,8 +1,9 @@
-"""The only joint between the kernel's side and the clients' side: two pumps.
+"""The only connection between the kernel's side and the clients' side.
 
-Formats are :mod:`w2z.wire`'s, who gets what is :mod:`w2z.delivery`'s, whether requests may go to
-the kernel is its life's (:mod:`w2z.kernel.life`). To the kernel it is :meth:`Bridge.to_kernel`, to
-the clients :meth:`Bridge.from_kernel`. Everything runs on one event loop.
+:meth:`Bridge.to_kernel` carries requests to the kernel, :meth:`Bridge.from_kernel` carries the
+kernel's messages to clients. Other modules decide how messages are encoded (:mod:`w2z.wire`), who
+gets them (:mod:`w2z.delivery`), and whether requests may go to the kernel
+(:mod:`w2z.kernel.life`). Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ DEFAULT_TIMING = Timing()
 
 
 class Bridge:
-    """One kernel and its clients. An async context manager: entered, it is connected.
+    """One kernel and its clients. An async context manager: entering it connects to the kernel.
 
-    Raises :class:`~w2z.errors.ConnectionFileError` there, for endpoints that ZMQ does not take.
+    Entering raises :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
-        # Sessions whose request waits for a moment, or did just now.
+        # Sessions whose `kernel_info_request` was refused once: w2z answers it when it is retried.
         self._waited: set[str] = set()
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
+            # The last to be closed: closing the link still frees what its backlog stored.
             for spill in self._spills:
                 undo.callback(spill.close)
             self.kernel.connect()
@@ -100,12 +102,13 @@ class Bridge:
 
     @property
     def waiting(self) -> int:
-        """Bytes in memory of what the kernel sent faster than w2z could work."""
+        """Bytes of the backlog in memory: received from the kernel, not yet carried to clients."""
         return self.kernel.link.backlog.memory
 
     def newcomer_status(self) -> Message | None:
-        """What the kernel is doing, for a client that has just come; ``None`` before anything is
-        known of it.
+        """Return the status that tells a newcomer what the kernel is doing.
+
+        ``None`` where no status was seen and the REST model says only starting or idle.
         """
         state = self.kernel.state
         if state.last_status is None and state.execution_state not in ("starting", "idle"):
@@ -113,12 +116,12 @@ class Bridge:
         return state.last_status
 
     def printed(self, name: str, text: str) -> None:
-        """Carry what the kernel's process printed outside of any cell."""
+        """Send all clients text that the kernel's process printed, unless the kernel is busy."""
         if not self.kernel.is_busy:
             self.clients.send(None, [self._own.stream(name, text)])
 
     def _answer(self, lost: Mapping[str, Sequence[Request]], reason: str) -> None:
-        """Answer these requests of each session in the kernel's place; ``reason`` is a clause."""
+        """Answer each session's lost requests in the kernel's place; ``reason`` is a clause."""
         info = self.kernel.info_content
         for session_id, requests in lost.items():
             answers = [*chain.from_iterable(self._own.lost(r, reason, info) for r in requests)]
@@ -128,18 +131,18 @@ class Bridge:
     # To the kernel.
 
     def to_kernel(self, session_id: str, request: Request) -> bool:
-        """Carry a client's message to the kernel.
+        """Carry a client's request to the kernel, or answer it in the kernel's place.
 
-        ``False``: not now, the kernel takes no more of this session; hand it in again after
-        :meth:`~w2z.bridge.fanout.Client.retry`. Raises :class:`~w2z.errors.NotAllowed` for what
-        may not be sent.
+        Returns ``False`` when the request is refused: hand it in again when
+        :meth:`~w2z.bridge.fanout.Client.retry` is called. Raises
+        :class:`~w2z.errors.NotAllowed` for a request on iopub.
         """
         link, message = self.kernel.link, request.message
         if message.channel is Channel.HB:
             payload = request.payload or b"".join(V1.encode(message).chunks)
             link.channels.send_heartbeat(session_id, payload)
             return True
-        # What no client may send is refused at once, all else waits for a kernel.
+        # A request on iopub is not refused: the hub raises NotAllowed for it at once.
         if not self.kernel.life.takes_requests and message.channel is not Channel.IOPUB:
             return False
         forward = self._hub.to_kernel(session_id, request)
@@ -172,8 +175,10 @@ class Bridge:
         )
 
     def _answer_for_the_kernel(self, session_id: str, request: Request) -> bool:
-        """Tell a client what the kernel is while the kernel is too busy to, or ``False`` while it
-        may be idle again in a moment. Sent to it now, the request would wait for a whole cell.
+        """Answer a ``kernel_info_request`` in the place of a busy kernel.
+
+        A busy kernel would answer only after its cell. Returns ``False`` the first time if the
+        kernel may soon be idle: the request is refused for ``busy_for`` seconds, then retried.
         """
         content = self.kernel.info_content or b"{}"
         if self.kernel.answers_for_itself and session_id not in self._waited:
@@ -185,6 +190,7 @@ class Bridge:
         return True
 
     def _look_again(self, session_id: str) -> None:
+        # Discarded after the retry: so the retried request is answered, and not refused again.
         self.clients.retry(session_id)
         self._waited.discard(session_id)
 
@@ -193,7 +199,11 @@ class Bridge:
     def from_kernel(
         self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
     ) -> None:
-        """Carry what arrived from the kernel to one session or to all (``None``)."""
+        """Carry a batch from the kernel to one session, or to all (``None``).
+
+        Messages that cannot be read are counted and dropped. The replies to w2z's own requests go
+        to the kernel's conversation.
+        """
         signer = self.kernel.link.signer
         messages = []
         for parts in batch:
@@ -212,24 +222,25 @@ class Bridge:
             self.clients.send(session_id, messages)
 
     def writable(self, session_id: str) -> None:
-        """The kernel takes messages of that session again."""
+        """The session's socket takes messages again: its clients retry what was refused."""
         self.clients.retry(session_id)
 
     def echo(self, session_id: str, payload: bytes) -> None:
-        """The kernel's heartbeat answered."""
+        """The kernel's heartbeat answered: hand the echo to the kernel's life or to the session."""
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_echo()
             return
         try:
             message = V1.decode(payload, text=False).message
         except ClientError as error:
-            # Not what was sent: the echo is not signed, and whose it was is not known to be true.
+            # Not what was sent. The client stays connected: nothing signs an echo, so nothing
+            # proves whose it is.
             self.reports.drop(Channel.HB, KernelMessageError(str(error)))
             return
         self.clients.send(session_id, [message])
 
     def reached(self) -> None:
-        """The iopub socket is connected."""
+        """The iopub socket is connected: pass that on to the kernel's life."""
         self.kernel.on_reached()
 
     def shell_reached(self, *, is_up: bool) -> None:
@@ -237,56 +248,63 @@ class Bridge:
         self.kernel.on_shell_reached(is_up=is_up)
 
     def hung_up(self) -> None:
-        """The connection of the iopub socket ended."""
+        """The connection of the iopub socket ended: pass that on to the kernel's life."""
         self.kernel.on_hung_up()
 
     def heart_stopped(self) -> None:
-        """The connection of the heartbeat ended."""
+        """The connection of the heartbeat socket ended: pass that on to the kernel's life."""
         self.kernel.on_heart_stopped()
 
     def may_go(self, parts: list[bytes], signer: Signer) -> bool:
-        """Whether clients can do without what the kernel sent there."""
+        """Whether clients can do without this iopub message.
+
+        Raises :class:`~w2z.errors.KernelMessageError` if the message cannot be read.
+        """
         return is_droppable(zmq_wire.from_parts(Channel.IOPUB, parts, signer))
 
     def missing(self, messages: int, size: int) -> None:
-        """Tell every client what of the kernel's output there was no room, or no time, for."""
+        """Output was dropped before it was carried: send every client a gap notice."""
         self.outpaced += messages
         gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
         self.clients.send(None, [gap.notice(self._own.header("stream"))])
 
     def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
-        """The good message that a bad one before it was received together with."""
+        """Return the good message that was received glued to a bad one before it, if any."""
         while parts := zmq_wire.rest_of(parts):
             with contextlib.suppress(KernelMessageError):
                 return [zmq_wire.from_parts(channel, parts, self.kernel.link.signer)]
         return []
 
-    # What clients hear of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
+    # What clients learn of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
 
     def opened(self) -> None:
-        """Let clients hand in again what was refused."""
+        """Requests may go to the kernel again: clients retry what was refused."""
         for client in self.clients:
             client.retry()
 
     def lost(self, reason: str) -> None:
-        """Answer what the kernel had and did not answer, in its place."""
+        """The kernel is gone: answer its pending requests in its place."""
         self._answer(self._hub.kernel_is_gone(), reason)
 
     def cut(self) -> None:
-        """Answer what can be answered no more, because its sockets are gone."""
+        """The sockets are gone: answer the pending requests, whose replies can no longer arrive."""
         self._answer(self._hub.connection_is_gone(), "the connection to the kernel ended")
 
     def announce(self, state: str, reason: str | None) -> None:
-        """Tell every client an execution state that the kernel cannot tell itself, and why."""
+        """Tell every client an execution state that the kernel cannot tell itself, and why.
+
+        A newcomer gets the same status, until there is a later one.
+        """
         status = self.kernel.state.last_status = self._own.status(state, reason)
         messages = [status]
         if reason is not None:
             messages.insert(0, self._own.stream("stderr", f"w2z: {reason}\n"))
-        # JupyterLab connects anew when it hears that the kernel restarts, unacknowledged.
+        # At "restarting" JupyterLab reconnects before it acknowledges the message. Sent again, the
+        # message would make it reconnect again.
         self.clients.send(None, messages, own=True, once=state in ("restarting", "dead"))
 
     def ended(self, busy: Sequence[Message]) -> None:
-        """Tell every client the ends that never arrived."""
+        """For each of these ``busy`` statuses, send every client the ``idle`` that never came."""
         idle = [self._own.status("idle", parent_header=one.parent_header) for one in busy]
         if idle:
             self.clients.send(None, idle, own=True)

@@ -1,11 +1,11 @@
 """The clients of one kernel, and their sessions.
 
-Who gets what is decided in :mod:`w2z.delivery`; here it is encoded, once for each format, and
-written. A session that is new or gone opens or closes its sockets to the kernel.
+:mod:`w2z.delivery` decides who gets a batch; this module encodes it, once for each format, and
+writes it. It also opens and closes the sessions' sockets to the kernel.
 
-What a client said before it left goes to the kernel all the same, before anything that a later
-client of its session says: as long as there is the session, or for :data:`LAST_REQUESTS` seconds
-where there is none to come back to. :mod:`w2z.bridge.departed` bounds how much of that is kept.
+Requests that wait when their client leaves still go to the kernel, before the requests of a later
+client of the session. They wait as long as the session exists; if the session is gone, they wait
+:data:`LAST_REQUESTS` seconds. :mod:`w2z.bridge.departed` limits how many requests are kept.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from w2z.wire.payload import Codec, to_frames
 log = logging.getLogger("w2z")
 
 SWEEP = 5.0
-"""Seconds at most between looks for sessions whose resume window is over."""
+"""Seconds at most between two looks for sessions whose resume window is over."""
 
 LAST_REQUESTS = 30.0
-"""Seconds in which the kernel may take what a client without a session said before it left: one
-that is starting, or was restarted, mostly does by then.
+"""Seconds that the requests of departed clients wait for the kernel when their session is gone: a
+kernel that is starting, or was restarted, mostly takes them by then.
 """
 
 
@@ -43,36 +43,41 @@ class Client(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether it takes more just now; when that ends, call :meth:`Clients.stalled`."""
+        """Whether the client takes more output now.
+
+        An implementation calls :meth:`Clients.stalled` when this becomes false, and
+        :meth:`Clients.flow` when it becomes true again.
+        """
 
     @property
     def waiting(self) -> int:
-        """Bytes of messages from it that the kernel has yet to take, even after it left."""
+        """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
     def write(self, frames: bytes) -> None:
         """Send framed payloads."""
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close the connection; nothing is written to it any more."""
+        """Close the connection. Nothing is written to the client after that."""
 
     def retry(self) -> None:
-        """Messages that were refused on their way to the kernel may be handed in again, even by a
-        client that left; it calls :meth:`Clients.heard` when none is left.
+        """Hand in refused requests again, even if the client has left.
+
+        A client that has left then calls :meth:`Clients.heard` if no request waits any more.
         """
 
 
 class Sockets(Protocol):
-    """The way to the kernel, as far as sessions have one each."""
+    """The sockets to the kernel, of which each session has its own."""
 
     def open_session(self, session_id: str) -> None:
-        """The session may send."""
+        """Open the session's sockets, if they are not open."""
 
     def close_session(self, session_id: str) -> None:
-        """The session is gone."""
+        """Close the session's sockets, if they are open."""
 
 
 class Clients:
-    """Those of one kernel, reached by the sockets it is given with :meth:`use`."""
+    """The clients of one kernel. :meth:`use` gives the sockets that sessions send through."""
 
     def __init__(self, settings: Settings, hub: Hub[Client], reports: Reports) -> None:
         self._settings = settings
@@ -82,39 +87,41 @@ class Clients:
         self._departed: Departed[Client] = Departed(settings.max_message_size)
 
     def use(self, sockets: Sockets) -> None:
-        """Sessions open and close their sockets there from now on."""
+        """Open and close the sessions' sockets in ``sockets`` from now on."""
         self._sockets = sockets
 
     def speakers(self) -> set[str]:
-        """The sessions that need sockets to the kernel."""
+        """Return the sessions that need sockets: the hub's, and those of departed clients."""
         return {*self._hub, *self._departed.sessions()}
 
-    # Who is there.
+    # Who is connected.
 
     @property
     def connections(self) -> int:
-        """Websockets connected now."""
+        """How many clients are connected."""
         return sum(1 for _ in self._hub.clients())
 
     @property
     def sessions(self) -> int:
-        """Sessions with a client, or waiting for theirs to come back."""
+        """How many sessions have a client, or wait for one to resume them."""
         return len(self._hub)
 
     @property
     def hub(self) -> Hub[Client]:
-        """For whoever wants to know how the sessions fare."""
+        """The hub, for metrics."""
         return self._hub
 
     def __iter__(self) -> Iterator[Client]:
-        """Whoever may have something for the kernel, in the order in which to hear them: those that
-        are connected behind those that left.
+        """Iterate over all clients that may have requests: first the departed, then the connected.
+
+        Clients retry in this order.
         """
         return iter([*self._departed, *self._hub.clients()])
 
     def has_room(self, session_id: str) -> bool:
-        """Whether a client of that session can be attached; a session that waits for a client
-        that left may have to go for it.
+        """Whether a client of that session can be attached.
+
+        :meth:`attach` may have to forget a session without a client for it.
         """
         return self._fits(session_id) or self._oldest() is not None
 
@@ -127,16 +134,17 @@ class Clients:
         replay: int = 0,
         status: Message | None = None,
     ) -> None:
-        """Connect a client to its session, which is made or taken up again.
+        """Connect a client to its session, which is new or is resumed.
 
-        A new session gets the last ``replay`` messages, then ``status``: what the kernel is doing.
-        A client that has the session already is closed: it is replaced. Ask :meth:`has_room`
-        before.
+        A new session gets the last ``replay`` messages, then ``status``, which tells what the
+        kernel is doing. A client that is still connected to the session is replaced: it is closed.
+        Call :meth:`has_room` before.
         """
         is_new = session_id not in self._hub
         oldest = None if self._fits(session_id) else self._oldest()
         if oldest is not None:
             self._forget(oldest)
+        # Before the session is in the hub: this raises where no more sockets can be had.
         self._sockets.open_session(session_id)
         resumable = resumable and self._settings.resume_window > 0
         replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
@@ -145,14 +153,14 @@ class Clients:
                 CloseCode.REPLACED, "replaced by a newer connection with the same session_id"
             )
         if is_new and status is not None:
-            # Through the journal: so it comes behind the replay, and before what is said later.
+            # Sent by way of the journal: it comes after the replay, and before all later messages.
             self.send(session_id, [status], own=True)
         self.flow(session_id, client)
 
     def detach(self, session_id: str, client: Client) -> None:
-        """The client is gone; its session waits for it if it may come back.
+        """Note that the client has left. Its session waits to be resumed, or is forgotten.
 
-        A client that is :attr:`~Client.waiting` will be resumed all the same.
+        A client with :attr:`~Client.waiting` requests is departed from now on.
         """
         now = time.monotonic()
         ended = self._hub.detach(session_id, client, now)
@@ -162,26 +170,33 @@ class Clients:
             self._sockets.close_session(session_id)
 
     def retry(self, session_id: str) -> None:
-        """The kernel takes messages of that session again."""
+        """Let the session's clients retry their requests, the departed first."""
         client = self._hub.client(session_id)
         for speaker in [*self._departed.of(session_id), *([] if client is None else [client])]:
             speaker.retry()
 
     def is_next(self, session_id: str, client: Client) -> bool:
-        """Whether it is the client's turn to speak: those that left before it have been heard."""
+        """Whether it is the client's turn to send: departed clients before it have sent all."""
         departed = self._departed.of(session_id)
         return not departed or departed[0] is client
 
     def heard(self, session_id: str, client: Client) -> None:
-        """The kernel has taken all that a client said that is gone, or will not."""
+        """A departed client's requests were all taken, or dropped: forget the client.
+
+        Closes the session's sockets if the session is gone and has no other departed client.
+        """
         if not self._departed.heard(session_id, client):
             return
+        # Even if they were sent after the present client came, they are an earlier connection's.
         self._hub.begin_connection(session_id)
         if session_id not in self._departed and session_id not in self._hub:
             self._sockets.close_session(session_id)
 
     async def sweep(self) -> None:
-        """Forget sessions whose client does not come back, for ever."""
+        """Run until cancelled: forget sessions whose resume window is over.
+
+        Departed clients without a session are forgotten after :data:`LAST_REQUESTS` seconds.
+        """
         window = self._settings.resume_window
         while True:
             await asyncio.sleep(min(window or SWEEP, SWEEP))
@@ -192,7 +207,7 @@ class Clients:
                 if left_at <= now - LAST_REQUESTS:
                     self._forget(session_id)
 
-    # What they get.
+    # What clients get.
 
     def send(
         self,
@@ -202,13 +217,14 @@ class Clients:
         own: bool = False,
         once: bool = False,
     ) -> None:
-        """Write messages to one session's client or to all (``None``): the kernel's, or w2z's
-        ``own``, which are no answers of the kernel. Written ``once``, they are not written again
-        although they were not acknowledged.
+        """Write a batch to one session's client, or to all clients (``None``).
 
-        The hub has the batch before the first write of it. A write may call :meth:`stalled` or
-        :meth:`detach` before it returns: then what was written counts as handed out already, and
-        the others of ``clients`` are the same as before.
+        ``own`` says that w2z wrote the messages, not the kernel. A batch marked ``once`` is not
+        written again, even where it was not acknowledged.
+
+        The hub has the batch before the first write. A write may call :meth:`stalled` or
+        :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
+        the other clients still get it.
         """
         clients, lost = self._hub.to_clients(session_id, messages, own=own, once=once)
         encoded: dict[Codec, bytes] = {}
@@ -221,22 +237,22 @@ class Clients:
             self._give_up(session)
 
     def stalled(self, session_id: str, client: Client) -> None:
-        """The client takes no more for now; :meth:`flow` when it does."""
+        """The client takes no more output: stop writing to it until :meth:`flow` is called."""
         self._hub.stalled(session_id, client)
 
     def flow(self, session_id: str, client: Client) -> None:
-        """Write to the client what it has not got yet, as far as it takes it."""
+        """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
             messages = self._hub.read(session_id)
             if messages:
                 client.write(self._encode(client.codec, messages))
 
     def position(self, session_id: str) -> int:
-        """What the session's client has been handed, for :meth:`acknowledge`."""
+        """Return the position before which the client was sent all, for :meth:`acknowledge`."""
         return self._hub.position(session_id)
 
     def acknowledge(self, session_id: str, client: Client, position: int) -> None:
-        """All that the client was handed before ``position`` has arrived."""
+        """Note that the client received everything before ``position``."""
         self._hub.acknowledge(session_id, client, position)
 
     def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
@@ -244,7 +260,7 @@ class Clients:
             return to_frames(codec, messages)
         except KernelMessageError:
             pass
-        # One of them does not fit this format: the others still arrive.
+        # A message of the batch does not fit this format: encode each alone, and drop that one.
         frames = []
         for message in messages:
             try:
@@ -253,18 +269,22 @@ class Clients:
                 self._reports.drop(message.channel, error)
         return b"".join(frames)
 
-    # Whose session goes.
+    # Which session is forgotten.
 
     def _fits(self, session_id: str) -> bool:
         taken = len(self._hub) + len(self._without_session())
         return session_id in self._hub or taken < self._settings.max_connections
 
     def _oldest(self) -> str | None:
-        """What has to go first when there is no room: rather a last request than a session."""
+        """Return the session to forget when there is no room.
+
+        The first choice is a session of which only departed clients are left, the second the
+        session that has been without a client longest.
+        """
         return next(iter(self._without_session()), None) or self._hub.oldest_detached()
 
     def _without_session(self) -> dict[str, float]:
-        """Where clients have yet to be heard that have no session to come back to; since when."""
+        """Return the sessions of which only departed clients are left, and when the last left."""
         there = self._departed.sessions()
         return {name: left_at for name, left_at in there.items() if name not in self._hub}
 

@@ -1,4 +1,4 @@
-"""What w2z itself says to clients, in a kernel's place: messages in Jupyter's shape."""
+"""The messages that w2z itself writes to clients in the kernel's place, in Jupyter's shape."""
 
 from __future__ import annotations
 
@@ -13,44 +13,48 @@ from w2z.wire.json import dump, parse_object
 
 
 class OwnMessages:
-    """Builds w2z's own messages; ``session`` gives the ``header.session`` that they get.
+    """Builds w2z's own messages; ``session`` returns the header session that they get.
 
-    That is the kernel's, once it is known: a frontend takes a message of another session for the
-    end of the kernel that it knew, and gives up what it still had of that one.
+    It has to be the kernel's, once that is known: at a message with another header session a
+    frontend assumes that the kernel has ended, and gives up what it still had of that kernel.
     """
 
     def __init__(self, session: Callable[[], str]) -> None:
         self._session = session
 
     def header(self, msg_type: str) -> bytes:
-        """A header of now, with an id of its own."""
+        """Return a header with the present time and a new msg_id."""
         return header(msg_type, uuid.uuid4().hex, self._session(), datetime.now(UTC))
 
     def status(
         self, state: str, reason: str | None = None, parent_header: bytes = b"{}"
     ) -> Message:
-        """A status in the shape of jupyter_server's; ``reason`` is a field more."""
+        """Return a status as jupyter_server writes it; ``reason`` is an additional field."""
         content: dict[str, Any] = {"execution_state": state}
         if reason is not None:
             content["reason"] = reason
         return Message(Channel.IOPUB, self.header("status"), parent_header, b"{}", dump(content))
 
     def stream(self, name: str, text: str) -> Message:
-        """Output that belongs to no cell."""
+        """Return output that belongs to no cell."""
         return stream(name, self.header("stream"), b"{}", text)
 
     def kernel_info_reply(self, request: Request, content: bytes) -> list[Message]:
-        """What the kernel has answered before, between the statuses that frontends wait for."""
+        """Return ``content``, the kernel's earlier answer, as a reply between *busy* and *idle*.
+
+        Frontends wait for these statuses.
+        """
         busy = self.status("busy", parent_header=request.message.header)
         return [busy, *answer(request, content, self.header)]
 
     def lost(self, request: Request, reason: str, kernel_info: bytes | None) -> list[Message]:
-        """The answer to what a kernel had and did not answer; ``reason`` is a clause that says why.
+        """Return the answer to a lost request; ``reason`` is a clause that says why it is lost.
 
-        Never ``aborted``: nbclient takes all but ``error`` for success, and it would say that the
-        request was not executed, which nobody knows. A kernel that was told to end has done so.
-        What the kernel is was known before; where it was not, there is no answer, because
-        jupyter_client cannot read one that is an error, and asks again without one.
+        The answer is an error, never ``aborted``: nbclient takes every status but ``error`` for
+        success, and ``aborted`` would say that the request was not executed, which nobody knows.
+        A ``shutdown_request`` is answered with ``ok``: the kernel has ended. A
+        ``kernel_info_request`` is answered with ``kernel_info``; without that it gets no answer,
+        because jupyter_client cannot read an error there, and asks again when nothing comes.
         """
         if request.msg_type == "kernel_info_request":
             return self.kernel_info_reply(request, kernel_info) if kernel_info else []
@@ -61,7 +65,10 @@ class OwnMessages:
         return failure(request, "KernelLost", text, self.header)
 
     def repeated(self, request: Request, kernel_info: bytes | None) -> list[Message]:
-        """The answer to what the kernel had before, in a connection of long ago or another run."""
+        """Return the answer to a repeat when the answer to the first request is gone.
+
+        The first request came on a connection of long ago, or from an earlier run of a script.
+        """
         if request.msg_type == "kernel_info_request":
             return self.kernel_info_reply(request, kernel_info) if kernel_info else []
         text = (

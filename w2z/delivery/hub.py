@@ -1,14 +1,18 @@
-"""Sessions, their clients and their places in the journal.
+"""Sessions, their clients and their positions in the journal.
 
-A *session* is a ``session_id``: it owns a place in the journal and outlives its websocket by the
-resume window. A *client* is the websocket it has just now, opaque here. A session is *flowing*
-while its client takes everything at once; then it costs one write a batch. What was written is
-kept until the client acknowledges it, so that it can be written again to the one that takes its
-place; a client without a session to come back to acknowledges by taking it.
+A *session* is a ``session_id``: it has a position in the journal and outlives its client by the
+resume window. A *client* is the session's present websocket; the hub never looks into it. A
+session is *flowing* while its client takes everything at once; then a batch costs one write.
+Messages are kept until the client acknowledges them, so that they can be written again to the
+client that resumes the session. The messages to a session that cannot be resumed count as
+acknowledged when the client takes them.
 
-Promises, whatever happens: a session reads what was said to it or to all since it was there, in
-order, but for gaps that it is told of in their place; bytes in memory stay below ``limit`` and one
-batch; and no session's fate depends on another's, but that the slowest gives way first.
+Promises, whatever happens:
+
+- A session reads, in order, every message to it or to all since it began. Where messages were
+  dropped, it reads a notice in their place.
+- Memory stays below ``limit`` plus one batch.
+- Sessions do not affect each other, except that the slowest loses messages first.
 """
 
 from __future__ import annotations
@@ -25,12 +29,14 @@ from w2z.delivery.session import ClientT, Counters, Session
 from w2z.message import Message, Request
 
 READ_SIZE = 2**20
-"""Bytes of overflow's remains that one read hands out: a write the transport can swallow."""
+"""Bytes of a session's remains that one read returns: few enough for one write."""
 
 
 class Delivery(NamedTuple, Generic[ClientT]):
-    """What to do with a batch: write it to each of ``clients``, also to those that stall meanwhile,
-    because their place is behind it; ``lost`` sessions were given up.
+    """Where to write a batch, and which sessions were given up to make room for it.
+
+    Write the batch to each of ``clients``, even if one stalls meanwhile: its session's position is
+    already behind the batch. The sessions in ``lost`` were removed from the hub.
     """
 
     clients: list[ClientT]
@@ -40,7 +46,8 @@ class Delivery(NamedTuple, Generic[ClientT]):
 class Hub(Generic[ClientT]):
     """The sessions of one kernel.
 
-    ``limit`` is the memory in bytes; ``new_header`` makes the header of a gap notice, a ``stream``.
+    ``limit`` is the memory limit in bytes. ``new_header`` makes the header of a gap notice, which
+    is a ``stream`` message.
     """
 
     def __init__(self, limit: int, new_header: Callable[[], bytes], journal: Journal) -> None:
@@ -55,10 +62,10 @@ class Hub(Generic[ClientT]):
     def attach(
         self, session_id: str, client: ClientT, *, resumable: bool, replay: int = 0
     ) -> ClientT | None:
-        """Give the session a client; returns the one it replaces, to be closed with 4409.
+        """Give the session a client. Returns the client it replaces, to be closed with 4409.
 
-        A new session begins with the last ``replay`` messages to all that the journal has. Call
-        :meth:`read` until it returns nothing: only then is the session flowing.
+        A new session begins with the last ``replay`` messages to all that the journal has in
+        memory. Then call :meth:`read` while :meth:`owes` is true: after that the session flows.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -68,15 +75,17 @@ class Hub(Generic[ClientT]):
             self._sessions[session_id] = session
         else:
             session.counters.resumed += 1
+            # First: this sets `sent`, which is out of date in a flowing session.
             self._hold(session)
             session.rewind()
         replaced, session.client = session.client, client
         return replaced
 
     def detach(self, session_id: str, client: ClientT, now: float) -> bool:
-        """The session's client is gone; returns whether the session went with it.
+        """Note that the session's client has left. Returns whether the session was forgotten, too.
 
-        A client that was already replaced changes nothing.
+        A session that cannot be resumed is forgotten. A client that was already replaced changes
+        nothing.
         """
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:
@@ -89,14 +98,14 @@ class Hub(Generic[ClientT]):
         return not session.resumable
 
     def forget(self, session_id: str) -> None:
-        """Drop a session and what was kept for it."""
+        """Drop a session and everything kept for it."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._gone.add(session.counters)
             self._memory.trim()
 
     def expired(self, before: float) -> list[str]:
-        """Sessions whose client left before that moment; :meth:`forget` them."""
+        """Return the sessions whose client left at ``before`` or earlier, to :meth:`forget`."""
         return [
             session.session_id
             for session in self._sessions.values()
@@ -104,18 +113,18 @@ class Hub(Generic[ClientT]):
         ]
 
     def oldest_detached(self) -> str | None:
-        """The session that has been without a client longest, if any is."""
+        """Return the session that has been without a client longest, if there is one."""
         detached = [session for session in self._sessions.values() if session.client is None]
         if not detached:
             return None
         return min(detached, key=lambda session: session.detached_at).session_id
 
     def client(self, session_id: str) -> ClientT | None:
-        """The session's websocket, if it has one."""
+        """Return the session's client, if it has one."""
         return session.client if (session := self._sessions.get(session_id)) else None
 
     def sessions(self) -> list[Session[ClientT]]:
-        """All that there are."""
+        """Return all sessions, with and without a client."""
         return list(self._sessions.values())
 
     def __contains__(self, session_id: str) -> bool:
@@ -128,7 +137,7 @@ class Hub(Generic[ClientT]):
         return len(self._sessions)
 
     def clients(self) -> Iterator[ClientT]:
-        """Every websocket connected now."""
+        """Iterate over the connected clients of all sessions."""
         return (s.client for s in self._sessions.values() if s.client is not None)
 
     # From the kernel.
@@ -141,10 +150,11 @@ class Hub(Generic[ClientT]):
         own: bool = False,
         once: bool = False,
     ) -> Delivery[ClientT]:
-        """Decide on a batch for one session or for all (``None``): of the kernel, or w2z's own.
+        """Add a batch for one session, or for all (``None``), and return where to write it.
 
-        What is said ``once`` is not handed out again although it was not acknowledged. The journal
-        has the batch from now on, so :meth:`stalled` may be called while it is being written.
+        ``own`` messages are w2z's: they answer no pending request and ask no question. A batch
+        marked ``once`` is not sent again, even where it was not acknowledged. The journal has the
+        batch when this returns, so :meth:`stalled` may be called while the batch is written.
         """
         if addressee is None:
             recipients = list(self._sessions.values())
@@ -153,6 +163,7 @@ class Hub(Generic[ClientT]):
         else:
             recipients = [session]
             if not own:
+                # Before the batch is appended: `end` is the position it will have.
                 hear(messages, session, self._journal.end)
         self._journal.append(addressee, messages, once=once)
         clients = [s.client for s in recipients if s.flowing and s.client is not None]
@@ -161,18 +172,25 @@ class Hub(Generic[ClientT]):
         return Delivery(clients, lost)
 
     def stalled(self, session_id: str, client: ClientT) -> None:
-        """The client takes no more for now; :meth:`read` goes on when it does again."""
+        """The client takes no more output: the session stops flowing.
+
+        Call :meth:`read` when the client takes output again.
+        """
         session = self._sessions.get(session_id)
         if session is not None and session.client is client:
             self._hold(session)
 
     def owes(self, session_id: str, client: ClientT) -> bool:
-        """Whether the client has to :meth:`read` before its session flows."""
+        """Whether there is something to :meth:`read` for the client before its session flows."""
         session = self._sessions.get(session_id)
         return session is not None and session.client is client and not session.flowing
 
     def read(self, session_id: str) -> list[Message]:
-        """The next messages for a session that is not flowing; none left makes it flow."""
+        """Return the next messages for a session that is not flowing.
+
+        When the journal has no more for the session, the session flows; this method then returns
+        the question to ask again, or nothing.
+        """
         session = self._sessions[session_id]
         items: list[Item] = []
         if session.sent < session.floor:
@@ -191,11 +209,17 @@ class Hub(Generic[ClientT]):
         return [session.as_message(item, self._new_header) for item in items]
 
     def position(self, session_id: str) -> int:
-        """What the client has been handed: :meth:`acknowledge` it when that has arrived."""
+        """Return the position before which the client was sent everything.
+
+        Pass it to :meth:`acknowledge` when the client has received that.
+        """
         return self._sessions[session_id].position(self._journal.end)
 
     def acknowledge(self, session_id: str, client: ClientT, position: int) -> None:
-        """Everything before ``position`` has arrived; what the client cannot know is ignored."""
+        """Note that the client received everything before ``position``.
+
+        A client that was replaced is ignored, and so is a position that the client was never sent.
+        """
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:
             return
@@ -205,43 +229,50 @@ class Hub(Generic[ClientT]):
     # To the kernel.
 
     def to_kernel(self, session_id: str, request: Request) -> Forward | Repeat:
-        """Decide on what a client sends: :func:`w2z.delivery.requests.to_kernel`."""
+        """Decide whether a request goes to the kernel: :func:`w2z.delivery.requests.to_kernel`."""
         return to_kernel(request, self._sessions.get(session_id), self._journal)
 
     def connection_is_gone(self) -> dict[str, list[Request]]:
-        """No answer can come any more, whether or not the kernel is gone, too.
+        """The sockets to the kernel are gone: no pending request can be answered any more.
 
-        Returns what it has not answered of each session, in order: answer that.
+        Returns each session's pending requests, in the order in which the kernel got them. The
+        caller answers them at once. The kernel itself may live on.
         """
         end = self._journal.end
         return {name: lost for name, s in self._sessions.items() if (lost := give_up(s, end))}
 
     def begin_connection(self, session_id: str) -> None:
-        """What was forwarded for the session until now was said by an earlier client."""
+        """Count what was forwarded for the session so far as an earlier connection's requests.
+
+        If a client sends one of them again, the request is a repeat.
+        """
         session = self._sessions.get(session_id)
         if session is not None:
             session.forwarded.next_connection()
 
     def kernel_is_gone(self) -> dict[str, list[Request]]:
-        """As :meth:`connection_is_gone`, and what it was sent is no repeat for the next kernel."""
+        """Do as :meth:`connection_is_gone`, and forget what was forwarded.
+
+        The next kernel has none of those requests, so none of them is a repeat.
+        """
         for session in self._sessions.values():
             session.forwarded.forget()
         return self.connection_is_gone()
 
-    # How they fare.
+    # For metrics.
 
     @property
     def load(self) -> Load:
-        """What is kept just now."""
+        """The bytes kept now, in memory and in the store."""
         return self._memory.load
 
     @property
     def totals(self) -> Counters:
-        """What happened to all sessions, those that are gone included."""
+        """The counters of all sessions together, including sessions that are gone."""
         return Counters().add(self._gone, *(s.counters for s in self._sessions.values()))
 
     def queued(self, session: Session[ClientT]) -> int:
-        """Bytes kept for the session, others perhaps sharing them."""
+        """Return the bytes kept for the session; other sessions may share them."""
         return self._memory.queued(session)
 
     def _hold(self, session: Session[ClientT]) -> None:

@@ -1,16 +1,16 @@
-"""One log of what the kernel sent; sessions read it from positions of their own.
+"""The log of batches for clients; each session reads it from a position of its own.
 
 Invariants:
 
-- A *batch* (what one drain of a socket brought) is the unit: numbered without gaps, addressed to
-  one session or to all, never changed. :attr:`Journal.end` is where the next one goes.
-- Every batch from :attr:`Journal.start` on can be read, in order: the older ones perhaps from the
-  store, the newer ones from memory. Nothing before it can.
+- The unit is a *batch*: addressed to one session or to all, and never changed. Positions number
+  the batches without gaps; :attr:`Journal.end` is the position of the next one.
+- Every batch from :attr:`Journal.start` on can be read, in order; older batches cannot. The oldest
+  of them may be in the store, the newer ones are in memory.
 - :attr:`Journal.memory` counts the bytes in memory, :attr:`Journal.spilled` those in the store;
   each batch is in exactly one of the two.
 
-The store is passed in (:class:`~w2z.store.store.Store`), and may fail at any time: what it cannot
-take stays in memory, what it cannot give back is a gap.
+The store is passed in (:class:`~w2z.store.store.Store`), and may fail at any time. Batches that it
+cannot take stay in memory; in the place of batches that it cannot give back a session reads a gap.
 """
 
 from __future__ import annotations
@@ -26,31 +26,34 @@ from w2z.message import Channel, Message, size_of
 from w2z.store.store import Depot, Store
 
 SPILL_BATCH_SIZE = 256 * 1024
-"""Bytes moved to the store at once: few enough not to hold up what the kernel sends meanwhile."""
+"""Bytes moved to the store at once: few enough not to hold up the kernel's output meanwhile."""
 
 
 class Batch(NamedTuple):
-    """Messages that arrived together; ``addressee`` is a session_id, or ``None`` for all."""
+    """Messages to deliver together; ``addressee`` is a session_id, or ``None`` for all."""
 
     addressee: str | None
     messages: Sequence[Message]
     size: int
     offset: int
-    """Bytes of all batches before this one, since the beginning."""
+    """Bytes of all batches before this one, since the beginning of the journal."""
     once: bool = False
-    """Whether a session that it was handed to does not read it again."""
+    """Whether a session that was sent this batch passes over it when it reads again."""
 
     def is_for(self, session_id: str) -> bool:
         """Whether the session reads this batch or passes over it."""
         return self.addressee is None or self.addressee == session_id
 
     def read_by(self, session_id: str, *, again: bool) -> Sequence[Message]:
-        """What the session reads of this batch, perhaps ``again``."""
+        """Return the messages that the session reads of this batch.
+
+        ``again`` says that the session was sent the batch before.
+        """
         return () if (self.once and again) or not self.is_for(session_id) else self.messages
 
 
 class Chunk(NamedTuple):
-    """Consecutive batches in the store: those from ``start`` to before ``end``."""
+    """Consecutive batches in the store: positions ``start`` up to, but without, ``end``."""
 
     start: int
     end: int
@@ -61,13 +64,15 @@ class Chunk(NamedTuple):
 
     @property
     def gap(self) -> Gap:
-        """What is told when the store has lost it."""
+        """The gap that sessions read when the store has lost the chunk."""
         return Gap(self.messages, self.size - ITEM_COST * self.messages, b"{}")
 
 
 class Journal:
-    """The log. ``tail`` is how many bytes stay although nobody needs them; ``report`` is told
-    what the store could not do.
+    """The log: the newest batches in memory, the oldest perhaps in the store.
+
+    ``tail`` is how many bytes in memory are kept for newcomers although no session needs them.
+    ``report`` is called with each error of the store.
     """
 
     def __init__(
@@ -87,13 +92,13 @@ class Journal:
 
     @property
     def start(self) -> int:
-        """The position of the oldest batch there is; :attr:`end` when there is none."""
+        """The position of the oldest batch; :attr:`end` when there is none."""
         return self._chunks[0].start if self._chunks else self._kept_start
 
     def append(
         self, addressee: str | None, messages: Sequence[Message], *, once: bool = False
     ) -> None:
-        """Add a batch."""
+        """Add a batch at position :attr:`end`."""
         size = size_of(messages) + ITEM_COST * len(messages)
         self._kept.append(Batch(addressee, messages, size, self._total, once))
         self._total += size
@@ -101,10 +106,11 @@ class Journal:
         self.end += 1
 
     def read(self, position: int, session_id: str, handed: int = 0) -> tuple[list[Item], int]:
-        """What the session reads at ``position``, and where it reads on.
+        """Return what the session reads at ``position``, and the position at which to read on.
 
-        Less than all, but something of every batch is passed. A gap stands for what the store
-        lost. All before ``handed`` was handed to the session once.
+        Reads one batch from memory, or the rest of a chunk from the store; if the store lost the
+        chunk, a gap. The list is empty where no batch is for the session. The session was sent
+        everything before ``handed`` once already.
         """
         messages: list[Item] = []
         if position >= self._kept_start:
@@ -120,9 +126,10 @@ class Journal:
         return messages, chunk.end
 
     def oldest(self) -> list[tuple[int, Batch | Gap]]:
-        """The oldest batches, which can only be forgotten together, and their positions.
+        """Return the oldest batches, which can only be forgotten together, with their positions.
 
-        A gap in the place of those that the store lost.
+        That is one batch in memory, or a chunk in the store. A chunk that the store lost is one
+        gap, with the position of the chunk's last batch.
         """
         if not self._chunks:
             return [(self._kept_start, self._kept[0])]
@@ -133,7 +140,11 @@ class Journal:
         return [*zip(range(chunk.start, chunk.end), batches, strict=True)]
 
     def spill(self) -> bool:
-        """Move the oldest batches in memory to the store; ``False`` when nothing was moved."""
+        """Move the oldest batches in memory to the store.
+
+        Moves about :data:`SPILL_BATCH_SIZE`. Returns ``False`` when nothing was moved, because
+        memory has no batch or the store takes none.
+        """
         if not self._kept:
             return False
         moved: list[Batch] = []
@@ -156,7 +167,7 @@ class Journal:
         return True
 
     def trim(self, position: int, *, keep_tail: bool = True) -> None:
-        """Forget every batch before ``position``, but for the tail."""
+        """Forget every batch before ``position``, except chunks that end later and the tail."""
         position = min(position, self.end)
         while self._chunks and self._chunks[0].end <= position:
             chunk = self._chunks.pop(0)
@@ -169,7 +180,7 @@ class Journal:
             self.memory -= self._kept.popleft().size
 
     def size_from(self, position: int) -> int:
-        """Bytes of the batches from ``position`` on, about."""
+        """Return the bytes of the batches from ``position`` on; within a chunk, of all of it."""
         if position >= self.end:
             return 0
         if position >= self._kept_start:
@@ -177,20 +188,22 @@ class Journal:
         return self._total - self._chunk_at(position).offset
 
     def backwards(self) -> Iterator[tuple[int, Batch]]:
-        """The batches in memory and their positions, the last one first."""
+        """Iterate over the batches in memory and their positions, the last one first."""
         position = self.end
         for batch in reversed(self._kept):
             position -= 1
             yield position, batch
 
     def in_memory(self, position: int) -> Iterator[Batch]:
-        """The batches from ``position`` on, if all of them are in memory; none otherwise."""
+        """Iterate over the batches from ``position`` on; over none unless all are in memory."""
         skipped = position - self._kept_start
         return islice(self._kept, skipped, None) if skipped >= 0 else iter(())
 
     def last(self, count: int) -> tuple[int, int]:
-        """Where the last ``count`` messages to all begin, of those in memory: a position, and how
-        many messages to pass over there.
+        """Find the last ``count`` messages to all, of those in memory.
+
+        Returns the position of the batch in which they begin, and how many messages of that batch
+        come before them. With fewer messages in memory it finds all of them.
         """
         start = self.end
         if count <= 0:
@@ -220,7 +233,7 @@ def _start(chunk: Chunk) -> int:
 
 
 def _plain(batch: Batch) -> tuple[object, ...]:
-    """The batch made of types that a depot takes."""
+    """Convert the batch to types that a depot takes; :func:`_batch` converts it back."""
     messages = [
         (message.channel.value, *message[1:5], tuple(map(bytes, message.buffers)))
         for message in batch.messages

@@ -1,17 +1,17 @@
-"""What is kept for all sessions together, and what goes when that is too much.
+"""The memory limit for all sessions together, and how it is kept.
 
-Bytes in memory are those of the journal that are not in the store, and what remains in sessions of
-batches they were moved past. Whenever they are over the limit, room is made in this order, and no
-further than needed:
+Bytes in memory are the journal's that are not in the store, and the sessions' remains: what a
+session keeps of batches that it was moved past. When they exceed the limit, room is made in this
+order, and no further than needed:
 
-1. Batches that no session needs go, the tail for newcomers last.
-2. The oldest batches move to the store.
-3. The store takes no more: the slowest session is moved past the oldest batches. What may be
-   dropped of them becomes a gap, the rest remains with the session.
-4. No batch is left in memory: the session with most remains is given up.
+1. Forget batches that no session needs, the tail for newcomers last.
+2. Move the oldest batches to the store.
+3. If the store takes no more: move the slowest session past the oldest batches. Their droppable
+   messages become a gap, the others remain with the session.
+4. If no batch is left in memory: give up the session with the most remains.
 
-Between two such looks memory grows by :data:`TRIM_EVERY` bytes at most beyond what it was after the
-first, and stays below the limit.
+The memory is checked again when the journal has grown by :data:`TRIM_EVERY` bytes, or before that
+when the limit is reached.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from w2z.delivery.overflow import Gap
 from w2z.delivery.session import ClientT, Session
 
 TRIM_EVERY = 2**18
-"""Bytes of growth after which the journal is looked through for what nobody needs."""
+"""Bytes of growth after which batches that no session needs are looked for."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is kept just now, in bytes."""
+    """The bytes kept now: in memory, and in the store."""
 
     memory: int
     spilled: int
@@ -38,7 +38,7 @@ class Load:
 class Memory(Generic[ClientT]):
     """Keeps the ``journal`` and the remains of ``sessions`` below ``limit`` bytes.
 
-    ``sessions`` is the hub's own: a session that is given up is removed from it.
+    ``sessions`` is the hub's own dictionary: a session that is given up is removed from it.
     """
 
     def __init__(self, limit: int, journal: Journal, sessions: dict[str, Session[ClientT]]) -> None:
@@ -49,31 +49,35 @@ class Memory(Generic[ClientT]):
 
     @property
     def load(self) -> Load:
-        """What is kept just now."""
+        """The bytes kept now."""
         return Load(self._memory, self._journal.spilled)
 
     def queued(self, session: Session[ClientT]) -> int:
-        """Bytes kept for the session, others perhaps sharing them."""
+        """Return the bytes kept for the session; other sessions may share them."""
         return session.remains.size + self._journal.size_from(session.needs(self._journal.end))
 
     def arrive(self, session: Session[ClientT], position: int) -> None:
-        """Note that all before ``position`` has arrived, and forget what nobody needs now."""
+        """Note that the session received all before ``position``.
+
+        Forgets batches that no session needs any more.
+        """
         held = session.needs(self._journal.end)
         session.acked = position
         session.remains.forget_before(position)
+        # Trimming looks at every session, so it is done only where it may free much.
         too_much = self._journal.memory > self._journal.tail + TRIM_EVERY
         if self._journal.spilled or (too_much and held <= self._journal.start):
             self.trim()
 
     def trim(self, *, keep_tail: bool = True) -> None:
-        """Forget what no session needs any more."""
+        """Forget the batches that no session needs any more, except the tail."""
         end = self._journal.end
         needed = min((s.needs(end) for s in self._sessions.values()), default=end)
         self._journal.trim(needed, keep_tail=keep_tail)
         self._look_again()
 
     def make_room(self) -> list[Session[ClientT]]:
-        """Keep to the limit after the journal grew; returns the sessions given up for it."""
+        """Keep to the limit after the journal grew. Returns the sessions given up for that."""
         if self._journal.memory <= self._look_at:
             return []
         lost: list[Session[ClientT]] = []
@@ -92,7 +96,7 @@ class Memory(Generic[ClientT]):
         return lost
 
     def _move_on(self, slowest: Session[ClientT]) -> None:
-        """Move the session past the oldest batches; what it keeps of them remains."""
+        """Move the session past the oldest batches; its remains keep what it may still read."""
         end = self._journal.end
         start, sent = slowest.needs(end), slowest.position(end)
         for position, batch in self._journal.oldest():

@@ -1,8 +1,8 @@
-"""What is dropped when there is no room left, and how the one it happens to is told.
+"""Which messages may be dropped when there is no room left, and the notice that says so.
 
-Only output that a frontend can do without goes (:data:`DROPPABLE`); a status, a reply, an
-``input_request``, a result, an error, a comm or debug message never does. The slowest session
-gives way first, and finds a gap notice in the place where its messages were.
+Only output that a frontend can do without is dropped (:data:`DROPPABLE`); a status, a reply, an
+``input_request``, a result, an error, a comm or debug message never is. The slowest session loses
+messages first, and reads a gap notice in their place.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from w2z.wire.json import dump, parse_object
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
 
 GAP = "w2z_gap"
-"""Field of a gap notice's metadata: ``messages`` and ``bytes`` that are missing."""
+"""Field of a gap notice's metadata: how many ``messages`` and ``bytes`` are missing."""
 
 ITEM_COST = 400
-"""Bytes that what remains of a message takes beside its content; a gap has none."""
+"""Bytes that a message in memory takes beside its parts and buffers. A gap takes only these."""
 
 
 class Gap(NamedTuple):
-    """Consecutive messages that were dropped, the last one's parent, and why."""
+    """Consecutive messages that were dropped: how many, how many bytes, and why."""
 
     messages: int
     size: int
     parent_header: bytes
+    """The parent_header of the last dropped message."""
     reason: str = "this client did not read them in time"
 
     def and_then(self, other: Gap) -> Gap:
-        """Both, the other right behind this one."""
+        """Return one gap for this one and ``other``, which follows it directly."""
         return Gap(self.messages + other.messages, self.size + other.size, other.parent_header)
 
     def notice(self, stream_header: bytes) -> Message:
-        """The message the client gets instead."""
+        """Return the message that the client gets in place of the dropped ones."""
         text = (
             f"[w2z] {self.messages} messages ({self.size} bytes) of output were dropped here:"
             f" {self.reason}.\n"
@@ -50,18 +51,20 @@ class Gap(NamedTuple):
 
 @dataclass(slots=True)
 class Remains:
-    """What a session may still get of the batches it was moved past: items in order, each with the
-    position of its batch, a gap with that of its first.
+    """What a session still reads of the batches that it was moved past.
+
+    Items are in order, each with the position of its batch. A gap merged from several has the
+    position of the first.
     """
 
     items: deque[tuple[int, Item]] = field(default_factory=deque)
     size: int = 0
 
     def add(self, position: int, item: Item, sent: int) -> None:
-        """Keep what is left of the batch at ``position``; a message that may go becomes a gap.
+        """Keep an item of the batch at ``position``; a message that may be dropped becomes a gap.
 
-        Gaps are made one, but for those before ``sent``: what was handed to the client may turn
-        out to have arrived, batch by batch.
+        Neighbouring gaps are merged. Before ``sent`` only those of one batch are: the client was
+        sent these batches, and may still acknowledge them one by one.
         """
         if not isinstance(item, Gap) and is_droppable(item):
             item = _left_by(item)
@@ -74,14 +77,15 @@ class Remains:
         self.size += _cost(item)
 
     def forget_before(self, position: int) -> None:
-        """What was before ``position`` has arrived."""
+        """Drop the items before ``position``: the client has received them."""
         while self.items and self.items[0][0] < position:
             self.size -= _cost(self.items.popleft()[1])
 
     def read(self, position: int, size: int) -> tuple[list[Item], int | None]:
-        """What there is from ``position`` on, about ``size`` bytes of it, whole batches only.
+        """Return about ``size`` bytes of items from ``position`` on, whole batches only.
 
-        Returns it, neighbouring gaps made one, with the position of what comes next, or ``None``.
+        Neighbouring gaps are merged. The second value returned is the position of the next item,
+        or ``None`` if there is none.
         """
         found: list[Item] = []
         last = position
@@ -100,7 +104,7 @@ class Remains:
 
 
 def _left_by(message: Message) -> Gap:
-    """The gap where a message was dropped; a notice leaves the one that it told of."""
+    """Return the gap to record for a dropped message. Dropping a gap notice keeps its counts."""
     if GAP.encode() in message.metadata:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             gap = parse_object(message.metadata, "metadata")[GAP]
@@ -113,11 +117,11 @@ def _cost(item: Item) -> int:
 
 
 Item = Message | Gap
-"""What a session reads: a message, or what stands in the place of some."""
+"""What a session reads: a message, or a gap in the place of dropped ones."""
 
 
 def is_droppable(message: Message) -> bool:
-    """Whether a frontend can do without ``message``; one that cannot be read is kept."""
+    """Whether a frontend can do without ``message``. One with an unreadable header is kept."""
     if message.channel is not Channel.IOPUB:
         return False
     try:

@@ -1,13 +1,13 @@
-"""The requests of one session that its kernel has and has not answered.
+"""The requests of one session that the kernel has and has not answered.
 
 Rules:
 
-- Only what a kernel replies to is remembered: a ``*_request`` on shell or control. The others,
-  ``input_reply`` and comm messages among them, would be for ever.
-- A message of the kernel on the request's channel whose parent is the request answers it. Where
-  several have one msg_id, that is the oldest of them.
-- No more than :data:`MAX_PENDING` are remembered, with headers of :data:`MAX_PENDING_BYTES`
-  together. Beyond that the oldest is forgotten: its client is not told when the kernel is lost.
+- Only requests that a kernel replies to are remembered: a ``*_request`` on shell or control.
+  Other messages (``input_reply``, comm messages) would stay pending for ever.
+- A kernel's message answers a request if it comes on the request's channel and its parent_header
+  has the request's msg_id. If several requests have that msg_id, it answers the oldest of them.
+- At most :data:`MAX_PENDING` are remembered, and :data:`MAX_PENDING_BYTES` of their headers and
+  contents. Beyond that the oldest is forgotten: if it is lost, its client gets no answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_object
 
 MAX_PENDING = 1024
-"""Far more than wait at once: those that a kernel never answers, of types it does not know."""
+"""Most pending requests of a session: far more than wait at once. Requests of a type that the
+kernel does not know are never answered, and so stay.
+"""
 
 MAX_PENDING_BYTES = 2**20
 
@@ -28,16 +30,16 @@ _CHANNELS = (Channel.SHELL, Channel.CONTROL)
 
 @dataclass(slots=True)
 class Sent:
-    """A request that the kernel has, as far as its answer goes: positions in the journal."""
+    """Where the answer to a forwarded request is, as positions in the journal."""
 
     at: int
-    """All that was said in answer is here or behind."""
+    """Where the journal ended when the request was sent: every answer is here or later."""
     answered_at: int | None = None
-    """Where its reply is."""
+    """The position of the reply; ``None`` while there is none."""
 
 
 class Pending:
-    """The requests, in the order in which the kernel got them."""
+    """The pending requests of one session, in the order in which the kernel got them."""
 
     def __init__(self) -> None:
         self._requests: dict[int, tuple[Request, Sent]] = {}
@@ -48,7 +50,7 @@ class Pending:
         return len(self._requests)
 
     def note(self, request: Request, sent: Sent) -> None:
-        """The kernel got the request; ``sent`` is told when it is answered."""
+        """Remember a request that the kernel got; ``sent.answered_at`` is set when it replies."""
         if not request.msg_type.endswith("_request") or request.message.channel not in _CHANNELS:
             return
         kept = _without_content(request)
@@ -59,15 +61,16 @@ class Pending:
             self._take(next(iter(self._requests)))
 
     def hear(self, position: int, messages: Sequence[Message]) -> None:
-        """Take note of what the kernel says to the session, to be read at ``position``."""
+        """Take note of the kernel's messages to the session, which are read at ``position``."""
         for message in messages:
             if self._requests and message.channel in _CHANNELS:
                 self._answer(position, message)
 
     def give_up(self, position: int) -> list[Request]:
-        """Forget all of them: they are answered at ``position`` by whoever calls this.
+        """Forget all requests and return them; the caller answers them at ``position``.
 
-        Of their messages only the header is left, and of a ``shutdown_request`` its content.
+        Of their messages only the channel and header are left, and the content of a
+        ``shutdown_request``.
         """
         given_up = [self._take(number) for number in list(self._requests)]
         for _, sent in given_up:
@@ -93,7 +96,7 @@ class Pending:
 
 def _without_content(request: Request) -> Request:
     message = request.message
-    # Its content says what an answer has to repeat.
+    # The answer to a shutdown_request has to repeat the field `restart` of its content.
     content = message.content if request.msg_type == "shutdown_request" else b"{}"
     return request._replace(message=Message(message.channel, message.header, b"{}", b"{}", content))
 

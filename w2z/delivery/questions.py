@@ -3,10 +3,11 @@
 Rules:
 
 - A session has one question at most, the latest: a kernel that asks again gave up the one before.
-- It ends when its client answers on stdin, when the kernel replies on shell (what asked is over),
-  or when the kernel is gone.
-- A client that comes back gets it again if it had acknowledged it, because then it does not come
-  with what the session reads from the journal: once, when it has read all it is owed.
+- The question ends when a client answers on stdin, when the kernel replies on shell (the code that
+  asked has ended), or when the kernel or the connection to it is gone.
+- A client that resumes the session gets the question again if it was acknowledged: once, after
+  everything that the session reads from the journal. A question that was not acknowledged comes
+  with the journal.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Question:
         self._is_due = False
 
     def hear(self, position: int, messages: Sequence[Message]) -> None:
-        """Take note of what the kernel says to the session, to be read at ``position``."""
+        """Take note of the kernel's messages to the session, which are read at ``position``."""
         for message in messages:
             if message.channel is Channel.SHELL:
                 self._asked = None
@@ -35,16 +36,19 @@ class Question:
                 self._is_due = False
 
     def end(self) -> None:
-        """Forget it: the kernel has its answer, or does not wait for one any more."""
+        """Forget the question: the kernel has its answer, or does not wait for one any more."""
         self._asked = None
         self._is_due = False
 
     def next_connection(self, acked: int) -> None:
-        """Another client takes the session up, which reads the journal from ``acked`` on."""
+        """Another client resumes the session and reads the journal from ``acked`` on.
+
+        A question before that position is due to be asked again.
+        """
         self._is_due = self._asked is not None and self._asked[0] < acked
 
     def ask_again(self) -> list[Message]:
-        """Return what to ask a client that has read all it is owed: the question, or nothing."""
+        """Return the question if it is due, else nothing; call it when the journal is read."""
         again = [self._asked[1]] if self._asked is not None and self._is_due else []
         self._is_due = False
         return again

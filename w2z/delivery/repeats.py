@@ -1,20 +1,21 @@
-"""Requests that are sent again: none is executed twice by one kernel, and none meets silence.
+"""Requests that are sent again: one kernel executes none of them twice, and each gets an answer.
 
-A client that comes back may send again what it does not know to have arrived; a script may send
-the same bytes whenever it runs. The rules:
+A client that reconnects may send requests again that it does not know to have arrived; a script
+may send the same bytes whenever it runs. The rules:
 
-- A request is a *repeat* when an earlier connection of its session forwarded the same to the same
-  kernel: channel, parts and buffers. Within one connection nothing is: some clients use one msg_id
-  for everything. What another kernel was sent is forgotten with it.
-- A repeat is not forwarded. Its client is owed the answer that the request got:
+- A request is a *repeat* when an earlier connection of its session forwarded the same message
+  (channel, parts and buffers) to the same kernel. Within one connection no request is a repeat:
+  some clients use one msg_id for everything. A kernel's requests are forgotten with it.
+- A repeat is not forwarded. What its client gets depends on the answer to the first request:
 
-  1. There is none yet, or there never is one (comm messages, ``input_reply``): nothing is said.
-     It will come.
-  2. It has not been acknowledged: nothing is said. It came when the session was taken up, or comes.
-  3. It was acknowledged, perhaps by a client that did not live to use it: it is sent again, all
-     that was said with the request as its parent, questions apart, if the journal has everything
-     since then in memory.
-  4. Otherwise the client is told that the request is not executed again.
+  1. If there is no answer yet, or never one (comm messages, ``input_reply``), the client gets
+     nothing now. An answer will come by itself.
+  2. If the answer was not acknowledged, the client gets nothing more: its session reads the answer
+     from the journal.
+  3. If the answer was acknowledged, perhaps by a client that ended before it could use the answer,
+     and the journal has everything since the request in memory, the client gets the answer once
+     more: every message with the request as its parent, except questions.
+  4. Otherwise w2z tells the client that the request is not executed again.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_object
 
 REMEMBERED = 4096
-"""Requests remembered for each session, the latest: clients repeat what was under way."""
+"""How many requests of a session are remembered, the latest: clients repeat unfinished ones."""
 
 
 class Repeat(NamedTuple):
-    """A request not to forward. Send its client the ``answer``, if there is any to send; where that
-    ``is_gone``, tell it that the request is not executed again.
+    """A request not to forward.
+
+    Send its client the ``answer``, which may be empty. If the answer ``is_gone``, tell the client
+    that the request is not executed again.
     """
 
     answer: list[Message]
@@ -40,29 +43,29 @@ class Repeat(NamedTuple):
 
 
 class Forwarded:
-    """The requests that the kernel has or had of one session, by the hash of their messages."""
+    """The requests of one session that this kernel was sent, by the hash of their messages."""
 
     def __init__(self) -> None:
         self._before: dict[int, Sent] = {}
         self._now: dict[int, Sent] = {}
 
     def next_connection(self) -> None:
-        """What was forwarded until now may be sent again."""
+        """Count the requests forwarded until now as an earlier connection's."""
         self._before.update(self._now)
         self._now.clear()
         _shorten(self._before)
 
     def find(self, digest: int) -> Sent | None:
-        """The request that an earlier connection forwarded, of which this is a repeat."""
+        """Return what is known of the request that this one repeats, or ``None``."""
         return self._before.get(digest)
 
     def note(self, digest: int, sent: Sent) -> None:
-        """It was forwarded."""
+        """Remember a request that was forwarded."""
         self._now[digest] = sent
         _shorten(self._now)
 
     def forget(self) -> None:
-        """The kernel is another one, which has none of them."""
+        """Forget all requests: the next kernel has none of them."""
         self._before.clear()
         self._now.clear()
 
@@ -70,8 +73,9 @@ class Forwarded:
 def repeat_of(
     sent: Sent, request: Request, session_id: str, acked: int, journal: Journal
 ) -> Repeat:
-    """What to do about a repeat of ``sent`` by a session that has acknowledged all before
-    ``acked``.
+    """Decide what the client gets for a repeat of ``sent``.
+
+    The session has acknowledged everything before ``acked``.
     """
     if sent.answered_at is None or sent.answered_at >= acked:
         return Repeat([], is_gone=False)
@@ -80,7 +84,10 @@ def repeat_of(
 
 
 def _answer(sent: Sent, request: Request, session_id: str, journal: Journal) -> list[Message]:
-    """What was said in answer, once each: it may have been sent again before."""
+    """Collect the answer from the journal, each message once.
+
+    The journal has a message twice if the answer was sent again before.
+    """
     found: dict[bytes, Message] = {}
     is_child: dict[bytes, bool] = {}
     for batch in journal.in_memory(sent.at):

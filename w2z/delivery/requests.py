@@ -1,9 +1,9 @@
-"""What a client sends to the kernel: whether it goes there, and what is remembered of it.
+"""Which of a client's requests go to the kernel, and what is remembered of them.
 
-:func:`to_kernel` decides and returns the rest of the work, a :class:`Forward` or a
-:class:`~w2z.delivery.repeats.Repeat`. Nothing is remembered of a request that no socket has taken.
-One that a socket has taken, if only to keep it for a kernel that is busy, is the kernel's: it is
-answered by the kernel, or it is lost with it.
+:func:`to_kernel` decides, and returns the work left to the caller: a :class:`Forward` or a
+:class:`~w2z.delivery.repeats.Repeat`. Nothing is remembered of a request before a socket has taken
+it. From then on the kernel has the request, even if the socket only keeps it for a busy kernel:
+the kernel answers the request, or the request is lost with the kernel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from w2z.message import Channel, Message, Request
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A request to send to the kernel; call :meth:`done` when its socket has taken it."""
+    """A request to send to the kernel. Call :meth:`done` when the socket has taken it."""
 
     _request: Request
     _session: Session[Any] | None
@@ -30,7 +30,10 @@ class Forward:
     _digest: int | None = None
 
     def done(self) -> None:
-        """The kernel has it: remember what it has to be remembered for."""
+        """Remember the request as pending and as forwarded: the kernel has it.
+
+        A message on stdin ends the session's question.
+        """
         session = self._session
         if session is None:
             return
@@ -43,9 +46,10 @@ class Forward:
 
 
 def to_kernel(request: Request, session: Session[Any] | None, journal: Journal) -> Forward | Repeat:
-    """Decide on what a client of the session sends; without a session nothing is remembered.
+    """Decide whether a request of the session's client is forwarded or is a repeat.
 
-    Raises :class:`~w2z.errors.NotAllowed` for what no client may send.
+    Without a session nothing is remembered. Raises :class:`~w2z.errors.NotAllowed` for a message
+    on iopub.
     """
     if request.message.channel is Channel.IOPUB:
         raise NotAllowed("iopub carries messages from the kernel only")
@@ -60,15 +64,16 @@ def to_kernel(request: Request, session: Session[Any] | None, journal: Journal) 
 
 
 def hear(messages: Sequence[Message], session: Session[Any], position: int) -> None:
-    """Take note of what the kernel says to the session, to be read at ``position``."""
+    """Take note of the kernel's messages to the session, which are read at ``position``."""
     session.question.hear(position, messages)
     session.pending.hear(position, messages)
 
 
 def give_up(session: Session[Any], position: int) -> list[Request]:
-    """Return what the kernel cannot answer any more, in order; it waits for no answer either.
+    """Return the pending requests, in order, and forget the session's question.
 
-    Answer them: that will be in the journal from ``position`` on.
+    The kernel cannot answer them any more. The caller does; its answers are in the journal from
+    ``position`` on.
     """
     session.question.end()
     return session.pending.give_up(position)

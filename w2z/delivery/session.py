@@ -1,10 +1,10 @@
-"""One ``session_id``: its client, its place in the journal, and what it is owed besides.
+"""One session: its client, its positions in the journal, and what else is kept for it.
 
-Invariants: ``acked <= sent <= end`` of the journal. Everything before ``acked`` has arrived, or was
-said to be missing; everything before ``sent`` was handed to the present client, and a client that
-comes back starts at ``acked`` again. Before ``floor`` the journal is no longer asked: what the
-session may still get from there is in ``remains``. While the session is *flowing*, ``sent`` is the
-journal's end, and not kept up to date.
+Invariants: ``acked <= sent <= end`` of the journal. The client has received everything before
+``acked``, or notices in its place. The present client was sent everything before ``sent``; the
+next one starts at ``acked``. Below ``floor`` the session reads ``remains`` instead of the journal.
+While the session is *flowing*, its position is the journal's end, and ``sent`` is not kept up to
+date.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Counters:
     """What happened to a session, for metrics."""
 
     resumed: int = 0
-    """Connections that took it up again."""
+    """Connections that resumed the session."""
     resent: int = 0
-    """Batches that were handed out again to them."""
+    """Journal positions that those connections read again."""
     gaps: int = 0
     dropped_messages: int = 0
     dropped_bytes: int = 0
@@ -37,7 +37,7 @@ class Counters:
     """Requests that were not forwarded a second time."""
 
     def add(self, *others: Counters) -> Counters:
-        """Count what happened to other sessions, too."""
+        """Add the counts of other sessions to these, and return these."""
         for other in others:
             for counter in fields(self):
                 mine, its = getattr(self, counter.name), getattr(other, counter.name)
@@ -47,7 +47,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Session(Generic[ClientT]):
-    """What is known of one session; the rules are :class:`~w2z.delivery.hub.Hub`'s."""
+    """The record of one session; :class:`~w2z.delivery.hub.Hub` has the rules."""
 
     session_id: str
     resumable: bool
@@ -57,9 +57,9 @@ class Session(Generic[ClientT]):
     client: ClientT | None = None
     flowing: bool = False
     handed: int = 0
-    """What clients before the present one had been handed."""
+    """Earlier clients of the session were sent everything before this position."""
     skip: tuple[int, int] = (0, 0)
-    """A position, and messages to pass over there: a newcomer may ask for the end of a batch."""
+    """A position, and how many messages to pass over there: a replay may begin within a batch."""
     remains: Remains = field(default_factory=Remains)
     question: Question = field(default_factory=Question)
     pending: Pending = field(default_factory=Pending)
@@ -68,7 +68,7 @@ class Session(Generic[ClientT]):
     detached_at: float = 0.0
 
     def rewind(self) -> None:
-        """Begin again, for another client, with what is not known to have arrived."""
+        """Go back to ``acked``: the next client may not have received what comes after."""
         self.counters.resent += self.sent - self.acked
         self.handed = max(self.handed, self.sent)
         self.sent = self.acked
@@ -76,21 +76,21 @@ class Session(Generic[ClientT]):
         self.question.next_connection(self.acked)
 
     def needs(self, end: int) -> int:
-        """From where on the session needs the journal."""
+        """Return the position from which on the session needs the journal."""
         if self.flowing and not self.resumable:
             return end
         return max(self.floor, self.acked)
 
     def position(self, end: int) -> int:
-        """What the client has been handed, in a journal that ends at ``end``."""
+        """Return the position before which the client was sent all; ``end`` is the journal's."""
         return end if self.flowing else self.sent
 
     def skipped_at(self, position: int) -> int:
-        """How many messages at ``position`` the session does not read."""
+        """Return how many messages at ``position`` the session passes over."""
         return self.skip[1] if position == self.skip[0] else 0
 
     def as_message(self, item: Item, new_header: Callable[[], bytes]) -> Message:
-        """The message to send for ``item``: in a gap's place a notice, which is counted."""
+        """Return the message to send for ``item``; for a gap that is a notice, which is counted."""
         if not isinstance(item, Gap):
             return item
         self.counters.gaps += 1

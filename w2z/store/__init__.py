@@ -1,5 +1,5 @@
-"""Storage for messages that memory has no room for.
+"""Storage for messages that do not fit in memory.
 
-- :mod:`~w2z.store.store`: what a store is, and how others use one; no I/O.
-- :mod:`~w2z.store.files`: the store of production, unlinked temporary files.
+- :mod:`~w2z.store.store`: the interface of a store, and the depot that its users see; no I/O.
+- :mod:`~w2z.store.files`: the store used in production: unlinked temporary files.
 """

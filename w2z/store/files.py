@@ -1,7 +1,7 @@
-"""Temporary files for what the journal has no memory for.
+"""Temporary files for messages that do not fit in memory.
 
-They have no name (they are unlinked while they are open), so nothing is left behind whatever
-happens to w2z. A file is given back to the file system as soon as nothing in it is needed.
+The files have no name (they are unlinked while they are open), so nothing is left behind however
+w2z ends. A file is closed, which frees its space, as soon as nothing in it is needed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import IO
 
 SEGMENT = 64 * 2**20
-"""Bytes of a file before the next one is begun: small enough to be given back in time."""
+"""Bytes after which the next file is begun. Small, because a file's space is freed as a whole."""
 
 FULL_FOR = 5.0
-"""Seconds a file system that refused to write is left alone."""
+"""Seconds without an attempt to write after a write failed."""
 
 
 @dataclass(slots=True)
 class _Segment:
-    """One file; ``used`` counts what is still needed in it."""
+    """One file; ``size`` counts the bytes written to it, ``used`` those still needed."""
 
     file: IO[bytes]
     size: int = 0
@@ -39,9 +39,10 @@ class SpillBudget:
 
 
 class SpillFiles:
-    """A :class:`~w2z.store.store.Store` below ``folder``, which shares ``budget`` with others.
+    """A :class:`~w2z.store.store.Store` in the directory ``folder``; others may share ``budget``.
 
-    What is given back at different times belongs into different ones: a file goes as a whole.
+    Data that is freed at different times belongs in different stores, because a file's space is
+    freed as a whole.
     """
 
     def __init__(self, budget: SpillBudget, folder: Path | None) -> None:
@@ -53,7 +54,11 @@ class SpillFiles:
         self._refused_until = 0.0
 
     def write(self, data: bytes) -> int:
-        """Keep the data; raises :class:`OSError` when there is no room, or no directory."""
+        """Keep the data and return a token for it.
+
+        Raises :class:`OSError` when the budget is used up, or when the data cannot be written.
+        For :data:`FULL_FOR` seconds after a failed write it raises without an attempt.
+        """
         if time.monotonic() < self._refused_until:
             raise OSError(errno.ENOSPC, "the spill directory has just refused to write")
         if self._budget.taken + len(data) > self._budget.limit:
@@ -65,7 +70,10 @@ class SpillFiles:
             raise
 
     def read(self, token: int) -> bytes:
-        """Give it back; raises :class:`OSError` when it cannot be read."""
+        """Return the data for which :meth:`write` returned this token.
+
+        Raises :class:`OSError` when the file cannot be read or is too short.
+        """
         segment, offset, size = self._places[token]
         data = os.pread(segment.file.fileno(), size, offset)
         if len(data) < size:
@@ -73,7 +81,7 @@ class SpillFiles:
         return data
 
     def free(self, token: int) -> None:
-        """It is not needed any more."""
+        """Note that the data is not needed any more; closes the file if it has no other data."""
         segment, _, size = self._places.pop(token)
         segment.used -= size
         if segment.used == 0:
@@ -81,7 +89,7 @@ class SpillFiles:
             self._segments.remove(segment)
 
     def close(self) -> None:
-        """Nothing is needed any more."""
+        """Close all files; their data is lost."""
         for segment in self._segments:
             self._close(segment)
         self._segments.clear()

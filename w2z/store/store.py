@@ -15,19 +15,19 @@ class Store(Protocol):
     """Keeps pieces of data. Every method but :meth:`free` may raise :class:`OSError`."""
 
     def write(self, data: bytes) -> int:
-        """Keep the data; returns a token for it."""
+        """Keep the data and return a token for it."""
 
     def read(self, token: int) -> bytes:
-        """Give it back."""
+        """Return the data for which :meth:`write` returned this token."""
 
     def free(self, token: int) -> None:
-        """It is not needed any more. Never raises."""
+        """Note that the data of this token is not needed any more. Never raises."""
 
 
 class Depot:
-    """A store for lists, tuples, numbers, texts and bytes; ``None`` takes nothing.
+    """Keeps lists, tuples, numbers, texts and bytes in a store; without a store it keeps nothing.
 
-    Whatever the store cannot do is told to ``report``.
+    ``report`` is called with each error of the store; the methods raise none of them.
     """
 
     def __init__(self, store: Store | None, report: Callable[[OSError], None]) -> None:
@@ -35,7 +35,7 @@ class Depot:
         self._report = report
 
     def put(self, content: Any) -> int | None:
-        """Keep the content; returns a token for it, or ``None`` where that was not possible."""
+        """Keep the content and return a token for it, or ``None`` if it cannot be kept."""
         if self._store is None:
             return None
         try:
@@ -47,17 +47,20 @@ class Depot:
         return None
 
     def take(self, token: int) -> Any | None:
-        """The content, or ``None`` if it is lost."""
+        """Return the content for which :meth:`put` returned this token, or ``None`` if it is lost.
+
+        The content stays in the store until :meth:`free`.
+        """
         if self._store is None:
             return None
         try:
-            # Nobody but this process can write there: the store is its own.
+            # Safe to load: only this process can write to its store.
             return marshal.loads(self._store.read(token))  # noqa: S302
         except OSError as error:
             self._report(error)
             return None
 
     def free(self, token: int) -> None:
-        """It is not needed any more."""
+        """Note that the content of this token is not needed any more. Never raises."""
         if self._store is not None:
             self._store.free(token)

@@ -1,7 +1,7 @@
-"""The few messages w2z itself is the author of, in Jupyter's shape.
+"""The few kinds of message that w2z itself writes, in Jupyter's shape.
 
-https://jupyter-client.readthedocs.io/en/stable/messaging.html#message-header. The time and the
-id are passed in, so that what is built here is decided by the caller alone.
+https://jupyter-client.readthedocs.io/en/stable/messaging.html#message-header. The caller passes
+the time and the id: these functions read no clock and make no random ids.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from w2z.message import Channel, Message, Request
 from w2z.wire.json import dump
 
 PROTOCOL_VERSION = "5.4"
-"""The messaging protocol w2z's own messages follow."""
+"""The version of the messaging protocol that w2z's own messages follow."""
 
 
 def timestamp(now: datetime) -> str:
-    """``now`` as Jupyter's REST clients parse it: UTC, six digits of a second, ``Z``."""
+    """Format ``now`` as Jupyter's REST clients parse it: UTC, six digits of a second, ``Z``."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def header(msg_type: str, msg_id: str, session: str, now: datetime) -> bytes:
-    """A message header as JSON."""
+    """Return a message header as JSON."""
     return dump(
         {
             "msg_id": msg_id,
@@ -36,17 +36,18 @@ def header(msg_type: str, msg_id: str, session: str, now: datetime) -> bytes:
 
 
 def stream(name: str, stream_header: bytes, parent_header: bytes, text: str) -> Message:
-    """Output on ``stdout`` or ``stderr``, which a frontend shows in the cell ``parent_header``
-    belongs to.
+    """Return output on ``stdout`` or ``stderr``.
+
+    A frontend shows it in the cell to which ``parent_header`` belongs.
     """
     content = dump({"name": name, "text": text})
     return Message(Channel.IOPUB, stream_header, parent_header, b"{}", content)
 
 
 def answer(request: Request, content: bytes, new_header: Callable[[str], bytes]) -> list[Message]:
-    """A reply with that content and the status ``idle``: both are what clients wait for.
+    """Return a reply with ``content``, and the status ``idle``: clients wait for both.
 
-    ``new_header`` makes the header of a message of that type.
+    ``new_header`` makes a header for the message type that it is given.
     """
     message = request.message
     reply_type = request.msg_type.removesuffix("_request") + "_reply"
@@ -60,8 +61,9 @@ def answer(request: Request, content: bytes, new_header: Callable[[str], bytes])
 def failure(
     request: Request, name: str, value: str, new_header: Callable[[str], bytes]
 ) -> list[Message]:
-    """An answer that tells of an error, as a kernel's does: code that fails says so on iopub, too,
-    where notebooks look for it.
+    """Return an answer that reports an error as a kernel does.
+
+    For an ``execute_request`` it includes an ``error`` on iopub, where notebooks look for it.
     """
     error = {"ename": name, "evalue": value, "traceback": [f"{name}: {value}"]}
     replies = answer(request, dump({"status": "error", **error}), new_header)

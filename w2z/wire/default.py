@@ -1,8 +1,8 @@
-"""The default websocket format: what a client gets that asks for no kernel subprotocol.
+"""The default websocket format, for clients that ask for no kernel subprotocol.
 
-Without buffers a text message, one JSON object; with buffers a binary one: ``nbufs`` and
-``nbufs`` offsets, each a big-endian uint32, then the JSON object and the buffers, the last of
-which runs to the end. https://jupyter-client.readthedocs.io/en/stable/messaging.html and
+A message without buffers is a text message: one JSON object. A message with buffers is binary:
+``nbufs`` and ``nbufs`` offsets, each a big-endian uint32, then the JSON object and the buffers, the
+last of which runs to the end. https://jupyter-client.readthedocs.io/en/stable/messaging.html and
 https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html.
 
 Clients of this format are lenient, and so is :meth:`DefaultCodec.decode`: a missing ``channel``
@@ -27,14 +27,14 @@ _BINARY_ENDS = {channel: b',"channel":"%b"}' % channel.encode() for channel in C
 
 
 class DefaultCodec:
-    """Encodes and decodes payloads of this format."""
+    """Encodes and decodes payloads of the default format."""
 
     def encode(self, message: Message) -> Payload:
-        """Join the JSON parts to one object; only the header is read, for the two copies of
-        its fields that clients expect at the top level.
+        """Join the JSON parts to one object.
 
-        Raises :class:`~w2z.errors.KernelMessageError` for a header that is not a JSON object,
-        on ``hb`` any part that is not, and for buffers beyond what the format's offsets reach.
+        Only the header is parsed, because clients expect ``msg_id`` and ``msg_type`` at the top
+        level, too. Raises :class:`~w2z.errors.KernelMessageError` for a header (on ``hb`` for any
+        part) that is not a JSON object, and for buffers that the format's offsets do not reach.
         """
         if message.channel is Channel.HB:
             message = _as_json(message)
@@ -81,7 +81,7 @@ class DefaultCodec:
         """Read one payload.
 
         Raises :class:`MalformedPayload` for offsets that do not describe the payload, bad UTF-8
-        or JSON, or fields of the wrong kind, :class:`NotAllowed` for an unknown channel.
+        or JSON, or fields of the wrong kind. Raises :class:`NotAllowed` for an unknown channel.
         """
         buffers: tuple[Buffer, ...] = ()
         if not text:
@@ -101,12 +101,12 @@ class DefaultCodec:
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
-    """The JSON text and the buffers of a binary payload, offsets proved first."""
+    """Split a binary payload into its JSON text and its buffers; checks the offsets first."""
     size = len(payload)
     if size < 4:
         raise MalformedPayload(f"the payload has {size} bytes, too few for a buffer count")
     (count,) = _COUNT.unpack_from(payload)
-    # Compared before anything is allocated: the count is the peer's word.
+    # Checked before anything is allocated: the peer may claim any count.
     most = min((size - 4) // 4, 1 + MAX_BUFFERS)
     if not 1 <= count <= most:
         raise MalformedPayload(
@@ -149,7 +149,11 @@ def _channel(fields: dict[str, Any]) -> Channel:
 
 
 def _as_json(echo: Message) -> Message:
-    """An echo that fits this format: a client of the other may have sent anything."""
+    """Return an echo that fits this format, with ``{}`` for empty parts.
+
+    A client of format v1 may have sent anything on ``hb``. Raises
+    :class:`~w2z.errors.KernelMessageError` for a part that is not a JSON object.
+    """
     header, parent_header, metadata, content = (part or b"{}" for part in echo[1:5])
     fitting = Message(echo.channel, header, parent_header, metadata, content, echo.buffers)
     try:
@@ -161,7 +165,10 @@ def _as_json(echo: Message) -> Message:
 
 
 def _valid_utf8(body: bytes) -> bytes:
-    """``body`` itself if a text message may hold it (RFC 6455 section 8.1), else repaired."""
+    """Return ``body`` if it is UTF-8, as a text message has to be (RFC 6455 section 8.1).
+
+    If it is not, replace each invalid byte sequence.
+    """
     try:
         body.decode()
     except UnicodeDecodeError:

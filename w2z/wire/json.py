@@ -1,8 +1,8 @@
-r"""JSON parts: parsed only where a decision needs a field, written only where w2z is the author.
+r"""Parsing and writing JSON, which w2z does only for parts whose fields it needs or makes.
 
-pydantic_core's parser is several times faster than the standard one but refuses some of what
-Jupyter clients may rightly send (lone surrogates as ``\ud83d`` escapes, deep nesting); those go
-the slow way through :mod:`json`, so the outcome never depends on the parser.
+pydantic_core's parser is several times faster than :mod:`json`, but rejects some JSON that Jupyter
+clients may rightly send (lone surrogates as ``\ud83d`` escapes, deep nesting). Such JSON is parsed
+again by :mod:`json`, so the outcome never depends on the parser.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 def parse_object(text: bytes, what: str) -> dict[str, Any]:
     """Parse ``text`` as one JSON object.
 
-    ``what`` names it in the error. Raises :class:`ValueError` with a sentence fit for the peer
-    that sent it: not UTF-8, not JSON, nested too deep, or not an object.
+    Raises :class:`ValueError` if the text is not UTF-8, not JSON, nested too deep, or not an
+    object. The error is a sentence fit for the peer that sent the text; ``what`` names the text.
     """
     value: Any
     try:
@@ -46,7 +46,7 @@ def dump(value: Any) -> bytes:
     try:
         return to_json(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError):
-        # A lone surrogate has no UTF-8; escaped, it passes unchanged.
+        # A lone surrogate cannot be written in UTF-8; json.dumps escapes it, and so keeps it.
         try:
             return json.dumps(value, separators=(",", ":")).encode()
         except RecursionError:

@@ -1,8 +1,8 @@
-"""A payload is one websocket message; a codec turns it into a Message and back.
+"""What the two websocket formats share: payloads, codecs and RFC 6455 framing.
 
-A codec is chosen once, at the handshake (:mod:`w2z.wire.subprotocol`), and holds no state: one
-batch is encoded once for all clients that share a codec, and the framed bytes are the same for
-each, because a server does not mask (RFC 6455 section 5.1).
+A codec is chosen once, at the handshake (:mod:`w2z.wire.subprotocol`), and holds no state. So one
+batch is encoded once for all clients that share a codec: the framed bytes are the same for each,
+because a server does not mask (RFC 6455 section 5.1).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from w2z.errors import MalformedPayload
 from w2z.message import Buffer, Message, Request
 
 MAX_BUFFERS = 2**16
-"""Buffers a client's message may have: far more than any sends. An empty one costs its sender 8
-bytes, here hundreds: without this bound 256 MiB of offsets would take gigabytes and a minute.
+"""Buffers that a client's message may have: far more than any sends. An empty buffer costs its
+sender 8 bytes and w2z hundreds: without this bound, 256 MiB of offsets would take gigabytes of
+memory and a minute.
 """
 
 _FIN_TEXT = 0x81
@@ -28,7 +29,10 @@ _LONG = struct.Struct("!BBQ")
 
 
 class Payload(NamedTuple):
-    """One websocket message to a client, in chunks that are joined once for a whole batch."""
+    """One websocket message to a client: whether it is text, its bytes, and their number.
+
+    The chunks are joined once for a whole batch.
+    """
 
     text: bool
     size: int
@@ -39,24 +43,24 @@ class Codec(Protocol):
     """One of the two websocket formats."""
 
     def encode(self, message: Message) -> Payload:
-        """Lay ``message`` out for a client."""
+        """Encode ``message`` for a client."""
 
     def decode(self, payload: bytes, text: bool) -> Request:
-        """Read one payload of a client; raises :class:`~w2z.errors.ClientError` only."""
+        """Read one payload of a client; raises no error but :class:`~w2z.errors.ClientError`."""
 
 
 def read_header(fields: dict[str, Any]) -> tuple[str, str]:
     """Return ``msg_type`` and ``msg_id`` of a request's header, without which no kernel can answer.
 
-    Everything else in it is optional to the clients that exist and is carried as it is. Raises
-    :class:`~w2z.errors.MalformedPayload` where one of the two is no string.
+    Existing clients may leave out every other field; what they send is carried unchanged. Raises
+    :class:`~w2z.errors.MalformedPayload` if one of the two fields is not a string.
     """
     msg_id, msg_type = (_string(fields, name) for name in ("msg_id", "msg_type"))
     return msg_type, msg_id
 
 
 def frame_header(text: bool, size: int) -> bytes:
-    """The header of an unfragmented, unmasked data frame (RFC 6455 section 5.2)."""
+    """Return the header of an unfragmented, unmasked data frame (RFC 6455 section 5.2)."""
     first = _FIN_TEXT if text else _FIN_BINARY
     if size < 126:
         return _SHORT.pack(first, size)
@@ -66,7 +70,7 @@ def frame_header(text: bool, size: int) -> bytes:
 
 
 def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
-    """Encode and frame a batch: the bytes to write to every client that uses ``codec``."""
+    """Encode and frame a batch; returns the bytes to write to every client that uses ``codec``."""
     encode = codec.encode
     chunks: list[Buffer] = []
     for message in messages:

@@ -9,11 +9,12 @@ import hashlib
 
 
 class Signer:
-    """Signs and verifies with one key.
+    """Signs messages with one key.
 
-    The HMAC of RFC 2104, its two keyed hash states prepared once and copied for each message:
-    cheaper than :func:`hmac.new` on the path every message takes. Raises :class:`ValueError`
-    for a scheme that is not ``hmac-`` and a fixed-length hash of :mod:`hashlib`.
+    The signature is the HMAC of RFC 2104. Its two keyed hash states are prepared once and copied
+    for each message: cheaper than :func:`hmac.new` on the path that every message takes. Raises
+    :class:`ValueError` for a scheme that is not ``hmac-`` and a fixed-length hash of
+    :mod:`hashlib`.
     """
 
     def __init__(self, key: bytes, scheme: str) -> None:
@@ -34,7 +35,7 @@ class Signer:
         self._outer = hashlib.new(name, bytes(byte ^ 0x5C for byte in key))
 
     def sign(self, json_parts: bytes) -> bytes:
-        """The signature of the four JSON parts, joined; empty without a key."""
+        """Return the signature of the four JSON parts, joined; empty without a key."""
         if not self.signs:
             return b""
         inner = self._inner.copy()

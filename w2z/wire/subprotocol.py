@@ -1,10 +1,11 @@
 """What a client's ``Sec-WebSocket-Protocol`` asks for: a format, and perhaps a token.
 
-The kernel subprotocol is answered whenever it is offered (browsers fail a handshake in which they
-offered protocols and got none). JEP 121 (https://github.com/jupyter/enhancement-proposals/pull/121)
-lets a client that cannot set headers put its token among the protocols, either as
-``v1.token.websocket.jupyter.org.TOKEN`` or as the bare name followed by the token in the next
-value. The token is never echoed; the bare name is, when nothing else can be answered.
+The answer names the kernel subprotocol whenever the client offers it (browsers fail a handshake in
+which they offered protocols and got none). JEP 121
+(https://github.com/jupyter/enhancement-proposals/pull/121) lets a client that cannot set headers
+put its token among the protocols, either as ``v1.token.websocket.jupyter.org.TOKEN`` or as the bare
+name followed by the token in the next value. The answer never contains the token; it is the bare
+name if that was offered and the kernel subprotocol was not.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Choice(NamedTuple):
 
 
 def choose(offered: Sequence[str]) -> Choice:
-    """Decide on the subprotocols a client offered, in its order."""
+    """Choose among the subprotocols that a client offered, which are in the client's order."""
     token = _token(offered)
     if SUBPROTOCOL in offered:
         return Choice(V1, SUBPROTOCOL, token)

@@ -1,9 +1,10 @@
 """The websocket format ``v1.kernel.websocket.jupyter.org``.
 
 https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html: always a
-binary message. ``n`` and ``n`` offsets, each a little-endian uint64, then the parts they point
-to: channel, header, parent_header, metadata, content, buffers. The last offset is the end of the
-payload, so ``n = 6 + len(buffers)``. The JSON parts are the ones on ZMQ, never re-serialised.
+binary message. It has ``n`` and ``n`` offsets, each a little-endian uint64, then the parts that the
+offsets point to: channel, header, parent_header, metadata, content, buffers. The last offset is the
+end of the payload, so ``n = 6 + len(buffers)``. The JSON parts are the bytes that ZMQ carries,
+never re-serialised.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _JSON_PARTS = ("header", "parent_header", "metadata", "content")
 
 
 class V1Codec:
-    """Encodes and decodes payloads of this format."""
+    """Encodes and decodes payloads of the v1 format."""
 
     def encode(self, message: Message) -> Payload:
-        """Lay ``message`` out; its parts are put into the payload as they are."""
+        """Encode ``message``; its parts are put into the payload unchanged."""
         name, header, parent_header, metadata, content, buffers = message
         channel = _CHANNELS[name]
         count = 1 + _FIXED_PARTS + len(buffers)
@@ -51,11 +52,11 @@ class V1Codec:
         return Payload(False, end, body)
 
     def decode(self, payload: bytes, text: bool) -> Request:
-        """Read one payload. One on ``hb`` is nobody's but the client's: its parts may be anything.
+        """Read one payload. On ``hb`` its parts may be anything: only the client reads the echo.
 
-        Raises :class:`WrongFrameKind` for text, :class:`MalformedPayload` for offsets that do
-        not describe the payload, parts that are not JSON objects or a header without its type,
-        :class:`NotAllowed` for a channel that does not exist.
+        Raises :class:`WrongFrameKind` for text. Raises :class:`MalformedPayload` for offsets that
+        do not describe the payload, parts that are not JSON objects, or a header without
+        ``msg_type`` or ``msg_id``. Raises :class:`NotAllowed` for a channel that does not exist.
         """
         if text:
             raise WrongFrameKind(f"{SUBPROTOCOL} has binary messages only, this one is text")
@@ -81,13 +82,16 @@ class V1Codec:
 
 
 def _offsets(payload: bytes) -> tuple[int, ...]:
-    """The offsets of ``payload``, each proved to lie inside it and none before the last."""
+    """Return the offsets of ``payload``.
+
+    Raises :class:`MalformedPayload` unless they ascend and lie within the payload.
+    """
     size = len(payload)
     if size < 8:
         raise MalformedPayload(f"the payload has {size} bytes, too few for an offset count")
     (count,) = _COUNT.unpack_from(payload)
     least = 1 + _FIXED_PARTS
-    # Compared before anything is allocated: the count is the peer's word.
+    # Checked before anything is allocated: the peer may claim any count.
     most = min((size - 8) // 8, least + MAX_BUFFERS)
     if not least <= count <= most:
         raise MalformedPayload(

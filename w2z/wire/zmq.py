@@ -2,7 +2,8 @@
 
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol: identities (or
 the iopub topic), ``<IDS|MSG>``, the HMAC signature in hexadecimal, header, parent_header,
-metadata, content, buffers. Signed are the four JSON parts, as bytes. An empty key means unsigned.
+metadata, content, buffers. The signature covers the bytes of the four JSON parts. With an empty key
+messages are not signed.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from w2z.wire.signature import Signer
 DELIMITER = b"<IDS|MSG>"
 
 LEAST_PARTS = 6
-"""Delimiter, signature and four JSON parts: fewer are no message."""
+"""Delimiter, signature and four JSON parts: a multipart with fewer is not a message."""
 
 
 def to_parts(message: Message, signer: Signer) -> list[Buffer]:
-    """The multipart to send on a DEALER: ZMQ itself adds the identity."""
+    """Return the multipart to send on a DEALER; ZMQ itself adds the identity."""
     _, header, parent_header, metadata, content, buffers = message
     signature = signer.sign(header + parent_header + metadata + content)
     return [DELIMITER, signature, header, parent_header, metadata, content, *buffers]
 
 
 def rest_of(parts: Sequence[bytes]) -> Sequence[bytes]:
-    """What may be another message in ``parts`` that could not be read: from the next delimiter on.
+    """Return ``parts`` from the second delimiter on, which may be another message.
 
-    Reading without asking ZMQ for every frame whether more follow
-    (:mod:`w2z.kernel.sockets.drained`) glues a message that is too short to the one behind it; the
-    signature tells that, and this finds the one behind. Empty when there is none.
+    For ``parts`` that could not be read. Receiving does not ask ZMQ for every frame whether more
+    follow (:mod:`w2z.kernel.sockets.drained`), and so glues a message that is too short to the next
+    one. Then the signature is wrong, and this function finds the next one. Returns nothing if there
+    is no second delimiter.
     """
     try:
         return parts[parts.index(DELIMITER, parts.index(DELIMITER) + 1) :]
@@ -41,15 +43,15 @@ def rest_of(parts: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def from_parts(channel: Channel, parts: Sequence[bytes], signer: Signer) -> Message:
-    """Read a multipart the kernel sent on ``channel``.
+    """Read a multipart that the kernel sent on ``channel``.
 
-    Any number of frames may stand before the delimiter, none included (``iopub_welcome`` has no
-    topic). An empty JSON part is read as ``{}``. Raises :class:`KernelMessageError` for a missing
-    delimiter, too few parts, or a signature that is not the key's.
+    Any number of frames may come before the delimiter, or none (``iopub_welcome`` has no topic).
+    An empty JSON part is read as ``{}``. Raises :class:`KernelMessageError` for a missing
+    delimiter, too few parts, or a signature that the key did not make.
     """
     buffers: tuple[bytes, ...] = ()
     if len(parts) == 7 and parts[1] == DELIMITER:
-        # What nearly all output is: a topic, and no buffers.
+        # A short cut for nearly all output, which has one topic and no buffers.
         _, _, signature, header, parent_header, metadata, content = parts
     else:
         signature, header, parent_header, metadata, content, *rest = _behind_delimiter(parts)
