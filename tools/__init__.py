@@ -1,1 +1,1 @@
-"""Programs for work on w2z; each says on top how to run it."""
+"""Programs for work on w2z; the docstring of each says how to run it."""

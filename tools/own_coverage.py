@@ -1,9 +1,10 @@
-"""Each pure module is covered by its own tests: every line and every branch of it.
+"""Check that each pure module's own tests cover every line and every branch of it.
 
-Run after ``coverage run -m pytest``. What the tests of another module happen to execute does not
-count: only what ran in a test of ``tests/unit/<the module's place>/test_<its name>.py``, and what
-runs on import. Nor does what Hypothesis ran: that is chance, and coverage records it under a name
-of Hypothesis' own. Exits 1 with the missing lines and branches.
+Run this after ``coverage run -m pytest``. Only two things count: lines that ran in a test of
+``tests/unit/<the module's place>/test_<its name>.py``, and lines that run on import. Lines that
+the tests of another module happen to run do not count. Nor do lines that Hypothesis ran: that is
+chance, and coverage records them under a name of Hypothesis' own. Exits with 1 if lines or branches
+are missing, and prints them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Arcs = set[tuple[int, int]]
 
 
 def main() -> int:
-    """Print the table; returns the exit code."""
+    """Print the table of modules. Returns the exit code."""
     modules = pure_modules()
     recorded = Coverage()
     recorded.load()
@@ -41,7 +42,7 @@ def main() -> int:
 
 
 def pure_modules() -> list[Path]:
-    """The files of the modules and packages that the contract lists."""
+    """Return the files of the modules and packages that the contract lists."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     [contract] = [one for one in contracts if one["name"] == PURE]
@@ -53,7 +54,7 @@ def pure_modules() -> list[Path]:
 
 
 def imported_arcs(modules: list[Path]) -> dict[Path, Arcs]:
-    """What importing a module runs, measured by importing it."""
+    """Return the steps from line to line that importing each module takes, measured by doing it."""
     importing = Coverage(data_file=None, branch=True, source=["w2z"])
     importing.set_option("run:dynamic_context", None)
     sys.path.insert(0, str(ROOT))
@@ -65,7 +66,7 @@ def imported_arcs(modules: list[Path]) -> dict[Path, Arcs]:
 
 
 def own_arcs(data: CoverageData, path: Path) -> Arcs:
-    """What ran in the module's own tests."""
+    """Return the steps from line to line that the module's own tests took in it."""
     place = path.relative_to(ROOT / "w2z")
     test = dotted(ROOT / "tests/unit" / place.with_name(f"test_{place.name}"))
     data.set_query_contexts([rf"^{test}\."])
@@ -73,12 +74,12 @@ def own_arcs(data: CoverageData, path: Path) -> Arcs:
 
 
 def dotted(path: Path) -> str:
-    """The module in a file."""
+    """Return the dotted name of the module in a file."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def judged(own: dict[str, Arcs]) -> Iterator[tuple[Path, int, list[str]]]:
-    """For each file its statements and branches, and which of them are missing."""
+    """Yield each file, how many statements and branches it has, and which of these are missing."""
     coverage = Coverage(data_file=None, branch=True, source=["w2z"])
     coverage.get_data().add_arcs(own)
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:

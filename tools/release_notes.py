@@ -1,6 +1,6 @@
-"""The notes of a release: ``python -m tools.release_notes TAG`` prints CHANGELOG.md's section.
+"""Print the notes of a release from CHANGELOG.md: ``python -m tools.release_notes TAG``.
 
-Exits with 1 and a sentence where the tag, the version of the package and the changelog do not name
+Exits with 1 and one sentence if the tag, the version of the package and the changelog do not name
 the same version.
 """
 
@@ -16,7 +16,10 @@ CHANGELOG = Path(__file__).parent.parent / "CHANGELOG.md"
 
 
 def notes(tag: str, version: str, changelog: str) -> str:
-    """The section of that version, without its heading; raises :class:`ValueError`."""
+    """Return the changelog's section of ``version``, without its heading.
+
+    Raises :class:`ValueError` if ``tag`` names another version, or the section is missing or empty.
+    """
     if tag != f"v{version}":
         raise ValueError(f"the tag is {tag}, w2z/__init__.py says {version}")
     heading = rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)"
@@ -30,7 +33,7 @@ def notes(tag: str, version: str, changelog: str) -> str:
 
 
 def main() -> int:
-    """Print the notes; returns the exit code."""
+    """Print the notes. Returns the exit code."""
     if len(sys.argv) != 2:
         sys.stderr.write("usage: python -m tools.release_notes TAG\n")
         return 2

@@ -1,4 +1,7 @@
-"""Many clients for long: ``python -m tools.soak [MINUTES]`` prints what w2z takes meanwhile."""
+"""Let many clients use one w2z for long: ``python -m tools.soak [MINUTES]``.
+
+Prints how much memory and how many files w2z has meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from tests.support.returning import Returning
 
 CLIENTS = 100
 RESTLESS = 20
-"""Clients of them that come back all the time."""
+"""How many of these clients leave and come back all the time."""
 
 MESSAGES = 100
-"""In each round, to all."""
+"""Messages that go to all clients in each round."""
 
 EACH = 25
 """Messages after which a restless client leaves and comes back."""
@@ -33,7 +36,7 @@ TEXT = "x" * 500
 
 @dataclass
 class Taken:
-    """What w2z's process holds."""
+    """The memory of w2z's process, in bytes, and its open files."""
 
     rss: int
     files: int
@@ -45,7 +48,7 @@ def taken(served: W2z) -> Taken:
 
 
 class Crowd:
-    """Clients of one w2z that follow numbered output, the first of them restless."""
+    """Clients of one w2z that read numbered output; the first ``RESTLESS`` of them are restless."""
 
     def __init__(self, served: W2z, kernel: FakeKernel) -> None:
         self._served = served
@@ -58,7 +61,7 @@ class Crowd:
         self.repeats = 0
 
     async def follow(self, which: int) -> None:
-        """Read without end; a number that is neither the next one nor a repeat is an error."""
+        """Read without end. Fails at a wrong number; restless clients may get one again."""
         client = self._clients[which]
         async for message in client.messages():
             if message.msg_type != "stream":
@@ -76,13 +79,13 @@ class Crowd:
                 client.websocket.transport.abort()
 
     async def there(self) -> None:
-        """Wait until everybody is."""
+        """Wait until all clients are connected."""
         async with self._served.rest() as rest:
             while (await rest.json("GET /api/kernels"))[0]["connections"] < CLIENTS:
                 pass
 
     async def round(self) -> None:
-        """Say something to all and see it arrive at everybody."""
+        """Send one round of messages, and wait until all of them have arrived at every client."""
         for _ in range(MESSAGES):
             await self._kernel.iopub("stream", {"number": self._next, "text": TEXT})
             self._next += 1
@@ -91,7 +94,7 @@ class Crowd:
 
 
 async def soak(folder: Path, rounds: Iterator[int], warm_up: int, every: int = 0) -> list[Taken]:
-    """What w2z holds after the warm-up and after all rounds, or ``every`` so many of them."""
+    """Measure w2z after the warm-up, after each ``every`` rounds if given, and after all rounds."""
     async with AsyncExitStack() as stack:
         kernel = await stack.enter_async_context(fake_kernel(folder))
         served = await stack.enter_async_context(w2z(kernel.connection_file))

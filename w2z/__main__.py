@@ -1,4 +1,4 @@
-"""``python -m w2z``."""
+"""The command line as ``python -m w2z``."""
 
 from w2z.cli import main
 

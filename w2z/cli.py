@@ -1,7 +1,7 @@
 """The command line, made from :class:`~w2z.settings.Settings`.
 
-Every option has a ``W2Z_*`` environment twin; options beat the environment, which beats the
-defaults. Exit codes are :class:`w2z.errors.ExitCode`.
+Every option can also be given as an environment variable ``W2Z_*``. Options beat the environment,
+which beats the defaults. The exit codes are those of :class:`w2z.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.settings import Settings
 
 ENVIRONMENT_ONLY = frozenset({"token"})
-"""Settings without an option: arguments show in process lists."""
+"""Settings without an option, because process lists show the arguments of a command."""
 
 ARGUMENTS = frozenset({"command"})
-"""Settings that are no options."""
+"""Settings that are positional arguments, not options."""
 
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
@@ -40,10 +40,10 @@ When a kernel that w2z started ends for good, w2z ends with its exit code. Other
 
 
 class DefaultGroup(click.Group):
-    """A group that takes ``serve`` for the command where none is named."""
+    """A group of commands whose default is ``serve``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put ``serve`` before arguments that begin with no command."""
+        """Put ``serve`` before arguments that begin with neither a command nor a group's option."""
         own = {name for option in self.params for name in option.opts} | {"--help"}
         if not args or (args[0] not in self.commands and args[0] not in own):
             args = ["serve", *args]
@@ -51,7 +51,7 @@ class DefaultGroup(click.Group):
 
 
 def settings_options() -> list[click.Parameter]:
-    """An option for each setting, its help the setting's description, and the command."""
+    """Return an option for each setting, with its description as help, and the argument."""
     options = [
         _option(name, setting)
         for name, setting in Settings.model_fields.items()
@@ -64,10 +64,10 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     flag = setting.annotation is bool
     multiple = setting.annotation == tuple[str, ...]
     choices = _choices(setting.annotation)
-    # Defaults worth showing are texts and numbers.
+    # Only texts and numbers are shown as defaults.
     shown = setting.default if isinstance(setting.default, str | int | float) else None
     shown = None if flag or setting.is_required() else shown
-    # click takes a default of None for a value that was given.
+    # Left out otherwise: click would take a default of None for a value that was given.
     default: dict[str, Any] = {}
     if shown is not None:
         default = {"default": str(shown), "show_default": True}
@@ -86,7 +86,7 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
 
 
 def _choices(annotation: object) -> list[str]:
-    """The texts of a Literal, which may be one of several types."""
+    """Return the texts of a Literal, which may be part of a union."""
     found = []
     for part in get_args(annotation):
         found += [part] if isinstance(part, str) else _choices(part)
@@ -100,8 +100,9 @@ def _metavar(setting: FieldInfo) -> str:
 
 
 def settings_from(options: dict[str, Any], environment_token: str | None) -> Settings:
-    """Settings from the command line's values; raises :class:`SettingsError` that names the
-    option and never shows the token.
+    """Make the settings from the command line's values.
+
+    Raises :class:`SettingsError`, which names the option and never shows the token.
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if environment_token is not None:
@@ -142,7 +143,7 @@ def _serve(**options: Any) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Use uvloop where it is installed."""
+    """Return uvloop's loop if it is installed, else ``None`` for asyncio's."""
     if find_spec("uvloop") is None:
         return None
     import uvloop  # noqa: PLC0415 (it may be missing)
@@ -185,12 +186,12 @@ def wait(url: str | None, timeout: float) -> None:
 
 
 def main() -> None:
-    """Run the command line; what goes wrong on the way up is one line and an exit code."""
+    """Run the command line. A :class:`StartupError` becomes one line and an exit code."""
     try:
         cli()
     except* StartupError as group:
         failed: BaseException = group
-        # Task groups wrap what is raised inside them, and each other.
+        # Task groups wrap exceptions in groups, and these in more groups.
         while isinstance(failed, BaseExceptionGroup):
             failed = failed.exceptions[0]
         click.echo(f"w2z: {failed}", err=True)

@@ -1,4 +1,4 @@
-"""Kernels that w2z only attaches to, and what it says about them."""
+"""Kernels that w2z attaches to, and the states that w2z announces for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from tests.support.processes import Process, running
 
 
 def place(folder: Path, name: str = "connection.json", **fields: Any) -> Path:
-    """A connection file with ports that nobody else takes, for one kernel after another."""
+    """Write a connection file for one kernel after another, and return its path.
+
+    No other program takes its ports, because they are at an address of their own.
+    """
     path = folder / name
     given = {"ip": own_address(), "key": secrets.token_hex().encode(), **fields}
     write_connection_file(str(path), **given)
@@ -27,7 +30,7 @@ def place(folder: Path, name: str = "connection.json", **fields: Any) -> Path:
 
 
 def behind(path: Path, name: str = "behind.json", **fields: Any) -> Path:
-    """The connection file of the same kernel as somebody else reaches it."""
+    """Write another connection file for the same kernel, with ``fields`` changed."""
     other = path.with_name(name)
     other.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
     return other
@@ -36,12 +39,12 @@ def behind(path: Path, name: str = "behind.json", **fields: Any) -> Path:
 IPYKERNEL = (sys.executable, "-m", "ipykernel_launcher", "-f")
 DENO = (str(Path(sys.executable).with_name("deno")), "jupyter", "--quiet", "--kernel", "--conn")
 R = ("R", "--slave", "-e", "IRkernel::main()", "--args")
-"""Commands that start a kernel; the connection file follows."""
+"""Commands that start a kernel; the path of the connection file comes after them."""
 
 
 @asynccontextmanager
 async def kernel_at(path: Path, command: Sequence[str] = IPYKERNEL) -> AsyncIterator[Process]:
-    """A real kernel where the connection file says."""
+    """Run a real kernel at the connection file ``path``."""
     folder = path.parent
     environment = {
         **os.environ,
@@ -55,19 +58,19 @@ async def kernel_at(path: Path, command: Sequence[str] = IPYKERNEL) -> AsyncIter
 
 
 def is_announced(message: Received, state: str | None = None) -> bool:
-    """Whether it is w2z's own word about the kernel, and not about a request that it lost."""
+    """Whether w2z announced the kernel's state with this message, and not a lost request's."""
     told = message.content.get("execution_state")
     is_own = message.msg_type == "status" and message.header["username"] == "w2z"
     return is_own and message.parent_header == {} and state in (None, told)
 
 
 def announced(messages: list[Received]) -> list[str]:
-    """The states that w2z said the kernel was in."""
+    """Return the states that w2z announced."""
     return [message.content["execution_state"] for message in messages if is_announced(message)]
 
 
 async def until_announced(client: Client, state: str) -> list[Received]:
-    """Messages up to w2z's word that the kernel is in that state."""
+    """Return all messages until w2z announces that state."""
     found = [await client.recv()]
     while not is_announced(found[-1], state):
         found.append(await client.recv())

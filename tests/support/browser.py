@@ -1,4 +1,4 @@
-"""Chromium as the user has it, without a window."""
+"""The Chromium that is installed, without a window."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.support.processes import running
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 
 PATIENCE = 30_000
-"""Milliseconds a page may take for anything; an idle machine needs a tenth of it."""
+"""Milliseconds that anything in a page may take; an idle machine needs a tenth of that."""
 
 _FLAGS = [
-    "--no-sandbox",  # it does not start as root with one
+    "--no-sandbox",  # with a sandbox it does not start as root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -34,7 +34,7 @@ expect.set_options(timeout=PATIENCE)
 
 @asynccontextmanager
 async def chromium(folder: Path) -> AsyncIterator[Page]:
-    """One page of a fresh profile; what it shows is kept as a picture when the test fails."""
+    """Open one page with a fresh profile. When the test fails, a screenshot of it is kept."""
     executable = shutil.which("chromium")
     assert executable, "there is no chromium: run tests/install-system.sh"
     async with async_playwright() as playwright:
@@ -57,7 +57,7 @@ async def chromium(folder: Path) -> AsyncIterator[Page]:
 
 
 async def screenshot(page: Page, name: str) -> None:
-    """Keep what the page shows."""
+    """Keep a screenshot of the page in ``ARTIFACTS``."""
     ARTIFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTIFACTS / name, animations="disabled")
 
@@ -69,7 +69,7 @@ async def _show(context: BrowserContext, name: str) -> None:
 
 @asynccontextmanager
 async def pages(folder: Path) -> AsyncIterator[str]:
-    """The files of a folder as web pages of an origin of their own."""
+    """Serve the files of a folder as web pages; gives the URL, which is an origin of its own."""
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
     async with running(*command, "--directory", str(folder)) as server:
         yield (await server.line(r"http://127.0.0.1:\d+"))[0]

@@ -1,4 +1,4 @@
-"""A network that can fail: TCP connections through here can be cut, held up and robbed."""
+"""A network that can fail: a test can cut, stall or lose the data of TCP connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 PIECE = 65536
-"""Bytes carried at once."""
+"""The most bytes read at once."""
 
 
 class Way(enum.Flag):
@@ -24,23 +24,22 @@ class Way(enum.Flag):
 
 @dataclass
 class _Lane:
-    """What happens to the data of one direction."""
+    """How the data of one direction is carried."""
 
     moves: asyncio.Event = field(default_factory=asyncio.Event)
     vanishes: bool = False
     delay: float = 0
     rate: float | None = None
-    """Bytes a second; ``None`` is as many as there are."""
+    """Bytes a second; ``None``: no limit."""
 
     def __post_init__(self) -> None:
         self.moves.set()
 
 
 class Cable:
-    """Carries connections from ``url`` to where it leads.
+    """Carries connections from ``url`` to the server at ``host`` and ``port``.
 
-    What is done to a direction holds for the connections there are and for those to come, until it
-    is undone.
+    A change of a direction holds for present and future connections, until it is undone.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -54,7 +53,7 @@ class Cable:
         self.url = ""
 
     def cut(self) -> None:
-        """Abort every connection there is; new ones are made as before."""
+        """Abort all connections; new ones are carried as before."""
         for end in self._ends:
             end.transport.abort()
         for task in self._carrying:
@@ -62,7 +61,7 @@ class Cable:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Abort every connection there is, and every new one until the end of this."""
+        """Abort all connections, and every new one until the end of the block."""
         self._is_down = True
         self.cut()
         try:
@@ -71,36 +70,36 @@ class Cable:
             self._is_down = False
 
     def stall(self, way: Way = Way.BOTH) -> None:
-        """Carry nothing any more; what comes waits."""
+        """Carry nothing from now on; data that comes waits."""
         for lane in self._chosen(way):
             lane.moves.clear()
 
     def resume(self, way: Way = Way.BOTH) -> None:
-        """Carry again, what has waited first."""
+        """Carry again, beginning with the data that waits."""
         for lane in self._chosen(way):
             lane.moves.set()
 
     def lose(self, way: Way) -> None:
-        """Let what comes vanish, the end of a connection included; the connections stay."""
+        """Drop the data that comes, and the ends of connections, too; the connections stay."""
         for lane in self._chosen(way):
             lane.vanishes = True
 
     def lose_answers(self) -> None:
-        """Lose what the server sends from now on, on every connection there is; new ones work."""
+        """Drop what the server sends from now on over the present connections; new ones work."""
         self._deaf = self._ends - self._servers
 
     def delay(self, seconds: float, way: Way = Way.BOTH) -> None:
-        """Let everything take so long, in order and without carrying less."""
+        """Delay all data by ``seconds``, in order and at the same rate."""
         for lane in self._chosen(way):
             lane.delay = seconds
 
     def limit(self, rate: float | None, way: Way = Way.BOTH) -> None:
-        """Carry so many bytes a second of each connection; ``None`` is without limit."""
+        """Carry ``rate`` bytes a second of each connection; ``None``: no limit."""
         for lane in self._chosen(way):
             lane.rate = rate
 
     def mend(self) -> None:
-        """Carry everything at once again; a connection that was robbed is better cut."""
+        """Carry everything at once again. Better cut a connection whose data was dropped."""
         for lane in self._lanes.values():
             lane.vanishes, lane.delay, lane.rate = False, 0, None
             lane.moves.set()
@@ -137,7 +136,7 @@ class Cable:
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lane: _Lane
     ) -> None:
-        """Take pieces as they come, and hand them on when it is time."""
+        """Read data as it comes, and hand it on when its delay is over."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(4)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hand_on(under_way, writer, lane))
@@ -185,7 +184,7 @@ async def _take(
 
 @asynccontextmanager
 async def cable(url: str) -> AsyncIterator[Cable]:
-    """A cable to the server at ``url``."""
+    """Open a cable to the server at ``url``."""
     there = urlsplit(url)
     assert there.port is not None
     assert there.hostname is not None

@@ -1,4 +1,4 @@
-"""Cells that a test has in its hand: they say that they have begun, and end when they may."""
+"""Cells that a test controls: they print that they have begun, and end when the test lets them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ while (!file.exists("{go_on}")) Sys.sleep(0.01)
 
 
 class Held:
-    """A cell that runs until it is let go, or interrupted.
+    """A cell that runs until :meth:`let_go`, or until it is interrupted.
 
-    ``first`` is what it does at its beginning, before it says that it has begun; ``then`` is what
-    it does at its end.
+    ``first`` is the code that it runs before it prints that it has begun, ``then`` the code that it
+    runs at its end.
     """
 
     def __init__(
@@ -47,28 +47,28 @@ class Held:
         self.code = template.format(**files, first=first, then=then)
 
     async def begin(self, client: Client, **more: Any) -> dict[str, Any]:
-        """Run it until it has begun; the header of the request."""
+        """Send the cell and wait until it has begun. Returns the request's header."""
         asked = await client.send(execute_request(self.code, **more))
         await said(client, asked, "begun")
         return asked
 
     def speak(self) -> None:
-        """Let it say "still here" again and again from now on; R's cannot."""
+        """Let the cell print "still here" again and again from now on; a cell in R cannot."""
         self._speak.touch()
 
     def let_go(self) -> None:
-        """Let it end."""
+        """Let the cell end."""
         self._go_on.touch()
 
 
 async def said(client: Client, asked: dict[str, Any], text: str) -> None:
-    """Wait until the cell has said that."""
+    """Wait until the cell has printed ``text``."""
     while text not in (await client.until("stream", asked)).content["text"]:
         pass
 
 
 async def everything(client: Client, code: str) -> list[Received]:
-    """Run code; all that comes up to its reply and idle, whoever it is for."""
+    """Run code; return all messages until its reply and idle, also those for other requests."""
     asked = await client.send(execute_request(code))
     seen, awaited = [], {"execute_reply", "idle"}
     while awaited:

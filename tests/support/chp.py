@@ -1,4 +1,4 @@
-"""A real configurable-http-proxy that begins without routes."""
+"""A real configurable-http-proxy, which has no routes at first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.raw_http import raw_http
 
 @dataclass
 class Chp:
-    """Where it listens, with the configuration of containers/proxies."""
+    """The proxy's addresses; it runs with the configuration of containers/proxies."""
 
     folder: Path
     address: str = field(default_factory=own_address)
@@ -44,13 +44,13 @@ class Chp:
         )
 
     async def until(self, targets: dict[str, str]) -> None:
-        """Wait until these are its routes."""
+        """Wait until the proxy has exactly these routes."""
         while await self.targets() != targets:
             pass
 
     @asynccontextmanager
     async def up(self) -> AsyncIterator[Process]:
-        """The proxy, from when its API listens until it is killed."""
+        """Run the proxy from when its API listens until the end of the block, which kills it."""
         file = str(self.folder / "tls.pem")
         environment = {
             **os.environ,
@@ -69,11 +69,11 @@ class Chp:
             yield process
 
     async def targets(self) -> dict[str, str]:
-        """Where its routes lead, by their paths."""
+        """Return where the proxy's routes lead, by their paths."""
         lines = ["GET /api/routes HTTP/1.0", f"Authorization: token {CHP_TOKEN}", "", ""]
         async with raw_http(self.address, self.api_port) as http:
             await http.send("\r\n".join(lines).encode())
-            # Node ends an answer whose length it does not know by the connection's end.
+            # Node closes the connection after an answer whose length it does not know.
             head, _, body = (await http.reader.read(-1)).partition(b"\r\n\r\n")
         assert b" 200 " in head, head
         table = json.loads(body)

@@ -1,4 +1,4 @@
-"""A websocket client for both formats, written apart from the product's codecs."""
+"""A websocket client for both formats that uses none of w2z's own codecs."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def from_default(payload: str | bytes) -> Received:
 
 
 class Client:
-    """A connection that speaks one of the formats."""
+    """A websocket connection in one of the formats."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self.websocket = websocket
         self.is_v1 = websocket.subprotocol == V1
 
     async def send(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send it and return its header."""
+        """Send the message and return its header."""
         await self.websocket.send(to_v1(message) if self.is_v1 else to_default(message))
         sent: dict[str, Any] = message["header"]
         return sent
@@ -146,11 +146,11 @@ class Client:
         return from_default(payload)
 
     async def until(self, msg_type: str, parent: dict[str, Any] | None = None) -> Received:
-        """Skip to the first message of that type (and that parent)."""
+        """Return the first message of that type (and that parent), and skip those before it."""
         return (await self.collect(msg_type, parent))[-1]
 
     async def collect(self, msg_type: str, parent: dict[str, Any] | None = None) -> list[Received]:
-        """Messages up to the first of that type; with a parent, only its children."""
+        """Return the messages up to the first of that type; with a parent, only its children."""
         found = []
         while True:
             message = await self.recv()
@@ -161,18 +161,18 @@ class Client:
                 return found
 
     async def until_state(self, state: str) -> list[Received]:
-        """Every message up to the status that says so."""
+        """Return every message up to a status with that state."""
         found = [await self.recv()]
         while found[-1].content.get("execution_state") != state:
             found.append(await self.recv())
         return found
 
     async def execute(self, code: str, **more: Any) -> list[Received]:
-        """Run code; every message that belongs to it, the reply and idle included."""
+        """Run code; return every message that belongs to it, with the reply and idle."""
         return await self.finished(await self.send(execute_request(code, **more)))
 
     async def finished(self, parent: dict[str, Any]) -> list[Received]:
-        """Every message that belongs to an execute_request, its reply and idle included."""
+        """Return every message that belongs to an execute_request, with its reply and idle."""
         found: list[Received] = []
         while not (_is_idle(found) and any(m.msg_type == "execute_reply" for m in found)):
             message = await self.recv()
@@ -181,7 +181,7 @@ class Client:
         return found
 
     async def closed(self) -> tuple[int | None, str]:
-        """Wait for the server to close; its code and reason."""
+        """Wait for the server to close; return its code and reason."""
         await self.websocket.wait_closed()
         return self.websocket.close_code, self.websocket.close_reason or ""
 
@@ -217,9 +217,9 @@ async def _read_to_the_end(websocket: ClientConnection) -> None:
 
 @asynccontextmanager
 async def eager_client(url: str, wire: str, **options: Any) -> AsyncIterator[Client]:
-    """A client that takes in all that comes whether it is looked at or not.
+    """Connect with a client that reads all messages at once, even if the test does not take them.
 
-    The others stop reading, as most do, when sixteen messages wait.
+    Other clients stop reading when sixteen messages wait, as most libraries do.
     """
     async with open_client(url, wire, max_queue=None, **options) as client:
         yield client

@@ -1,4 +1,4 @@
-"""The REST API of a configurable-http-proxy that answers as it is told."""
+"""A fake of configurable-http-proxy's REST API, whose answers a test can replace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answer(status: int, body: bytes = b"") -> bytes:
 
 
 class FakeApi:
-    """A table of routes; ``instead`` is said in place of what the table would have said."""
+    """A table of routes. ``instead`` may return an answer to send in place of the table's."""
 
     def __init__(self, routes: dict[str, str] | None = None) -> None:
         self.routes = routes or {}
@@ -34,7 +34,7 @@ class FakeApi:
         self.url = ""
 
     async def until(self, method: str, number: int = 1) -> Asked:
-        """Wait for the ``number``-th request with that method."""
+        """Wait for the ``number``-th request with that method, and return it."""
         async with self.news:
             while len(found := [a for a in self.asked if a.method == method]) < number:
                 await self.news.wait()

@@ -1,4 +1,4 @@
-"""A scripted kernel on real ZMQ sockets, for what a real kernel cannot be made to show."""
+"""A fake kernel on real ZMQ sockets, for behaviour that no real kernel shows on demand."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def as_json(value: Any) -> bytes:
 
 
 def own_address() -> str:
-    """An address of this machine that nobody else uses: its ports stay free meanwhile."""
+    """Return a loopback address that no other program uses: its ports stay free."""
     return "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
 
 
 class FakeKernel:
-    """Answers kernel_info by itself; everything else is the test's to do.
+    """A kernel that answers kernel_info by itself; the test does everything else.
 
-    Its ``session`` is in the headers of what it says; ``None`` stands for the asker's in replies.
-    With ``place`` it takes the place of another one, which has ended: its key and its endpoints.
-    With ``handover`` an identity belongs to whoever connected with it last, as ipykernel has it;
-    without, to whoever did first and is still connected, which is libzmq's default.
+    ``session`` is in the headers of its messages; ``None`` stands, in replies, for the session of
+    the request. With ``place`` it takes the key and the endpoints of another fake kernel, which has
+    ended. With ``handover`` an identity belongs to the connection that claimed it last, as in
+    ipykernel; without, to the first one that is still connected, which is libzmq's default.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FakeKernel:
         }
         self.subscribed = asyncio.Event()
         self.subscriptions = 0
-        """How often somebody has subscribed to iopub."""
+        """How many subscriptions to iopub have arrived."""
         self.reads_shell = asyncio.Event()
         self.reads_shell.set()
         self.beats = asyncio.Event()
@@ -108,7 +108,7 @@ class FakeKernel:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The fields of the connection file that have them."""
+        """The ports, as fields of the connection file."""
         return {f"{channel}_port": port for channel, (_, port) in self._sockets.items()}
 
     def _bind(self, kind: int, folder: Path, port: int | None) -> tuple[zmq.asyncio.Socket, int]:
@@ -119,7 +119,7 @@ class FakeKernel:
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, self._handover)
         if kind == zmq.XPUB:
-            # Every subscriber is seen, not only the first.
+            # Report every subscriber, not only the first.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         if self.transport == "tcp":
             if port is None:
@@ -169,9 +169,9 @@ class FakeKernel:
         await self.socket(message.channel).send_multipart([identity, *parts])
 
     def burst(self, message: Message, count: int, *envelope: bytes) -> None:
-        """Send the same message so often, all at once; ``envelope`` goes before it."""
+        """Send the same message ``count`` times at once; ``envelope`` goes before its parts."""
         parts = [*envelope, *to_parts(message, self.signer)]
-        # Without asyncio's part in it.
+        # Without asyncio, so that nothing else runs in between.
         socket: zmq.Socket[bytes] = zmq.Socket.shadow(self.socket(message.channel).underlying)
         for _ in range(count):
             socket.send_multipart(parts)
@@ -185,7 +185,7 @@ class FakeKernel:
     async def serve(self, channel: Channel) -> None:
         while True:
             identity, *parts = await self.socket(channel).recv_multipart()
-            # Here, because it may be receiving already when it is told not to.
+            # After the receive, which may have begun before the test cleared ``reads_shell``.
             if channel is Channel.SHELL:
                 await self.reads_shell.wait()
             message = from_parts(channel, parts, self.signer)
@@ -217,7 +217,7 @@ class FakeKernel:
 async def fake_kernel(
     folder: Path, transport: str = "tcp", key: str = KEY, **more: Any
 ) -> AsyncIterator[FakeKernel]:
-    """A kernel until the end of the block, where it hangs up."""
+    """Run a fake kernel until the end of the block, where it hangs up."""
     kernel = FakeKernel(folder, transport, key, **more)
     try:
         async with asyncio.TaskGroup() as tasks:

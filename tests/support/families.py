@@ -1,4 +1,4 @@
-"""Which families of addresses this machine has, and machines that have fewer."""
+"""Which address families this machine has, and how to pretend that it has fewer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ HAS_IPV6 = _has_ipv6()
 def without(
     monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily, number: int = errno.EAFNOSUPPORT
 ) -> None:
-    """Take a family from this machine: its sockets cannot be made, or not be bound."""
+    """Pretend that this machine lacks an address family.
+
+    Its sockets cannot be made, or with ``EADDRNOTAVAIL`` as ``number`` cannot be bound.
+    """
 
     class Socket(socket.socket):
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Programs in Node.js that use published clients, and say what they see in a JSON line each."""
+"""Node.js programs that use published clients, and print a JSON line for each thing they see."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tests.support.processes import TOKEN, Process, W2z, running
 NODE = Path(__file__).parents[1] / "node"
 
 NEW, OLD = "@jupyterlab/services", "services6"
-"""JupyterLab's own client as it is published: the newest, and that of JupyterLab 3."""
+"""The published packages of JupyterLab's own client: the newest, and that of JupyterLab 3."""
 
 
 @dataclass
 class Script:
-    """One that runs."""
+    """A program that runs."""
 
     process: Process
 
     async def saw(self, what: str) -> dict[str, Any]:
-        """Wait until it says what it saw of this."""
+        """Wait until the program prints that it saw ``what``; return the rest of that line."""
         line = await self.process.line(rf'^{{"saw":"{what}".*')
         found: dict[str, Any] = json.loads(line[0])
         del found["saw"]
         return found
 
     async def ended(self) -> None:
-        """Wait for its end, which has to be a good one."""
+        """Wait until the program ends, which has to be with exit code 0."""
         assert await self.process.end() == 0, self.process.output
 
 
@@ -39,7 +39,7 @@ class Script:
 async def script(
     name: str, package: str, served: W2z, wire: str, *more: str
 ) -> AsyncIterator[Script]:
-    """A program of tests/node that uses ``package`` as a client of w2z."""
+    """Run a program of tests/node that uses ``package`` as a client of w2z."""
     command = ("node", str(NODE / name), package, served.url, TOKEN, wire, *more)
     async with running(*command) as process:
         yield Script(process)

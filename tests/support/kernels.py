@@ -1,4 +1,4 @@
-"""Kernels that come and go in one place, and how to wait for what w2z makes of them."""
+"""Fake kernels that follow each other in one place, and waits for how w2z sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE = "/api/kernels/the-kernel"
 
 
 class Kernels:
-    """One kernel at a time, each in the place of the one before."""
+    """One fake kernel at a time, each with the key and endpoints of the one before."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +28,7 @@ class Kernels:
         self.now: FakeKernel
 
     async def start(self, session: str | None = "first", **more: Any) -> FakeKernel:
-        """Have one; ``session`` is in the headers of what it sends."""
+        """Start a kernel; ``session`` is in the headers of its replies."""
         place = getattr(self, "now", None)
         coming = fake_kernel(self._folder, ip=own_address(), place=place, **more)
         self.now = await self._there.enter_async_context(coming)
@@ -36,18 +36,18 @@ class Kernels:
         return self.now
 
     async def hang_up(self) -> None:
-        """Let it end; nobody listens in its place then."""
+        """Let the kernel end; after that nothing listens in its place."""
         await self._there.aclose()
 
     async def replace(self, session: str | None = "second") -> FakeKernel:
-        """Let it end and another one be there at once."""
+        """Let the kernel end, and start another one at once."""
         await self.hang_up()
         return await self.start(session)
 
 
 @asynccontextmanager
 async def kernels_in(folder: Path) -> AsyncIterator[Kernels]:
-    """The place for them, with a first one in it."""
+    """Start a first kernel; gives the object to start others in its place."""
     made = Kernels(folder)
     await made.start()
     try:
@@ -58,7 +58,7 @@ async def kernels_in(folder: Path) -> AsyncIterator[Kernels]:
 
 @asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Fail, and say what did not come about, if this takes longer."""
+    """Fail, and say ``what`` did not happen, if the block takes longer than ``seconds``."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -68,26 +68,26 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def rest_of(served: Served) -> AsyncIterator[Rest]:
-    """A client of its REST API."""
+    """Open a client of w2z's REST API."""
     async with open_rest(f"http://{served.host}:{served.port}", AUTH) as rest:
         yield rest
 
 
 async def ready(rest: Rest, status: int = 200) -> None:
-    """Wait until w2z says that the kernel is ready; with 503, that it is not."""
+    """Wait until ``/readyz`` says that the kernel is ready; with 503, that it is not."""
     async with within(20, f"/readyz says {status}"):
         while (await rest.ask("GET /readyz")).status != status:
             pass
 
 
 async def model_says(rest: Rest, state: str) -> None:
-    """Wait until the kernel's model has that state."""
+    """Wait until the kernel's REST model has that state."""
     async with within(10, f"the kernel's model says {state}"):
         await rest.kernel(execution_state=state)
 
 
 async def asked(client: Client, kernel: FakeKernel, **more: Any) -> tuple[bytes, Message]:
-    """Let the client ask the kernel something odd, and see it arrive there."""
+    """Send an unusual request to the kernel; return its identity and message as they arrive."""
     sent = await client.send(request("odd_request", **more))
     identity, message = await kernel.received.get()
     assert json.loads(message.header) == sent
@@ -95,7 +95,7 @@ async def asked(client: Client, kernel: FakeKernel, **more: Any) -> tuple[bytes,
 
 
 async def answered(client: Client, kernel: FakeKernel) -> None:
-    """The way to the kernel and back works."""
+    """Check that a request reaches the kernel and its reply reaches the client."""
     identity, message = await asked(client, kernel)
     await kernel.reply(identity, message, "odd_reply", {})
     await client.until("odd_reply", json.loads(message.header))

@@ -1,4 +1,4 @@
-"""What w2z logs, to be waited for."""
+"""Wait for lines in w2z's log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 
 class Heard(logging.Handler):
-    """Keeps the lines of the logger ``w2z``."""
+    """A log handler that keeps the lines of the logger ``w2z``."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -22,11 +22,11 @@ class Heard(logging.Handler):
         self._news.set()
 
     def matching(self, *patterns: str) -> list[str]:
-        """The lines in which every pattern is found."""
+        """Return the lines in which every pattern is found."""
         return [line for line in self.lines if all(re.search(one, line) for one in patterns)]
 
     async def line(self, *patterns: str, seconds: float = 5) -> str:
-        """Wait for a line in which every pattern is found."""
+        """Wait for a line in which every pattern is found, and return it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.matching(*patterns):
@@ -39,7 +39,7 @@ class Heard(logging.Handler):
 
 @contextlib.contextmanager
 def listening(level: int = logging.INFO) -> Iterator[Heard]:
-    """Hear what w2z logs, everything but debugging, until the end of this."""
+    """Keep what w2z logs at ``level`` or above until the end of the block."""
     heard, logger = Heard(), logging.getLogger("w2z")
     before = logger.level
     logger.addHandler(heard)

@@ -1,4 +1,4 @@
-"""How much memory something takes."""
+"""Measure how much memory a block of code takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 2**20
 
 @contextmanager
 def growth() -> Iterator[Callable[[], int]]:
-    """Gives a function: how many bytes Python has had at most since the beginning of this."""
+    """Gives a function that returns the peak growth of Python's memory in the block, in bytes."""
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()

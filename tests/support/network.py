@@ -1,4 +1,4 @@
-"""Networks of a test's own, in which addresses come and go. Linux, and root."""
+"""Networks of a test's own, in which addresses come and go. These need Linux, and root."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support.processes import running
 
 CLONE_NEWNET = 0x40000000
-"""From linux/sched.h."""
+"""A flag of unshare(2), from linux/sched.h."""
 
 _TOOLS = ("ip", "nsenter", "unshare")
 
@@ -32,7 +32,7 @@ def ip(*words: str) -> None:
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """This thread, and the processes that it starts, have a network with nothing but loopback."""
+    """Give this thread, and processes that it starts, a network with nothing but loopback."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
@@ -53,17 +53,17 @@ def _check(result: int) -> None:
 
 @dataclass(frozen=True)
 class Machine:
-    """Another machine, connected by a cable; ``inside`` is what runs a command there."""
+    """Another machine, connected by a cable. ``inside`` is the command that runs others there."""
 
     address: str
     inside: tuple[str, ...]
 
     def unplug(self) -> None:
-        """Nothing that is sent there arrives any more, and nobody says so."""
+        """Lose everything that is sent there, without any error."""
         self._ip("link", "set", "there", "down")
 
     def plug_in(self) -> None:
-        """Undo that."""
+        """Undo :meth:`unplug`."""
         self._ip("link", "set", "there", "up")
 
     def _ip(self, *words: str) -> None:
@@ -72,7 +72,7 @@ class Machine:
 
 @asynccontextmanager
 async def machine(number: int) -> AsyncIterator[Machine]:
-    """A machine at ``10.98.NUMBER.2``, seen from the own network."""
+    """Connect a machine at ``10.98.NUMBER.2`` to the network of :func:`own_network`."""
     async with running("unshare", "--net", "sh", "-c", "echo there; exec sleep 1000") as process:
         await process.line("there")
         pid = str(process.process.pid)

@@ -1,4 +1,4 @@
-"""The tests' own process as the parent of a kernel: what it becomes, it is no more afterwards."""
+"""The tests' own process as the parent of a kernel, and how to undo what that changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from w2z.kernel.process.children import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
 
 PR_GET_DUMPABLE = 3
 PR_GET_CHILD_SUBREAPER = 37
-"""From linux/prctl.h."""
+"""Options of prctl(2), from linux/prctl.h."""
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -29,9 +29,10 @@ def is_subreaper() -> bool:
 
 @contextmanager
 def parenthood() -> Iterator[None]:
-    """Undo :func:`~w2z.kernel.process.children.prepare_process` at the end.
+    """Undo :func:`~w2z.kernel.process.children.prepare_process` at the end of the block.
 
-    Nobody else's children may be there: some tests kill all.
+    Fails if this process has children before, because some tests kill all of them. Kills the
+    children that are left after the block, and fails then, too.
     """
     assert list(_below(os.getpid())) == []
     try:

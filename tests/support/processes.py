@@ -1,4 +1,4 @@
-"""Real processes: kernels, and w2z as its user starts it."""
+"""Real processes: kernels, and w2z started as its user starts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.rest import Rest, open_rest
 
 TOKEN = "a-token-for-tests"
 
-# Warnings of any kind end a test; asyncio's own remarks about slow steps do not.
+# Output that fails a test: warnings of any kind, but not asyncio's remarks about slow steps.
 _COMPLAINTS = re.compile(
     r"Warning|Traceback|never (awaited|retrieved)|Exception ignored|was destroyed|Unclosed"
 )
@@ -29,7 +29,7 @@ _COMPLAINTS = re.compile(
 
 @dataclass
 class Process:
-    """A child and what it printed."""
+    """A child process and the lines that it printed."""
 
     process: asyncio.subprocess.Process
     lines: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Process:
                 await self._news.wait()
 
     async def end(self, number: int | None = None) -> int:
-        """Send a signal, or just wait; the exit code."""
+        """Send a signal if given, and wait for the end. Returns the exit code."""
         if number is not None:
             self.process.send_signal(number)
         return await self.process.wait()
@@ -69,7 +69,7 @@ class Process:
 
 @asynccontextmanager
 async def running(*command: str, **options: Any) -> AsyncIterator[Process]:
-    """A child process, killed with its whole group at the end if it still runs."""
+    """Run a child process. At the end of the block, it is killed with its whole process group."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -91,7 +91,7 @@ async def running(*command: str, **options: Any) -> AsyncIterator[Process]:
 
 
 async def listening(port: int) -> None:
-    """Wait for what a Jupyter server announces a moment before it is true."""
+    """Wait until a port accepts: a Jupyter server prints that it listens a moment too early."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -105,7 +105,7 @@ async def listening(port: int) -> None:
 
 @asynccontextmanager
 async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterator[Path]:
-    """A real ipykernel; gives its connection file."""
+    """Run a real ipykernel; gives its connection file."""
     path = folder / name
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(path)]
     environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
@@ -115,9 +115,9 @@ async def ipykernel(folder: Path, name: str = "connection.json") -> AsyncIterato
 
 @asynccontextmanager
 async def supervised_ipykernel(folder: Path) -> AsyncIterator[Path]:
-    """An ipykernel that is started again, on the same ports, whenever it ends."""
+    """Run an ipykernel that is started again, on the same ports, whenever it ends."""
     path, kept = folder / "connection.json", folder / "kept.json"
-    # An address of its own: nobody takes the ports while no kernel is there.
+    # An address of its own: no program takes the ports while no kernel is there.
     ip = "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
     write_connection_file(str(kept), ip=ip, key=secrets.token_hex().encode())
     # A kernel removes its connection file when it ends.
@@ -141,26 +141,26 @@ class W2z:
 
     @property
     def pid(self) -> int:
-        """The process that :func:`running` started."""
+        """The id of the process that :func:`running` started."""
         return self.process.process.pid
 
     async def ready(self, number: int = 1) -> None:
-        """Wait until w2z has seen a kernel get ready so often."""
+        """Wait until w2z has logged ``number`` times that a kernel is ready."""
         await self.process.line("the kernel is ready", number)
 
     async def kernel(self, number: int = 1) -> int:
-        """The process of the kernel that w2z started as its ``number``-th."""
+        """Wait for the ``number``-th kernel that w2z starts; return its process id."""
         return int((await self.process.line(r"started the kernel: process (\d+)", number))[1])
 
     @asynccontextmanager
     async def rest(self) -> AsyncIterator[Rest]:
-        """A client of its REST API."""
+        """Open a client of w2z's REST API."""
         async with open_rest(self.url, f"Authorization: token {TOKEN}") as rest:
             yield rest
 
 
 def peak(found: W2z) -> int:
-    """The most memory that w2z has had so far, in bytes."""
+    """Return the most memory that w2z has used so far, in bytes."""
     status = Path(f"/proc/{found.pid}/status").read_text()
     measured = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert measured, status
@@ -171,8 +171,9 @@ def peak(found: W2z) -> int:
 async def w2z(
     connection_file: Path, *options: str, token: str | None = TOKEN, development: bool = True
 ) -> AsyncIterator[W2z]:
-    """``w2z``, in Python's development mode unless memory is measured; at the end it has to stop
-    clean and silent.
+    """Run ``w2z`` with a connection file. At the end it has to stop by SIGTERM without complaints.
+
+    It runs in Python's ``development`` mode, which tests that measure memory turn off.
     """
     mode = ("-X", "dev") if development else ()
     command = [sys.executable, *mode, "-m", "w2z", "--connection-file", str(connection_file)]
@@ -189,13 +190,13 @@ async def w2z(
 
 IPYKERNEL = ("--", sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
 TINY = ("--", sys.executable, str(Path(__file__).with_name("tiny_kernel.py")), "{connection_file}")
-"""Options of w2z that start these kernels; the tiny one is tests/support/tiny_kernel.py."""
+"""Options of w2z that start an ipykernel, or the kernel of tests/support/tiny_kernel.py."""
 
 WITHOUT_UVLOOP = (
     "-c",
     "import sys; sys.modules['uvloop'] = None; from w2z.cli import main; main()",
 )
-"""Arguments of Python: w2z as it is where uvloop is not installed."""
+"""Arguments of Python that run w2z as if uvloop was not installed."""
 
 _MARK = "STARTED_BY_TEST"
 
@@ -208,11 +209,11 @@ async def launched(
     below: Sequence[str] = (),
     python: Sequence[str] = ("-m", "w2z"),
 ) -> AsyncIterator[W2z]:
-    """``w2z`` that starts a kernel, with ``folder`` for what both leave in TMPDIR.
+    """Run ``w2z`` that starts a kernel; ``folder`` is the TMPDIR of both.
 
-    At the end it has to stop clean, and nothing of it may be left: no process of a kernel, no
-    file. With ``ends`` it has to end by itself, with that exit code; otherwise it is told to.
-    ``below`` is a command that runs it, ``python`` what Python is told to run.
+    At the end it has to stop without complaints, and to leave no process of a kernel and no file.
+    With ``ends`` it has to end by itself with that exit code; otherwise it gets SIGTERM. ``below``
+    is a command that runs it, and ``python`` are Python's arguments.
     """
     mark = secrets.token_hex()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
@@ -237,14 +238,14 @@ async def launched(
             assert not _COMPLAINTS.search(process.output), process.output
             assert left_behind(folder) == []
         finally:
-            # Kernels lead process groups of their own: where w2z failed they are still there.
+            # Kernels lead process groups of their own: after a failure of w2z they still run.
             for pid in processes_with(mark):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
 
 def processes_with(mark: str) -> list[int]:
-    """The processes that inherited the mark in their environment."""
+    """Return the ids of the processes that have the mark in their environment."""
     wanted = f"{_MARK}={mark}".encode()
     found = []
     for folder in Path("/proc").iterdir():
@@ -255,33 +256,33 @@ def processes_with(mark: str) -> list[int]:
 
 
 def left_behind(folder: Path) -> list[Path]:
-    """What w2z made in its TMPDIR."""
+    """Return what w2z made in its TMPDIR."""
     return list(folder.glob("w2z-*"))
 
 
 def is_there(pid: int) -> bool:
-    """Whether there is such a process, or what is left of one that nobody waited for."""
+    """Whether there is a process with this id, even a zombie."""
     return Path(f"/proc/{pid}").exists()
 
 
 class Hurdle:
-    """A named pipe at which kernels stop before they start, until they are let pass."""
+    """A named pipe at which kernels wait before they start, until the test lets them pass."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / "hurdle"
         os.mkfifo(path)
-        # Open for both, so that opening waits for nobody.
+        # For reading and writing, so that opening does not wait for another end.
         self._pipe = os.open(path, os.O_RDWR)
         self._script = ("sh", "-c", 'read -r _ < "$0"; exec "$@"', str(path))
 
     def before(self, options: Sequence[str]) -> list[str]:
-        """``-- COMMAND`` with the hurdle in front of the command."""
+        """Return ``-- COMMAND`` with the hurdle in front of the command."""
         return ["--", *self._script, *options[1:]]
 
     def pass_one(self) -> None:
-        """Let one kernel pass, now or when it comes."""
+        """Let one kernel pass, at once or as soon as it comes."""
         os.write(self._pipe, b"\n")
 
     def close(self) -> None:
-        """The pipe is needed no more."""
+        """Close the pipe."""
         os.close(self._pipe)

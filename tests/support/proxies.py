@@ -1,4 +1,4 @@
-"""Real proxies with the configurations of containers/proxies, in front of real w2z."""
+"""Real proxies with the configurations of containers/proxies, in front of a real w2z."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ VENV = Path(sys.executable).parent
 NODE = ROOT / "tests" / "node" / "node_modules" / ".bin"
 CHP_TOKEN = "a-token-for-the-routes"
 READY = 30
-"""Seconds a proxy may take until the kernels are reached through it."""
+"""Seconds that a proxy may take until the kernels can be reached through it."""
 
 
 def own_address() -> str:
-    """A loopback address of a test's own: nobody takes a port of it while it is not listened on."""
+    """Return a loopback address of a test's own: no other program takes its free ports."""
     return "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
 
 
@@ -40,7 +40,7 @@ def free_port(address: str) -> int:
 
 
 def certificate(folder: Path, address: str) -> None:
-    """A certificate for ``address`` that is its own authority, and its key, in tls.pem."""
+    """Write a self-signed certificate for ``address``, and its key, to tls.pem in ``folder``."""
     made = str(folder / "tls.pem")
     subject = ["-subj", "/CN=w2z", "-addext", f"subjectAltName=IP:{address}"]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
@@ -50,14 +50,14 @@ def certificate(folder: Path, address: str) -> None:
 
 @dataclass
 class Place:
-    """Where a proxy listens, and what is behind it."""
+    """A proxy: where it listens, and which kernels are behind it."""
 
     kind: str
     folder: Path
     kernels: tuple[str, str]
-    """What is to be behind /k1/ and /k2/, as ADDRESS:PORT."""
+    """Where /k1/ and /k2/ lead, as ADDRESS:PORT."""
     idle: int = 60
-    """Seconds after which the proxy cuts a silent connection, if it is of that kind."""
+    """Seconds after which the proxy cuts a silent connection, if it can do that."""
     address: str = field(default_factory=own_address)
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class Place:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Those of the configurations."""
+        """The environment variables that the configurations use."""
         file = str(self.folder / "tls.pem")
         return {
             "ADDRESS": self.address,
@@ -90,21 +90,21 @@ class Place:
 
     @asynccontextmanager
     async def rest(self, *lines: str) -> AsyncIterator[Rest]:
-        """A client of the proxy."""
+        """Open an HTTP client of the proxy."""
         async with open_rest(self.url, *lines, tls=self.tls) as rest:
             yield rest
 
     @asynccontextmanager
     async def routes(self) -> AsyncIterator[Rest]:
-        """A client of the API in which configurable-http-proxy is told its routes."""
+        """Open a client of the API that sets the routes of configurable-http-proxy."""
         async with open_rest(self.api, f"Authorization: token {CHP_TOKEN}") as rest:
             yield rest
 
     @asynccontextmanager
     async def up(self, *paths: str) -> AsyncIterator[Process]:
-        """The proxy, with the kernels of these paths (by default both) to be reached through it.
+        """Run the proxy, and wait until the kernels of ``paths`` (by default both) are reached.
 
-        It is killed at the end, and must not have printed the token.
+        The proxy is killed at the end of the block, and must not have printed the token.
         """
         environment = {
             **os.environ,
@@ -121,11 +121,11 @@ class Place:
                     while await self._status(process, path) != 200:
                         pass
             yield process
-        # Not before its end: now all it printed is known.
+        # After its end, when all its output is known.
         assert TOKEN not in process.output
 
     async def _status(self, process: Process, path: str) -> int:
-        """What the proxy answers for a kernel; 0 before it listens, with the certificate it has."""
+        """Return the proxy's status for a kernel; 0 until it listens with the right certificate."""
         assert process.process.returncode is None, process.output
         # Traefik listens before it has read the file that names the certificate.
         early = ConnectionError, asyncio.IncompleteReadError, ssl.SSLCertVerificationError
@@ -146,12 +146,12 @@ class Place:
 
 
 def _nginx(place: Place) -> list[str]:
-    """The template filled in as the image's start script does, below the smallest main file."""
+    """Fill in the template as the image's start script does, and write a minimal main file."""
     text = (CONFIGURATIONS / "nginx.conf.template").read_text()
     filled = re.sub(r"\$\{(\w+)\}", lambda found: place.variables[found[1]], text)
     (place.folder / "kernels.conf").write_text(filled)
     main = place.folder / "nginx.conf"
-    # With logs of its own, as in Debian and in the image.
+    # The main file sets the logs, as in Debian and in the image.
     main.write_text(
         f"daemon off; worker_processes 1; error_log stderr; pid {place.folder}/nginx.pid;"
         " events {} http { access_log /dev/stdout; error_log stderr;"
@@ -176,9 +176,9 @@ COMMANDS: dict[str, Callable[[Place], list[str]]] = {
 
 @asynccontextmanager
 async def two_kernels(folder: Path) -> AsyncIterator[tuple[W2z, W2z]]:
-    """w2z at /k1/ with a tiny kernel, and at /k2/ with an ipykernel; only the first one pings.
+    """Run one w2z at /k1/ with a tiny kernel, and one at /k2/ with an ipykernel.
 
-    Both take web pages of their own origin only.
+    Only the first one pings often (every 0.5 s). Both refuse web pages of other origins.
     """
     options = ("--strict-origin", "--ping-interval")
     folders = folder / "one", folder / "two"

@@ -1,4 +1,4 @@
-"""HTTP as bytes: for what no decent client would send."""
+"""An HTTP client that sends raw bytes, also requests that no library would send."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RawHttp:
         return Answer(int(first.split()[1]), headers, body)
 
     async def _chunks(self) -> bytes:
-        """A body of which the length was not known at its beginning; w2z sends none."""
+        """Read a chunked body. w2z itself sends none."""
         body = b""
         while size := int((await self.reader.readline()).strip(), 16):
             body += await self.reader.readexactly(size)
@@ -56,7 +56,7 @@ class RawHttp:
         return await self.answer(has_body=not request.startswith("HEAD"))
 
     async def frame(self) -> tuple[int, bytes]:
-        """The opcode and data of the next websocket frame."""
+        """Read the next websocket frame; return its opcode and data."""
         first, length = await self.reader.readexactly(2)
         if length >= 126:
             size = 2 if length == 126 else 8
@@ -64,7 +64,7 @@ class RawHttp:
         return first & 0x0F, await self.reader.readexactly(length)
 
     async def control_frame(self) -> tuple[int, bytes]:
-        """The opcode and data of the next websocket control frame; data frames are skipped."""
+        """Read up to the next websocket control frame; return its opcode and data."""
         opcode, data = await self.frame()
         while not opcode & 0x08:
             opcode, data = await self.frame()
@@ -83,6 +83,6 @@ async def raw_http(
         yield RawHttp(reader, writer)
     finally:
         writer.close()
-        # That the server had cut it is what some tests are about.
+        # Some tests make the server cut the connection.
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()

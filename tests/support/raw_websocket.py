@@ -1,4 +1,4 @@
-"""A websocket as frames: several in one write, none of them answered unless told to."""
+"""A websocket client of raw frames: sends several in one write, and answers only on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
 def frame(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
-    """One frame as a client sends it, masked."""
+    """Return one frame as a client sends it, masked."""
     length = len(payload)
     first = opcode | 0x80 * fin
     if length < 126:
@@ -32,18 +32,18 @@ def frame(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
 
 
 def unmasked(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
-    """A large frame whose mask changes nothing: cheap to make."""
+    """Return a large frame with a mask of zeros, which is cheap to make."""
     head = struct.pack("!BBQ", opcode | 0x80 * fin, 0x80 | 127, len(payload))
     return head + bytes(4) + payload
 
 
 def message(sent: dict[str, Any]) -> bytes:
-    """The frame of a message in the format v1."""
+    """Return the frame of a message in the format v1."""
     return frame(to_v1(sent))
 
 
 def fragments(sent: dict[str, Any], number: int = 3) -> list[bytes]:
-    """The frames of a message that comes in so many pieces."""
+    """Return the frames of a message that is sent in ``number`` pieces."""
     payload = to_v1(sent)
     size = len(payload) // number + 1
     pieces = [payload[n : n + size] for n in range(0, len(payload), size)]
@@ -59,7 +59,7 @@ def close_frame(code: int = 1000) -> bytes:
 
 
 class RawWebsocket:
-    """A websocket of which the test does everything itself."""
+    """A websocket on which only the test sends and reads frames."""
 
     def __init__(self, http: RawHttp) -> None:
         self.http = http
@@ -69,18 +69,18 @@ class RawWebsocket:
         await self.http.send(b"".join(frames))
 
     async def control(self, opcode: int) -> bytes:
-        """The data of the next control frame of that kind; others are passed over."""
+        """Return the data of the next control frame with that opcode; skip all others."""
         found, data = await self.http.control_frame()
         while found != opcode:
             found, data = await self.http.control_frame()
         return data
 
     async def closed_with(self) -> int:
-        """The code of w2z's close frame."""
+        """Wait for w2z's close frame, and return its code."""
         return int.from_bytes((await self.control(CLOSE))[:2], "big")
 
     async def until_data(self, *needles: bytes) -> None:
-        """Read until each of these has been in a data frame; pings are answered."""
+        """Read until each of ``needles`` has been in a data frame. Answers pings."""
         missing = set(needles)
         while missing:
             opcode, data = await self.http.frame()
@@ -90,12 +90,12 @@ class RawWebsocket:
                 missing = {needle for needle in missing if needle not in data}
 
     async def acknowledge(self) -> None:
-        """Answer the next ping: all that came before it has arrived, and w2z knows it."""
+        """Answer the next ping, so that w2z knows that everything sent before it has arrived."""
         await self.send(frame(await self.control(PING), PONG))
         await self.is_read()
 
     async def is_read(self) -> None:
-        """Wait until w2z has read all that was sent."""
+        """Wait until w2z has read all frames that were sent."""
         await self.send(frame(b"read?", PING))
         assert await self.control(PONG) == b"read?"
 
@@ -104,7 +104,7 @@ class RawWebsocket:
 async def raw_websocket(
     served: Served, session_id: str | None = "a"
 ) -> AsyncIterator[RawWebsocket]:
-    """A connection in the format v1."""
+    """Open a websocket in the format v1."""
     target = served.url(session_id).partition(str(served.port))[2]
     async with raw_http(served.host, served.port) as http:
         answer = await http.ask(

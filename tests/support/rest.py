@@ -1,4 +1,4 @@
-"""A client of a REST API that says exactly what it is told to, over one connection."""
+"""A client of a REST API that sends the test's own lines and body, over one connection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.waiting import TURN, within
 
 LONGEST = 60.0
-"""Seconds that a kernel may take for anything: some are slow to start."""
+"""Seconds that a kernel may take for anything; some are slow to start."""
 
 
 class Rest:
-    """Sends ``lines`` with every request."""
+    """A REST client that sends the header ``lines`` with every request."""
 
     def __init__(self, http: RawHttp, *lines: str, host: str = "here") -> None:
         self.http = http
@@ -26,7 +26,7 @@ class Rest:
         self._host = host
 
     async def ask(self, line: str, body: Any = None, *lines: str) -> Answer:
-        """Ask; a body that is not bytes is sent as JSON."""
+        """Send a request and return the answer. A body that is not bytes is sent as JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         if body is None:
             data = b""
@@ -35,18 +35,18 @@ class Rest:
         return await self.http.ask(line, *every, body=data, host=self._host)
 
     async def json(self, line: str, body: Any = None, *, status: int = 200) -> Any:
-        """The JSON of an answer that has to have that status."""
+        """Send a request and return the JSON of the answer, which has to have that status."""
         answer = await self.ask(line, body)
         assert answer.status == status, answer
         return answer.json
 
     async def done(self, line: str, body: Any = None) -> None:
-        """Ask for something that has no answer but that it is done."""
+        """Send a request whose answer has to be an empty 204."""
         answer = await self.ask(line, body)
         assert (answer.status, answer.body) == (204, b""), answer
 
     async def kernel(self, **fields: Any) -> dict[str, Any]:
-        """The one kernel, once its model has these fields."""
+        """Wait until the one kernel's model has these fields; return the model."""
         model: dict[str, Any] = {}
         async with within(LONGEST, f"the kernel's model has {fields}"):
             while not (model and fields.items() <= model.items()):
@@ -60,7 +60,7 @@ class Rest:
 async def open_rest(
     url: str, *lines: str, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Rest]:
-    """A client of the server at ``url``."""
+    """Open a client of the server at ``url``."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     assert host is not None
     assert port is not None

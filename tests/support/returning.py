@@ -1,4 +1,4 @@
-"""A client that comes back to its session whenever its connection ends, and keeps a record."""
+"""A client that resumes its session whenever its connection ends, and records its messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.client import V1, Received, from_v1, to_v1
 
 @dataclass
 class Run:
-    """One connection: the msg_ids it brought, and how many of them before each ping."""
+    """One connection: the msg_ids that it received, and how many of them before each ping."""
 
     ids: list[str] = field(default_factory=list)
     arrived: int = 0
@@ -26,12 +26,12 @@ class Run:
 
     @property
     def acknowledged(self) -> int:
-        """How many w2z knows to have arrived, at least: it pings again only after a pong."""
+        """The least that w2z knows to have arrived, because it pings again only after a pong."""
         return self.pings[-2] if len(self.pings) > 1 else 0
 
 
 class _Watched(ClientConnection):
-    """Notes what comes in when it comes in, which is also when pings are answered."""
+    """A connection that counts frames as they arrive, which is also when pings are answered."""
 
     run: Run
 
@@ -44,10 +44,10 @@ class _Watched(ClientConnection):
 
 
 class Returning:
-    """Connects to ``url``, which names a session, again and again.
+    """A client that connects to ``url``, which names a session, again and again.
 
-    Repeats, known by their msg_id, are noted in ``runs`` and otherwise passed over; without a
-    record they are not known.
+    A message whose msg_id was received before is noted in ``runs``, but not given again. Without
+    ``records`` it is given again, and nothing is noted.
     """
 
     def __init__(self, url: str, *, records: bool = True, **options: Any) -> None:
@@ -60,7 +60,7 @@ class Returning:
         self._wanted: list[bytes] = []
 
     async def send(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send it over the connection there is, or else over the next one."""
+        """Send the message over the present connection, or else over the next one."""
         payload = to_v1(message)
         if self.websocket is None:
             self._wanted.append(payload)
@@ -70,14 +70,14 @@ class Returning:
         return sent
 
     async def messages(self) -> AsyncGenerator[Received, None]:
-        """Every message, without end."""
+        """Yield every message, without end."""
         while True:
             with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError):
                 async with self._connected() as (websocket, run):
                     for payload in self._wanted:
                         await websocket.send(payload)
                     self._wanted.clear()
-                    # What has arrived before the end of a connection is given before it.
+                    # Messages that arrived before the connection ended are given before that error.
                     while True:
                         payload_in = await websocket.recv()
                         assert isinstance(payload_in, bytes)
@@ -86,7 +86,7 @@ class Returning:
                             yield message
 
     async def until(self, condition: Callable[[Received], bool]) -> list[Received]:
-        """Every message up to the first for which the condition holds."""
+        """Return every message up to the first for which the condition holds."""
         found = []
         async with aclosing(self.messages()) as messages:
             async for message in messages:
@@ -123,10 +123,10 @@ class Returning:
 
 
 def check_repeats(runs: list[Run]) -> int:
-    """Each connection goes on where the one before may have ended; returns how many came twice.
+    """Check the repeats of a session's connections; return how many messages came again.
 
-    Messages have one order, whichever connection brought them. A connection begins in the part
-    of it that the one before did not acknowledge, and brings everything from there on.
+    All connections have to agree on one order of messages. Each connection has to begin at a
+    message that the one before did not acknowledge, and to bring everything from there on.
     """
     places: dict[str, int] = {}
     repeats = begin = acknowledged = 0

@@ -1,7 +1,7 @@
-"""A kernel, all of it played: its sockets, its clock, and its process where w2z starts one.
+"""A kernel of which everything is fake: its sockets, its clock, and a launched kernel's process.
 
-Nothing is waited for but what the test lets happen, and all that happens is noted in one
-:class:`Course`, in its order.
+Only the test makes things happen. Everything that happens is noted in one :class:`Course`, in
+order.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ OWN = "w2z's"
 """The session in the headers of w2z's own requests."""
 
 NEVER = 3600.0
-"""Seconds in which the keeper looks by itself: it is woken by what happens."""
+"""Seconds until the keeper looks by itself: longer than any test, so only events wake it."""
 
 
 QUIET = Timing(tick=NEVER, look=NEVER, left_alone=0)
 
 
 class Course(list[str]):
-    """What happened, in its order."""
+    """The list of all that happened, in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self._news = asyncio.Event()
 
     def note(self, what: str) -> None:
-        """It happens now."""
+        """Note that ``what`` happens now."""
         self.append(what)
         self._news.set()
 
     async def until(self, what: str, number: int = 1) -> None:
-        """Wait until it has happened so often."""
+        """Wait until ``what`` has happened ``number`` times."""
         try:
             async with within(5, what):
                 while self.count(what) < number:
@@ -66,7 +66,7 @@ class Course(list[str]):
             raise AssertionError(f"{error} (number {number}); but {list(self)}") from None
 
     def after(self, what: str, number: int = 1) -> list[str]:
-        """What has happened since then."""
+        """Return what happened after ``what`` happened for the ``number``-th time."""
         place = -1
         for _ in range(number):
             place = self.index(what, place + 1)
@@ -74,7 +74,7 @@ class Course(list[str]):
 
 
 class Clock:
-    """Moves when the test moves it."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -84,14 +84,14 @@ class Clock:
 
 
 class ScriptedChild(Child):
-    """A process that ends when it is told to, by the test or by a signal it does not ignore."""
+    """A fake process that ends when the test says so, or at a signal that it does not ignore."""
 
     def __init__(self, pid: int, course: Course, state: Callable[[], str]) -> None:
         self.pid = pid
         self.ended = asyncio.get_running_loop().create_future()
         self.ignores: set[int] = set()
         self.left = 0
-        """For how many looks there are processes left in its group when it has ended."""
+        """For how many looks, after its end, its process group still has processes."""
         self.on_look: Callable[[], None] = lambda: None
         self._course = course
         self._state = state
@@ -103,27 +103,27 @@ class ScriptedChild(Child):
 
     @property
     def stdout(self) -> IO[bytes]:
-        """What it prints."""
+        """The pipe with what the process prints."""
         return self._readers["stdout"]
 
     @property
     def stderr(self) -> IO[bytes]:
-        """What it complains of."""
+        """The pipe with what the process writes to stderr."""
         return self._readers["stderr"]
 
     def complains(self, text: str) -> None:
-        """It writes to stderr."""
+        """Let the process write to stderr."""
         os.write(self._writers["stderr"], text.encode())
 
     def end(self, code: int) -> None:
-        """It ends."""
+        """Let the process end."""
         self._course.note(f"process {self.pid} ends")
         for writer in self._writers.values():
             os.close(writer)
         self.ended.set_result(code)
 
     def signal_group(self, number: int) -> bool:
-        """It, or those it left behind, are signalled."""
+        """Take a signal to the process, or to the processes that it left behind."""
         if not self.ended.done():
             self._course.note(f"{Signals(number).name} while {self._state()}")
             if number not in self.ignores and number != Signals.SIGINT:
@@ -139,12 +139,12 @@ class ScriptedChild(Child):
         return self.left > 0
 
     def signal(self, number: int) -> None:
-        """It alone is signalled."""
+        """Take a signal to the process alone."""
         self._course.note(f"{Signals(number).name} to the process")
 
 
 class ScriptedChildren(Children):
-    """Starts processes that are played."""
+    """Starts fake processes."""
 
     def __init__(self, course: Course, state: Callable[[], str]) -> None:
         self.all: list[ScriptedChild] = []
@@ -154,7 +154,7 @@ class ScriptedChildren(Children):
         self._state = state
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Note it; raises what the test wants."""
+        """Start a fake process and note it. Raises :attr:`refusal` if the test set one."""
         if self.refusal is not None:
             raise self.refusal
         self.lines.append(list(command))
@@ -165,17 +165,17 @@ class ScriptedChildren(Children):
 
 
 class ScriptedChannels:
-    """Sockets that note what is sent, and lead nowhere."""
+    """Fake sockets that lead nowhere, and note what is sent."""
 
     def __init__(self, world: World, info: ConnectionInfo) -> None:
         self._world = world
         self._signer = info.signer()
 
     def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
-        """Nothing to open."""
+        """Do nothing: there is nothing to open."""
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
-        """Note what w2z tells the kernel; questions whether it is ready are only counted."""
+        """Note w2z's request. A kernel_info_request is only kept in the world's ``asked``."""
         message = from_parts(channel, [bytes(part) for part in parts], self._signer)
         msg_type = str(parse_object(message.header, "header")["msg_type"])
         if msg_type == "kernel_info_request":
@@ -187,19 +187,19 @@ class ScriptedChannels:
         return True
 
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
-        """Nobody echoes."""
+        """Do nothing: there is no echo."""
 
     async def last_words(
         self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
     ) -> None:
-        """What the kernel said last is carried now."""
+        """Note that the last words are received, and call the test's hook."""
         self._world.patience.append((seconds, most))
         self._world.course.note(f"last words while {self._world.state()}")
         self._world.last_words()
 
 
 class ScriptedLink:
-    """A link over such sockets."""
+    """A link over fake sockets."""
 
     def __init__(self, world: World, info: ConnectionInfo) -> None:
         self.info = info
@@ -208,13 +208,13 @@ class ScriptedLink:
         self.conversation = Conversation(channels, info.signer(), OWN)
 
     def close(self, linger_ms: int = 0) -> None:
-        """Give up what was asked."""
+        """Give up the requests that wait for a reply."""
         self.conversation.close()
 
 
 @dataclass
 class World:
-    """Everything around one kernel."""
+    """Everything around one kernel, which a test controls and observes."""
 
     info: ConnectionInfo
     is_owned: bool = True
@@ -222,9 +222,9 @@ class World:
     course: Course = field(default_factory=Course)
     clock: Clock = field(default_factory=Clock)
     asked: list[Channel] = field(default_factory=list)
-    """Where the kernel was asked whether it is ready."""
+    """The channels on which w2z asked for kernel_info."""
     patience: list[tuple[float, float]] = field(default_factory=list)
-    """The seconds that each kernel's last words were given, at least and at most."""
+    """For each kernel's last words, the seconds to notice the end, and the most for the rest."""
     generation: int = 0
     keeping: asyncio.Task[None] | None = None
     exit_code: int | None = None
@@ -252,7 +252,7 @@ class World:
         return cast("Link", ScriptedLink(self, info))
 
     def state(self) -> str:
-        """What the kernel's model says."""
+        """The ``execution_state`` of the kernel's REST model."""
         return self.kernel.state.execution_state
 
     # What clients hear (:class:`~w2z.kernel.kernel.KernelListener`).
@@ -276,25 +276,25 @@ class World:
     # What happens.
 
     async def started(self, number: int = 1) -> ScriptedChild:
-        """Wait for the process that is started as that."""
+        """Wait until the ``number``-th process is started, and return it."""
         await self.course.until("started", number)
         return self.children.all[number - 1]
 
     def answers(self, session: str, channel: Channel = Channel.SHELL, **info: Any) -> None:
-        """The kernel says what it is."""
+        """Let the kernel answer kernel_info."""
         self.kernel.poll()
         head = as_json(header("kernel_info_reply", session=session))
         self.kernel.on_replies([Message(channel, head, b"{}", b"{}", as_json(info))])
 
     def says(self, state: str, request: str = "cell") -> None:
-        """The kernel says what it is doing for that request of somebody's."""
+        """Let the kernel send a status for the request of a client."""
         parent = as_json({"msg_id": request, "session": "somebody's"})
         content = as_json({"execution_state": state})
         status = Message(Channel.IOPUB, as_json(header("status")), parent, b"{}", content)
         self.kernel.observe([status])
 
     def ready(self, session: str, **info: Any) -> None:
-        """The kernel has started."""
+        """Let the kernel get ready."""
         self.kernel.on_reached()
         self.answers(session, **info)
         self.says("idle")
@@ -302,7 +302,7 @@ class World:
         self.kernel.wake()
 
     def passes(self, seconds: float) -> None:
-        """Time passes."""
+        """Move the clock, and wake the keeper."""
         self.clock.now += seconds
         self.kernel.wake()
 
@@ -313,14 +313,14 @@ LIMITS = Limits(ready=60, restarts=2)
 PATIENT = Ending(
     interrupt=0.5, shutdown=NEVER, terminate=NEVER, last_words=0.5, leftovers=0.25, output=0.25
 )
-"""A kernel has all the time it likes to end by itself."""
+"""The kernel has unlimited time to end by itself, and after SIGTERM."""
 
 
 @asynccontextmanager
 async def world(
     folder: Path, limits: Limits = LIMITS, command: Command = COMMAND, **options: Any
 ) -> AsyncIterator[tuple[World, Launched]]:
-    """A keeper at work; when the test has not seen to its end, it is told to stop."""
+    """Run a keeper; if it still runs at the end of the block, stop it."""
     given: dict[str, Any] = {"interrupt_mode": None, "listen": None, "look": 0, "ending": PATIENT}
     given |= options
     with Endpoints(folder / "kernel.json", "tcp", "played") as endpoints:

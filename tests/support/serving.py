@@ -1,4 +1,4 @@
-"""w2z inside the test's own event loop: tasks, sockets and warnings are the test's to see."""
+"""w2z inside the test's own event loop, where a test sees its tasks, sockets and warnings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from w2z.timing import Timing
 TOKEN = "a-token-for-tests"
 
 QUICK = Timing(left_alone=0, first_repeat=0.05)
-"""As in production, but for kernels that are asked again soon."""
+"""The durations of production, except that kernels are asked again soon."""
 
 
 @dataclass
 class Served:
-    """Where w2z listens, and the bridge behind it."""
+    """A w2z that runs: where it listens, its parts and its settings."""
 
     bridge: Bridge
     keeper: Attached
@@ -50,7 +50,7 @@ class Served:
 async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> AsyncIterator[Served]:
     """Serve the kernel of a connection file on a free port.
 
-    At the end clients have ``closes_within`` seconds to close, by default as many as in w2z.
+    At the end, clients get ``closes_within`` seconds to close; by default as many as in production.
     """
     closes_within = settings.pop("closes_within", None)
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
@@ -78,6 +78,6 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
 
 
 def retime(served: Served, **changes: float) -> None:
-    """Other durations from now on, of what w2z asks the kernel."""
+    """Change durations of the kernel's timing from now on."""
     kernel = served.bridge.kernel
     kernel.timing = replace(kernel.timing, **changes)

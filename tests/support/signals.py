@@ -1,4 +1,4 @@
-"""Signals of the tests' own process."""
+"""Signals to the tests' own process, and their handlers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from w2z.serve.stop import ENDING, FORWARDED
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """What signals do is afterwards what it was; to be left when the loop has been closed."""
+    """Restore the signal handlers at the end of the block; the loop has to be closed by then."""
     numbers = (*ENDING, *FORWARDED, signal.SIGCHLD)
     before = {number: signal.getsignal(number) for number in numbers}
     try:
@@ -23,6 +23,6 @@ def as_before() -> Iterator[None]:
 
 
 def raise_signal(number: signal.Signals) -> None:
-    """Send it to this process, which has to have a handler for it."""
+    """Send a signal to this process, which has to have a handler for it."""
     assert callable(signal.getsignal(number))
     os.kill(os.getpid(), number)

@@ -1,8 +1,8 @@
-"""Whether the event loop stood still: one of its steps took long, so that nobody was served.
+"""Detect stalls of the event loop: a single step took so long that no client was served.
 
-A step counts by what it does itself: the time its thread spent computing, or asleep in a call that
-blocks. That it had to wait because the machine had other work does not count, nor does what the
-tests themselves do on the same loop.
+A step counts by the time that its thread spent computing, or asleep in a call that blocks. Time in
+which the thread waited for a busy machine does not count, nor do steps of the tests themselves on
+the same loop.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from types import CoroutineType, FrameType
 from typing import Any
 
 LIMIT = 0.25
-"""Seconds of one step at which the loop stood still."""
+"""Seconds of one step that count as a stall."""
 
 LOOK = 0.02
-"""Seconds between looks at a step under way: whether it sleeps, and where it is."""
+"""Seconds between looks at the current step: whether it sleeps, and which code it runs."""
 
 _TESTS = str(Path(__file__).parents[1])
 _run = asyncio.Handle._run
 
 
 class Watch:
-    """Watches the steps of the event loop of the thread it is made in."""
+    """Watches the steps of the event loop in the thread that makes this object."""
 
     def __init__(self) -> None:
         self.stalls: list[str] = []
-        """Of each: how long it took, which step it was, and where it was meanwhile."""
+        """Of each stall: how long it took, which step it was, and which code ran meanwhile."""
         self._thread = threading.get_ident()
         self._status = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
         self._cpu_clock = time.pthread_getcpuclockid(self._thread)
@@ -46,11 +46,11 @@ class Watch:
 
     @property
     def is_seen(self) -> bool:
-        """Whether the step under way was looked at, so that it is known where it was."""
+        """Whether the current step was looked at, so that it is known which code it runs."""
         return bool(self._where)
 
     def run(self, handle: asyncio.Handle) -> None:
-        """Run a step of the loop, and see how long it takes."""
+        """Run a step of the loop, and measure how long it takes."""
         if threading.get_ident() != self._thread or _is_own(handle):
             _run(handle)
             return
@@ -68,7 +68,7 @@ class Watch:
             )
 
     def collecting(self, phase: str, info: dict[str, Any]) -> None:
-        """Garbage collections are Python's, and of what the tests left, too."""
+        """Measure garbage collections. They do not count: they clean up after tests, too."""
         if threading.get_ident() == self._thread:
             if phase == "start":
                 self._garbage_since = time.thread_time()
@@ -76,12 +76,12 @@ class Watch:
                 self._garbage += time.thread_time() - self._garbage_since
 
     def look(self) -> None:
-        """Look from another thread, until :meth:`end`."""
+        """Look at the steps from another thread, until :meth:`end` is called."""
         last, last_step, last_cpu = time.monotonic(), 0.0, 0.0
         while not self._is_over.wait(LOOK):
             now, step, cpu = time.monotonic(), self._step, time.clock_gettime(self._cpu_clock)
             if step is not None and step == last_step:
-                # Asleep means more than waiting for its turn: it computed nothing meanwhile.
+                # Asleep is not waiting for a processor: the thread computed nothing meanwhile.
                 if self._is_asleep() and cpu == last_cpu:
                     self._asleep += now - last
                 frame = sys._current_frames().get(self._thread)
@@ -89,7 +89,7 @@ class Watch:
             last, last_step, last_cpu = now, step or 0.0, cpu
 
     def end(self) -> None:
-        """Look no more."""
+        """Let :meth:`look` return."""
         self._is_over.set()
 
     def _is_asleep(self) -> bool:
@@ -99,7 +99,7 @@ class Watch:
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Watch this thread's event loop until the end of this."""
+    """Watch this thread's event loop until the end of the block."""
     watch = Watch()
     looking = threading.Thread(target=watch.look, daemon=True)
     before = asyncio.Handle._run
@@ -120,7 +120,7 @@ def watched() -> Iterator[Watch]:
 
 
 def _is_own(handle: asyncio.Handle) -> bool:
-    """Whether it is a step of a task that the tests made, not of one that w2z did."""
+    """Whether this is a step of a task that the tests made, and not w2z."""
     task = getattr(getattr(handle, "_callback", None), "__self__", None)
     if not isinstance(task, asyncio.Task):
         return False
@@ -132,7 +132,7 @@ def _is_own(handle: asyncio.Handle) -> bool:
 
 
 def _describe(frame: FrameType | None) -> str:
-    """Where it is: the innermost calls, without reading any source."""
+    """Describe where the code is, by its innermost calls, without reading any source file."""
     calls: list[str] = []
     while frame is not None and len(calls) < 8:
         code = frame.f_code

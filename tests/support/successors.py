@@ -1,4 +1,4 @@
-"""One scripted kernel at a time, each in the place of the one before."""
+"""Fake kernels, one at a time, each with the key and endpoints of the one before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.fake_kernel import FakeKernel, fake_kernel, own_address
 
 
 class Kernels:
-    """Kernels with one connection file; ``now`` is the last one that was started."""
+    """Fake kernels with one connection file; ``now`` is the last one that was started."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

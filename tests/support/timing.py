@@ -1,4 +1,4 @@
-"""Durations that tests want shorter than the product's own."""
+"""Durations for tests, shorter than those of production."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ QUICK = Timing(
     nobody_after=0.02,
     never_there=0.05,
 )
-"""Everything about an attached kernel happens soon, in the proportions of the real times."""
+"""Short durations for an attached kernel, in proportions like those of production."""

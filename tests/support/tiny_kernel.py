@@ -1,7 +1,8 @@
-"""A kernel in one file that starts in a moment: for tests that need many, or an ill-bred one.
+"""A kernel in one file that starts fast, for tests that need many kernels or one that misbehaves.
 
-``python tiny_kernel.py FILE`` serves the connection file ``FILE``. Cells are Python; ``say(text)``
-prints to the client, ``print`` to the process's own stdout, which is not captured.
+``python tiny_kernel.py FILE`` serves the connection file ``FILE``. Cells are Python. In a cell,
+``say(text)`` prints to the client; ``print`` prints to the process' own stdout, which the kernel
+does not capture.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Parts = list[bytes]
 
 
 class TinyKernel:
-    """Serves one connection file until it is told to end, one request at a time."""
+    """Serves one connection file until a ``shutdown_request``, one request at a time."""
 
     def __init__(self, info: dict[str, Any]) -> None:
         self._key = info["key"].encode()

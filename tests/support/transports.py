@@ -1,4 +1,4 @@
-"""The other end of a connection, as far as asyncio tells: both are in one process."""
+"""The other end of a connection in the same process, found with asyncio."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def other_end(writer: asyncio.StreamWriter) -> asyncio.Transport:
-    """The transport at the other end; it is there once something has come back from it."""
+    """Return the transport at the other end. It exists once data has come back from it."""
     loop: Any = asyncio.get_running_loop()
     mine = writer.get_extra_info("sockname")
     [found] = [
@@ -21,5 +21,5 @@ def other_end(writer: asyncio.StreamWriter) -> asyncio.Transport:
 
 
 def narrow(transport: asyncio.Transport) -> None:
-    """Let the network take little of what is written there, and not megabytes."""
+    """Make the send buffer small, so that the system takes little of what is written."""
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

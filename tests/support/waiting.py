@@ -1,4 +1,4 @@
-"""Waiting for something to be so: bounded, and with a word about what did not happen."""
+"""Wait for conditions with a time limit, and say which one did not come true."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from w2z.kernel.kernel import Kernel
 
 LONG = 10.0
-"""Seconds: far more than anything takes here, and less than a test may."""
+"""Seconds to wait by default: far more than anything takes here, and less than a test may."""
 
 TURN = 0.002
-"""Seconds between looks at what tells nobody that it changed."""
+"""Seconds between looks at a condition that signals no change."""
 
 
 @asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Fail, and say what did not happen, if this takes longer."""
+    """Fail, and say ``what`` did not happen, if the block takes longer than ``seconds``."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], object], what: str, seconds: float = LON
 async def kernel_has(
     kernel: Kernel, condition: Callable[[], bool], what: str, seconds: float = LONG
 ) -> None:
-    """Wait until this holds of the kernel's life or state, without looking for it meanwhile."""
+    """Wait until a condition of the kernel's life or state holds, without polling."""
     assert await kernel.wait_for(condition, seconds), f"did not happen in {seconds:g} s: {what}"
 
 
@@ -45,7 +45,7 @@ async def ready(kernel: Kernel) -> None:
 
 
 async def lost(kernel: Kernel) -> None:
-    """Wait until the kernel is ready no more."""
+    """Wait until the kernel is no longer ready."""
     await kernel_has(kernel, lambda: not kernel.is_ready, "the kernel is ready no more")
 
 

@@ -1,4 +1,4 @@
-"""The processes that another one starts, seen from outside as they come."""
+"""Watch from outside which processes another process starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Started:
-    """A process: its number, and what it was started with."""
+    """A process: its id, and the command and environment that it was started with."""
 
     pid: int
     command: list[str]
@@ -21,19 +21,19 @@ class Started:
 
 @dataclass
 class Watch:
-    """The children of process ``pid`` since it is watched, as far as they lived for a moment."""
+    """The children that process ``pid`` starts while watched; short-lived ones may be missed."""
 
     pid: int
     started: list[Started] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def first(self) -> Started:
-        """Wait for the first of them."""
+        """Wait for the first child, and return it."""
         await self._news.wait()
         return self.started[0]
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch for new children until cancelled."""
         known = set(_children(self.pid))
         while True:
             for pid in _children(self.pid):
@@ -44,7 +44,7 @@ class Watch:
             await asyncio.sleep(0)
 
     def _look_at(self, pid: int) -> Started | None:
-        """``None`` for one that is still its parent's image, or has none any more."""
+        """Describe a child; ``None`` if it is still a copy of its parent, or has ended."""
         parents, command = _words(self.pid, "cmdline"), _words(pid, "cmdline")
         if command in ([], parents):
             return None
@@ -54,7 +54,7 @@ class Watch:
 
 @asynccontextmanager
 async def watching(pid: int) -> AsyncIterator[Watch]:
-    """Watch what that process starts until the end of the block."""
+    """Watch which processes ``pid`` starts until the end of the block."""
     watch = Watch(pid)
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(watch.run())
@@ -66,7 +66,7 @@ async def watching(pid: int) -> AsyncIterator[Watch]:
 
 
 def _children(pid: int) -> Iterator[int]:
-    """Each thread has children of its own."""
+    """Yield the children of a process, which /proc lists for each thread by itself."""
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def _words(pid: int, file: str) -> list[str]:
-    """What the kernel keeps with a NUL behind each."""
+    """Return the NUL-terminated words of a file of the process in /proc; none if it is gone."""
     try:
         words = Path(f"/proc/{pid}/{file}").read_bytes()
     except OSError:

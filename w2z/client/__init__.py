@@ -1,4 +1,4 @@
-"""The connecting side: what talks to a w2z that runs elsewhere, or in the same container.
+"""Code that talks to another w2z, which runs elsewhere or in the same container.
 
-- :mod:`~w2z.client.wait`: wait until a kernel is served and ready.
+- :mod:`~w2z.client.wait`: wait until that w2z serves a ready kernel.
 """

@@ -1,4 +1,4 @@
-"""Waiting until a w2z elsewhere, or in the same container, serves a ready kernel."""
+"""Wait until a w2z, elsewhere or in the same container, serves a ready kernel."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from w2z.server.addresses import openable
 from w2z.settings import Settings, encoded_path
 
 RETRY_INTERVAL = 0.1
-"""Seconds between looks."""
+"""Seconds between requests."""
 
 REQUEST_TIMEOUT = 5.0
-"""Seconds for one answer at most; the time that is left, if that is less."""
+"""Seconds to wait for one answer at most; fewer if less time is left."""
 
 
 def own_url(environment: Mapping[str, str]) -> str:
-    """Where a w2z with the same environment is reached, unless its options say otherwise."""
+    """Return the URL of a w2z that has the same environment and no options that change its URL."""
     host, port = (
         environment.get(f"W2Z_{name.upper()}") or Settings.model_fields[name].default
         for name in ("host", "port")
@@ -28,10 +28,10 @@ def own_url(environment: Mapping[str, str]) -> str:
 
 
 def wait_ready(url: str, seconds: float) -> str | None:
-    """Ask for ``/readyz`` below ``url`` until it is 200, for so many seconds.
+    """Request ``/readyz`` below ``url`` until the answer is 200, or ``seconds`` are over.
 
-    Returns ``None`` when it is, else why not. Raises :class:`~w2z.errors.SettingsError` for
-    something that is no URL.
+    Returns ``None`` after a 200, else what the last answer or error was. Raises
+    :class:`~w2z.errors.SettingsError` if ``url`` is no URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -1,8 +1,9 @@
-"""The time w2z takes to end: all of it, in one place.
+"""The time that w2z takes to end: every step of it, in one place.
 
-A platform that stops a container waits for a while, Docker for ten seconds, and then kills what is
-left. A kernel that is killed in the middle of its end loses what it was about to write, so the end
-of w2z has to fit into that time. Whoever waits for something at the end gets its seconds from here.
+A platform that stops a container waits for a while, Docker for ten seconds, and then kills every
+process that is left. A kernel that is killed in the middle of its end loses what it was about to
+write. So the end of w2z has to fit into that time. Every wait at the end of w2z takes its seconds
+from here.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ KILL = 0.25
 
 @dataclass(frozen=True)
 class ShutdownBudget:
-    """The seconds of each step between the wish to end and the process' own end, in their order.
+    """The seconds of each step from the reason to end until the process ends, in order.
 
     Each is an upper bound: w2z goes on as soon as a step is done.
     """
 
     ending: Ending
-    """The kernel's end, where w2z started it; an attached one is left alone, and takes no time."""
+    """For the end of a launched kernel. An attached kernel is left running and takes no time."""
 
     route: float
-    """The proxy takes w2z's route away, while the kernel ends."""
+    """For the proxy to remove w2z's route, while the kernel ends."""
 
     clients: float
-    """Clients answer the close of their websocket, and requests get their answers."""
+    """For clients to answer the close of their websockets, and for HTTP requests to be answered."""
 
     linger: float
-    """What was sent to the kernel last leaves the sockets."""
+    """For the last messages to the kernel to leave the sockets."""
 
     kill: float
-    """Every process below w2z that is still there is gone after SIGKILL."""
+    """For the processes that are left below w2z to be gone after SIGKILL."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The budget for ``--shutdown-timeout`` and ``--terminate-timeout``; the rest is fixed."""
+        """Return the budget: ``--shutdown-timeout``, ``--terminate-timeout`` and fixed seconds."""
         return cls(
             ending=Ending(
                 interrupt=INTERRUPT,
@@ -65,5 +66,5 @@ class ShutdownBudget:
 
     @property
     def total(self) -> float:
-        """The most that all of it takes."""
+        """The most seconds that all steps take together."""
         return max(self.ending.total, self.route) + self.clients + self.linger + self.kill

@@ -1,4 +1,4 @@
-"""The kernel to serve and who keeps it: found by its connection file, or about to be started."""
+"""Make the kernel to serve and its keeper: attached by a connection file, or launched."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from w2z.settings import Settings
 log = logging.getLogger("w2z")
 
 FILE_POLL_INTERVAL = 0.05
-"""Seconds between looks for a connection file that is not whole yet."""
+"""Seconds between attempts to read a connection file that is not whole yet; also between looks at
+the lookup of a kernelspec.
+"""
 
 KERNELSPEC_TIMEOUT = 20.0
-"""Seconds to look for the kernelspec that is to be started; without it there is no kernel."""
+"""Seconds to look up the kernelspec of the kernel to start, which w2z cannot do without."""
 
 
 async def kernel(
@@ -44,9 +46,10 @@ async def kernel(
     children: Children,
     stack: contextlib.AsyncExitStack,
 ) -> tuple[Bridge, Keeper, InstalledSpecs] | None:
-    """The kernel to serve, found or about to be started, who keeps it, and the kernelspecs.
+    """Make the kernel to serve, with its bridge, its keeper, and the installed kernelspecs.
 
-    What it needs is entered into ``stack``. ``None`` when stopped before.
+    A kernel to launch is not started here: the keeper's ``run`` does that. What has to be closed is
+    entered into ``stack``. Returns ``None`` when ``stop`` happens first.
     """
     installed = InstalledSpecs()
     command = None
@@ -84,7 +87,7 @@ async def kernel(
 def attached(
     settings: Settings, bridge: Bridge, path: Path, info: ConnectionInfo, installed: InstalledSpecs
 ) -> Attached:
-    """The keeper of a kernel that somebody else started."""
+    """Make the keeper of a kernel that somebody else started."""
     return Attached(
         bridge.kernel,
         path,
@@ -95,10 +98,10 @@ def attached(
 
 
 async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInfo | None:
-    """Read the connection file as soon as it is whole; ``None`` when stopped before.
+    """Read the connection file as soon as it is whole; ``None`` when ``stop`` happens first.
 
-    Raises :class:`~w2z.errors.ConnectionFileError` when it is wrong, or still not there or not
-    whole after ``seconds``.
+    Raises :class:`~w2z.errors.ConnectionFileError` when the file is invalid, or still missing or
+    unfinished after ``seconds``.
     """
     deadline = time.monotonic() + seconds
     said = False
@@ -116,7 +119,10 @@ async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInf
 
 
 def printer(bridge: Bridge) -> Callable[[str, bytes], None]:
-    """What a kernel's process prints, to clients; called in a thread, which waits for it."""
+    """Make a listener that carries what a kernel's process prints to clients.
+
+    It is called in the thread of the output, and blocks it until the event loop has carried that.
+    """
     loop = asyncio.get_running_loop()
     decoders = {name: getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
 
@@ -138,10 +144,10 @@ def printer(bridge: Bridge) -> Callable[[str, bytes], None]:
 async def command_to_run(
     settings: Settings, installed: InstalledSpecs, stop: Stop
 ) -> Command | None:
-    """What to start as a kernel; ``None`` when stopped before that is known.
+    """Return the command that starts the kernel; ``None`` when ``stop`` happens first.
 
-    Raises :class:`~w2z.errors.SettingsError` when there is no such kernelspec, or it is not found
-    in :data:`KERNELSPEC_TIMEOUT`.
+    Raises :class:`~w2z.errors.SettingsError` when there is no such kernelspec, w2z cannot start its
+    kernels, or the lookup takes longer than :data:`KERNELSPEC_TIMEOUT`.
     """
     if settings.kernel is None:
         return Command(settings.command)
@@ -165,12 +171,15 @@ async def command_to_run(
 
 
 def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:
-    """The same again after a restart of w2z: see :func:`w2z.kernel.connection_file.kernel_id`."""
+    """Return the kernel's id, which is the same after a restart of w2z.
+
+    See :func:`w2z.kernel.connection_file.kernel_id`.
+    """
     if settings.kernel_id is not None:
         return settings.kernel_id
     path = settings.connection_file
     if path is None or (settings.starts_kernel and not connection_file.names_kernel(path)):
-        # The key is a new one each time.
+        # Not from the key: each start of w2z makes a new one.
         place = f"{socket.gethostname()}/{path or info.kernel_name or settings.command}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{place}"))
     return connection_file.kernel_id(info, path)

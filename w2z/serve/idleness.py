@@ -1,4 +1,4 @@
-"""When w2z ends by itself: nobody has needed the kernel for long, or it has reached its age."""
+"""When w2z ends by itself: after ``--idle-timeout`` without use, or after ``--max-lifetime``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
 IDLE_CHECK_INTERVAL = 1.0
-"""Seconds between looks whether anybody needs the kernel."""
+"""Seconds between checks whether the kernel is in use."""
 
 
 class Idleness:
-    """Since when nobody has needed the kernel: no client connected, and nothing running.
+    """How long the kernel has been out of use: no client connected, and nothing running.
 
     The caller passes the time, in seconds of any clock that does not jump.
     """
@@ -26,7 +26,7 @@ class Idleness:
         self._since = now
 
     def poll(self, connections: int, is_busy: bool, now: float) -> bool:
-        """Whether that has lasted for the timeout; ask every few seconds at least."""
+        """Whether the kernel has been out of use for the timeout; call this every few seconds."""
         if connections or is_busy:
             self._since = now
         return now - self._since >= self._timeout
@@ -39,7 +39,7 @@ async def grow_old(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """End w2z when nobody has needed the kernel for long, or at a certain age."""
+    """End w2z after ``idle_timeout`` without use of the kernel, or after ``max_lifetime``."""
     born = now()
     idleness = Idleness(settings.idle_timeout or math.inf, born)
     while True:

@@ -1,8 +1,8 @@
-"""A route to w2z in a configurable-http-proxy, from w2z's first moment to its last.
+"""Keep a route to w2z in a configurable-http-proxy for as long as w2z listens.
 
-The proxy is told through its REST API (https://github.com/jupyterhub/configurable-http-proxy, "REST
-API"). It forgets its routes when it is started again, so w2z looks again and again. Nothing that
-goes wrong here ends w2z.
+w2z adds the route through the proxy's REST API
+(https://github.com/jupyterhub/configurable-http-proxy, "REST API"). A proxy that is restarted has
+forgotten its routes, so w2z checks the route regularly. Errors here never end w2z.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from w2z.threads import in_thread
 log = logging.getLogger("w2z")
 
 ROUTE_CHECK_INTERVAL = 30.0
-"""Seconds between looks whether the route is there."""
+"""Seconds between checks whether the route is there."""
 
 ROUTE_RETRY_INTERVAL = 3.0
-"""The same while the proxy cannot be told: it may be about to start."""
+"""Seconds between attempts while they fail: the proxy may be about to start."""
 
 TIMEOUT = 10.0
-"""Seconds for a look."""
+"""Seconds for one check, and for adding the route if it is missing."""
 
 MAX_ANSWER = 16 * 2**20
-"""Bytes of an answer: for the root's route the API lists every route there is."""
+"""The most bytes of an answer: asked for the route of ``/``, the API lists every route."""
 
 HTTPS = 443
 HTTP = 80
 
 
 async def keep_route(api: str, token: str | None, route: ProxyRoute, last: float) -> Never:
-    """Add the route, add it again when it is gone, and take it away when cancelled.
+    """Add the route, add it again when it is gone, and remove it when cancelled.
 
-    ``api`` is the URL of the proxy's REST API, ``token`` what it wants to see. ``last`` are the
-    seconds after which taking the route away is given up.
+    ``api`` is the URL of the proxy's REST API, and ``token`` its token. ``last`` is how many
+    seconds removing the route may take.
     """
     client = ProxyApi(api, token)
     failing = False
@@ -64,7 +64,7 @@ async def keep_route(api: str, token: str | None, route: ProxyRoute, last: float
             await asyncio.sleep(ROUTE_RETRY_INTERVAL if failing else ROUTE_CHECK_INTERVAL)
     finally:
         try:
-            # Not asyncio.timeout: before Python 3.11.3 it is of no use to a task that is cancelled.
+            # Not asyncio.timeout: before Python 3.11.3 it does not work in a cancelled task.
             await asyncio.wait_for(route.remove(client), last)
         except (ProxyError, OSError) as error:
             if not failing:
@@ -76,8 +76,9 @@ def _reason(error: Exception) -> str:
 
 
 class ProxyRoute:
-    """The route of ``base_url`` to ``advertise``, or else to the address from which the API is
-    asked and ``port``.
+    """The route from ``base_url`` to ``advertise``.
+
+    Without ``advertise`` the route leads to ``port`` at w2z's address on its connection to the API.
     """
 
     def __init__(self, base_url: str, advertise: str | None, port: int) -> None:
@@ -86,7 +87,10 @@ class ProxyRoute:
         self._port = port
 
     async def add(self, api: ProxyApi) -> None:
-        """Add it if it is not there. Raises :class:`~w2z.errors.ProxyError`, :class:`OSError`."""
+        """Add the route if it is missing, or change it if it leads elsewhere.
+
+        Raises :class:`~w2z.errors.ProxyError` and :class:`OSError`.
+        """
         found, target = await self._look(api)
         if found == target:
             return
@@ -95,16 +99,16 @@ class ProxyRoute:
         log.info("added the proxy's route %s to %s%s", self._key, target, was)
 
     async def remove(self, api: ProxyApi) -> None:
-        """Remove it, if nobody else has it by now. Raises as :meth:`add` does."""
+        """Remove the route, unless it leads elsewhere by now. Raises like :meth:`add`."""
         found, target = await self._look(api)
         if found == target:
             await api.ask("DELETE", self._key)
             log.info("removed the proxy's route %s", self._key)
 
     async def _look(self, api: ProxyApi) -> tuple[str | None, str]:
-        """Where the route leads now, and where it should."""
+        """Return where the route leads now, ``None`` if it is missing, and where it should lead."""
         answer = await api.ask("GET", self._key)
-        # Asked for the root's route the API gives the whole table.
+        # Asked for the route of /, the API answers with the table of all routes.
         found = answer.get("/") if self._key == "/" else answer
         target = found.get("target") if isinstance(found, dict) else None
         host = f"[{api.own_address}]" if ":" in api.own_address else api.own_address
@@ -112,9 +116,9 @@ class ProxyRoute:
 
 
 class ProxyApi:
-    """The proxy's REST API, a connection for each request.
+    """The proxy's REST API, with a new connection for each request.
 
-    ``own_address`` is this end's address of the last one.
+    ``own_address`` is w2z's address on the last connection.
     """
 
     def __init__(self, url: str, token: str | None) -> None:
@@ -123,10 +127,11 @@ class ProxyApi:
         self.own_address = ""
 
     async def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """The object that is answered; an empty one where there is none, or no such route.
+        """Send a request and return the JSON object of the answer.
 
-        Raises :class:`~w2z.errors.ProxyError` that says what was answered instead, and
-        :class:`OSError`.
+        Returns an empty object if the answer has none, or if there is no such route. Raises
+        :class:`~w2z.errors.ProxyError`, which says what the answer was instead or that the token
+        is unusable, and :class:`OSError`.
         """
         if self._token and not is_visible_ascii(self._token):
             raise ProxyError("CONFIGPROXY_AUTH_TOKEN has to be visible ASCII without spaces")
@@ -154,7 +159,7 @@ class ProxyApi:
             headers.append(("Content-Type", "application/json"))
         if self._token:
             headers.append(("Authorization", f"token {self._token}"))
-        # Once, whether the base URL was given quoted or not.
+        # Quoted once, whether the base URL was given quoted or not.
         target = f"{self._url.path.rstrip('/')}/api/routes{quote(unquote(path))}"
         return h11.Request(method=method, target=target, headers=headers)
 
@@ -168,14 +173,14 @@ class ProxyApi:
             await writer.drain()
             return await _answer(http, reader)
         finally:
-            # All was said, or there is no time left for the peer to take part in an end.
+            # The exchange is over, or there is no time left to wait for the peer to close.
             writer.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the first of the API's addresses that takes one."""
+        """Connect to the first of the API's addresses that accepts a connection."""
         secure = self._url.scheme == "https"
         host, port = self._url.hostname or "", self._url.port or (HTTPS if secure else HTTP)
-        # Not left to asyncio: the end of w2z would wait for a name server that is silent.
+        # Not asyncio's own lookup: with a silent name server, the end of w2z would wait for it.
         find = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         *others, last = [address[:2] for *_, address in await in_thread(find)]
         tls = ssl.create_default_context() if secure else None
@@ -187,7 +192,7 @@ class ProxyApi:
 
 
 async def _answer(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The status and the body of the answer."""
+    """Read the answer; return its status and its body."""
     status, body = 0, bytearray()
     while True:
         event = http.next_event()

@@ -30,20 +30,22 @@ from w2z.settings import Settings
 log = logging.getLogger("w2z")
 
 FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
-"""Each ZMQ socket has a mailbox and a connection."""
+"""File descriptors of one client: each ZMQ socket has a mailbox and a connection, and the websocket
+has a connection.
+"""
 
 FILES_BESIDE = 128 + REFUSALS
-"""Everything else that is open: libraries, the loop, connections being refused."""
+"""File descriptors of everything else: libraries, the loop, connections being refused."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-"""Begins something that goes on beside the kernel."""
+"""Makes the coroutine of a task that runs beside the keeper."""
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
-    """Serve until a signal, a client or the kernel ends it; returns the exit code.
+    """Serve until a signal, a client, the kernel or a time limit ends w2z; returns the exit code.
 
-    ``announce`` gets the one line that says where w2z listens; ``terminal`` tells whether a
-    person reads it, and so whether a generated token may be in it. Raises
+    ``announce`` gets the one line that says where w2z listens. ``terminal`` tells whether a person
+    reads that line: only then may it contain a generated token. Raises
     :class:`~w2z.errors.StartupError`.
     """
     stop = Stop()
@@ -53,7 +55,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     async with contextlib.AsyncExitStack() as stack:
         children = stack.enter_context(Children())
         if settings.starts_kernel:
-            # At the very end, however it comes.
+            # Entered early, so that it runs at the very end, however w2z ends.
             stack.push_async_callback(children.kill_all, budget.kill)
         made = await kernel(settings, budget, stop, children, stack)
         if made is not None:
@@ -75,9 +77,9 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
 
 
 async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None) -> None:
-    """Look after the kernel until there is a reason to end, then end it as its users expect.
+    """Run the keeper until w2z has a reason to end, then stop the keeper.
 
-    ``aging`` ends w2z when its time has come, ``route`` leads a proxy here until it is cancelled.
+    ``aging`` ends w2z after a time limit. ``route`` keeps the proxy's route until it is cancelled.
     """
     stop.hurry, stop.forward = keeper.hurry, keeper.forward
     async with asyncio.TaskGroup() as tasks:
@@ -91,7 +93,7 @@ async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None
         routing = None if route is None else tasks.create_task(route())
         await stop.wait()
         if routing is not None:
-            # While the kernel is ended: nobody should come by this way any more.
+            # The route goes away while the kernel ends, so that no new client comes.
             routing.cancel()
         await keeper.stop()
         for task in living:
@@ -108,7 +110,7 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
     api = settings.register_with_chp
     if api is None:
         return None
-    from w2z.serve.proxy_route import (  # noqa: PLC0415 (few need it)
+    from w2z.serve.proxy_route import (  # noqa: PLC0415 (rarely needed)
         ProxyRoute,
         keep_route,
     )
@@ -118,7 +120,7 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
 
 
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
-    """The line that says where w2z listens and how to connect."""
+    """Return the line that says where w2z listens and how to connect."""
     query = f"?token={shown_token}" if shown_token else ""
     return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
 
@@ -134,9 +136,9 @@ def _warn(settings: Settings, token_is_unknown: bool) -> None:
 
 
 def _connections_to_take(settings: Settings) -> int:
-    """Take the file descriptors for ``max_connections``, or as many of them as there can be.
+    """Raise the limit of open files for ``max_connections``; return how many connections fit.
 
-    libzmq ends the process when it finds no descriptor left, so it must never come to that.
+    libzmq ends the process when it finds no file descriptor left, so w2z must never use all.
     """
     wanted = settings.max_connections
     needed = wanted * FILES_PER_CONNECTION + FILES_BESIDE

@@ -1,4 +1,4 @@
-"""Why w2z ends, and with which exit code: a signal, a client's wish, or the kernel's own end."""
+"""Why w2z ends, and with which exit code: a signal, a client, a time limit, or the kernel's end."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from w2z.errors import ENDED_BY_SIGNAL, ExitCode
 log = logging.getLogger("w2z")
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that end w2z: PID 1 gets no default action, so each has to be handled."""
+"""Signals that end w2z. Each one needs a handler, because PID 1 gets no default action."""
 
 LEFT_IGNORED = (signal.SIGINT, signal.SIGHUP)
-"""Those of them that end nothing where they were ignored when w2z was started: ``nohup`` ignores
-SIGHUP, and a shell SIGINT for what it starts in the background.
+"""The signals of ``ENDING`` that stay ignored if they were ignored when w2z was started: ``nohup``
+ignores SIGHUP, and a shell ignores SIGINT for programs that it starts in the background.
 """
 
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that mean nothing to w2z and may mean something to the kernel."""
+"""Signals that w2z does not use, but passes on: they may mean something to the kernel."""
 
 
 T = TypeVar("T")
 
 
 class Stop:
-    """Waits for the first reason to end; :attr:`exit_code` says which it was.
+    """The first reason to end, and the :attr:`exit_code` that follows from it.
 
-    ``hurry`` is called at every ending signal after the first, ``forward`` at forwarded ones; both
-    may be set later.
+    ``hurry`` is called at every ending signal that comes after the first reason, ``forward`` at
+    every signal of ``FORWARDED``. Both are set once w2z has a keeper.
     """
 
     def __init__(self) -> None:
@@ -43,29 +43,29 @@ class Stop:
         loop = asyncio.get_running_loop()
         for number in ENDING:
             is_ignored = signal.getsignal(number) == signal.SIG_IGN and number in LEFT_IGNORED
-            # Ignored by a handler: what the process itself ignores its children ignore, too, and a
-            # kernel that ignores SIGINT cannot be interrupted.
+            # Ignored by a handler, not by SIG_IGN: the kernel would inherit SIG_IGN, and a kernel
+            # that ignores SIGINT cannot be interrupted.
             handle = self._on_ignored if is_ignored else self._on_signal
             loop.add_signal_handler(number, handle, number)
         for number in FORWARDED:
             loop.add_signal_handler(number, self._on_forwarded, number)
 
     async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it happens, or so long; returns whether it happened."""
+        """Wait for a reason to end, ``seconds`` at most; return whether there is one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._happened.wait()
         return self._happened.is_set()
 
     def because(self, reason: str, exit_code: int = ExitCode.OK) -> None:
-        """There is a reason; only the first one counts."""
+        """End w2z for this reason with this exit code; only the first call counts."""
         if not self._happened.is_set():
             log.info("%s: shutting down", reason)
             self.exit_code = exit_code
         self._happened.set()
 
     def on_request(self) -> None:
-        """A client asked for the end."""
+        """Called when a client asked w2z to end."""
         self.because("stopped by a client")
 
     def _on_signal(self, number: int) -> None:

@@ -1,10 +1,10 @@
-"""Looking after the kernel: whether it lives, how it is interrupted, restarted and ended.
+"""The keepers of a kernel, which watch, interrupt, restart and end it.
 
 - :mod:`~w2z.kernel.keeping.launched`: the keeper of a kernel that w2z starts.
 - :mod:`~w2z.kernel.keeping.attached`: the keeper of a kernel that somebody else starts.
-- :mod:`~w2z.kernel.keeping.keeper`: what the two have in common.
-- :mod:`~w2z.kernel.keeping.ending`: how long each step of a kernel's end may take.
-- :mod:`~w2z.kernel.keeping.policy`: restarts and death, decided without I/O.
-- :mod:`~w2z.kernel.keeping.interrupt`: which way to interrupt, decided without I/O.
-- :mod:`~w2z.kernel.keeping.listening`: whether and which process listens where a kernel should.
+- :mod:`~w2z.kernel.keeping.keeper`: the base class of both keepers.
+- :mod:`~w2z.kernel.keeping.ending`: the seconds that each step of a kernel's end may take.
+- :mod:`~w2z.kernel.keeping.policy`: when to restart a crashed kernel, decided without I/O.
+- :mod:`~w2z.kernel.keeping.interrupt`: how to interrupt a kernel, decided without I/O.
+- :mod:`~w2z.kernel.keeping.listening`: whether a process listens for the kernel, and which.
 """

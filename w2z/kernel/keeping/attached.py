@@ -1,7 +1,7 @@
-"""A kernel that somebody else starts: in this container, or in one that shares its files.
+"""The keeper of a kernel that somebody else starts, in this container or one that shares its files.
 
-w2z notices when its connection file is written anew, when it hangs up, and when it or another is
-back; it never starts one.
+The keeper notices when the connection file is written anew, when the kernel hangs up, and when the
+same or another kernel is back. It never starts a kernel.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from w2z.kernel.transitions import State
 log = logging.getLogger("w2z")
 
 INTERRUPTED_WITHIN = 0.5
-"""Seconds an interrupted kernel has before it is told to end."""
+"""Seconds an interrupted kernel gets to become idle before w2z asks it to end."""
 
 
 class Attached(Keeper):
-    """Watches the kernel of the connection file at ``path``, which was read as ``info``."""
+    """The keeper of an attached kernel. ``info`` was read from its connection file at ``path``.
+
+    ``find_spec_mode`` looks up the ``interrupt_mode`` of the kernel's spec.
+    """
 
     owned = False
 
@@ -48,11 +51,11 @@ class Attached(Keeper):
         self._path = path
         self._info = self._served = info
         self._find_spec_mode = find_spec_mode
-        # The file may have changed since it was read.
+        # None: the first look reads the file again, which may have changed since it was read.
         self._stamp: tuple[int, int, int] | None = None
 
     async def run(self) -> int:
-        """Watch; never returns."""
+        """Watch the kernel and its connection file. Never returns."""
         timing = self.kernel.timing
         async with asyncio.TaskGroup() as tasks:
             probing: asyncio.Task[None] | None = None
@@ -63,17 +66,20 @@ class Attached(Keeper):
                 if isinstance(task, Leave):
                     await self._leave()
                 elif isinstance(task, Probe) and (probing is None or probing.done()):
-                    # Beside everything else: a host that is gone takes its time not to answer.
+                    # In a task of its own: when a host is gone, a probe waits until it times out.
                     probing = tasks.create_task(self._probe(task.number))
                 self._look_at_file()
 
     async def restart(self) -> None:
-        """Ask the kernel to end, and wait until another has taken its place."""
+        """Ask the kernel to end, and wait until another kernel is ready in its place.
+
+        Raises :class:`~w2z.errors.KernelSilent` when none is ready within ``timing.restart``.
+        """
         kernel, life = self.kernel, self.kernel.life
         async with self.restarting:
             before = life.session
             if not life.is_there:
-                # Nothing is sent to nobody: it would reach the one who comes.
+                # Send nothing while no kernel is there: the next kernel would receive it.
                 await self._until_ready()
                 if life.session != before:
                     return
@@ -86,27 +92,30 @@ class Attached(Keeper):
                     kernel.do(life.stay(kernel.now()))
 
     async def end(self) -> None:
-        """Ask the kernel to end; one that says nothing is left alone."""
+        """Ask the kernel to end, if one is there. A kernel that does not answer is left alone."""
         if self.kernel.life.is_there:
             await self.stop_running(INTERRUPTED_WITHIN)
             await self.kernel.ask_to_end(restart=False)
 
     async def stop(self) -> None:
-        """Leave the kernel running: it is its starter's."""
+        """Leave the kernel running, because w2z did not start it."""
 
     def hurry(self) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: :meth:`stop` returns at once."""
 
     def forward(self, number: int) -> None:
-        """The kernel is its starter's to signal."""
+        """Only log the signal, because w2z did not start the kernel."""
         log.info("%s: not passed on, w2z did not start the kernel", signal.Signals(number).name)
 
     async def spec_mode(self) -> str | None:
-        """Look for an installed spec of the name in the connection file."""
+        """Look up the installed spec that the connection file names, if it names one."""
         return await self._find_spec_mode() if self._info.kernel_name else None
 
     async def send_interrupt_signal(self) -> None:
-        """Signal the process that listens at the shell port."""
+        """Send SIGINT to the process that listens at the kernel's shell endpoint.
+
+        Raises :class:`~w2z.errors.KernelNotInterrupted` where w2z cannot see or signal it.
+        """
         pid = await find_shell_owner(self.kernel.connection_info)
         if pid is None:
             raise KernelNotInterrupted(
@@ -123,12 +132,13 @@ class Attached(Keeper):
             ) from None
 
     async def _make_way(self) -> None:
-        """Tell the kernel to end, and listen to no other than its successor."""
+        """Ask the kernel to end; from then on only another kernel counts as ready."""
         kernel = self.kernel
-        # Before the mark: what is marked is not busy, and would not be interrupted.
+        # Before the mark: a marked kernel does not count as busy and would not be interrupted.
         await self.stop_running(INTERRUPTED_WITHIN)
-        if kernel.life.state is State.ENDING:  # nobody has taken its place meanwhile
+        if kernel.life.state is State.ENDING:  # no other kernel has come meanwhile
             kernel.mark("restarting")
+            # Before the request, whose reply says which kernel is to go.
             kernel.do(kernel.life.expect_another(kernel.now()))
             await kernel.ask_to_end(restart=True)
 
@@ -141,21 +151,21 @@ class Attached(Keeper):
             )
 
     async def _leave(self) -> None:
-        """Carry what the kernel said last, then talk to whoever is there next."""
+        """Receive the kernel's last words, then keep the link, or connect to the next kernel."""
         log.info("the kernel hung up")
         channels = self.kernel.link.channels
         is_same_place = self._info == self._served
         seconds = self.kernel.timing.last_words
         await channels.last_words(seconds, 10 * seconds, has_ended=is_same_place)
         if channels.is_unbroken and is_same_place:
-            # What is under way on the other sockets arrives, and their addresses at the kernel stay
-            # taken.
+            # Only iopub's connection broke. Replies under way on the other sockets still arrive,
+            # and the kernel might not let new sockets have their identities.
             self.kernel.keep_link()
         else:
             self._serve(self._info)
 
     def _serve(self, info: ConnectionInfo) -> None:
-        """Connect to the kernel of the file, which is at ``info``."""
+        """Connect to ``info``: the connection file's content, perhaps at another address."""
         self._served = self._info
         self.kernel.reconnect(info)
 
@@ -165,11 +175,11 @@ class Attached(Keeper):
         if found is not Found.LISTENING or where.ip == kernel.connection_info.ip:
             kernel.do(life.on_probe(number, found, kernel.now()))
         elif info == self._info and not (life.takes_requests or life.is_leaving):
-            # The name in the file leads to several addresses, and the kernel is at another one.
+            # The host name has several addresses, and the kernel listens at another one.
             self._serve(where)
 
     def _look_at_file(self) -> None:
-        """Move on to another kernel when the file tells of one; half a file tells nothing yet."""
+        """Leave for another kernel when the connection file has changed and is whole again."""
         stamp = _stamp(self._path)
         if stamp in (None, self._stamp):
             return
@@ -188,12 +198,12 @@ class Attached(Keeper):
             self._info = info
             self.kernel.on_hung_up()
             if not self.kernel.life.is_leaving:
-                # Nobody was there: there are no last words to wait for.
+                # No kernel was there, so there are no last words to wait for.
                 self._serve(info)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written again; ``None`` when there is none."""
+    """Return inode, time and size, which change when a file is written; ``None`` without a file."""
     with contextlib.suppress(OSError):
         status = path.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size

@@ -7,29 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ending:
-    """The seconds of a kernel's end, step by step in their order; no step takes longer."""
+    """The most seconds that each step of a kernel's end takes, in the order of the steps."""
 
     interrupt: float
-    """A busy kernel stops what it runs, so that the client who asked for that gets a reply."""
+    """For a busy kernel to stop what it runs, so that the client waiting for that gets a reply."""
 
     shutdown: float
-    """It ends by itself after a ``shutdown_request``; SIGTERM follows."""
+    """For the kernel to end by itself after a ``shutdown_request``; SIGTERM follows."""
 
     terminate: float
-    """It ends after SIGTERM; SIGKILL follows."""
+    """For the kernel to end after SIGTERM; SIGKILL follows."""
 
     last_words: float
-    """The end of its connections is noticed, and with it what it said last."""
+    """To notice that the kernel's connections ended, and as long again to receive its last words.
+    Where w2z itself goes on, these steps may take longer.
+    """
 
     leftovers: float
-    """The processes it left in its process group end after SIGTERM; SIGKILL follows."""
+    """For processes left in its process group to end after SIGTERM; SIGKILL follows."""
 
     output: float
-    """What it printed last is passed on."""
+    """To pass on what the kernel printed last."""
 
     @property
     def total(self) -> float:
-        """The seconds of all steps."""
+        """The sum of all steps, in seconds."""
         return (
             self.interrupt
             + self.shutdown

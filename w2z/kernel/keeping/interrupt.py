@@ -1,8 +1,9 @@
-"""Which way a kernel can be interrupted: by SIGINT, by message, or not at all.
+"""How a kernel can be interrupted: by SIGINT, by message, or not at all.
 
-A signal kills kernels that do not handle it, so it goes only to those that are said or known to.
-Kernelspecs say it (``interrupt_mode``, https://jupyter-client.readthedocs.io/en/stable/kernels.html)
-but many that leave it out, and so mean the signal, would die of it.
+SIGINT kills a kernel that does not handle it. So w2z sends SIGINT only to kernels that handle it
+according to the operator, their kernelspec, or :data:`SEEN`. A kernelspec says so in
+``interrupt_mode`` (https://jupyter-client.readthedocs.io/en/stable/kernels.html). Its default is
+the signal, but many kernels whose spec leaves it out would die of SIGINT.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from typing import NamedTuple
 
 
 class Way(Enum):
-    """How to interrupt."""
+    """A way to interrupt a kernel."""
 
     SIGNAL = "signal"
     MESSAGE = "message"
 
 
 class Ability(NamedTuple):
-    """What a kernel was seen to do."""
+    """Which ways were seen to interrupt a kernel."""
 
     signal: bool
-    """SIGINT interrupts it; otherwise it dies of it."""
+    """Whether SIGINT interrupts the kernel; otherwise SIGINT kills it."""
     message: bool
-    """``interrupt_request`` interrupts it; otherwise nothing happens, whatever it replies."""
+    """Whether ``interrupt_request`` interrupts it; otherwise it has no effect, despite a reply."""
 
 
 SEEN = {
@@ -36,7 +37,7 @@ SEEN = {
     "octave_kernel": Ability(signal=True, message=True),
     "xeus-python": Ability(signal=False, message=False),
 }
-"""Kernels by their ``implementation`` in kernel_info, in small letters."""
+"""What each kernel was seen to do, by its ``implementation`` in kernel_info, in lower case."""
 
 NAMED = {
     "bash": "bash_kernel",
@@ -49,28 +50,28 @@ NAMED = {
     "xpython": "xeus-python",
     "xpython-raw": "xeus-python",
 }
-"""The ``implementation`` of kernels by the name that their kernelspec has unless its user chose
-another, in small letters. A kernel that was busy all the time has not yet said what it is.
+"""The ``implementation`` of kernels by the usual name of their kernelspec, in lower case. The name
+counts while the kernel has been busy all the time and has not answered kernel_info yet.
 """
 
 
 class Plan(NamedTuple):
-    """How to go about it: the ways, best first; none for a kernel that cannot be interrupted."""
+    """The ways to interrupt a kernel, best first; none for a kernel that cannot be interrupted."""
 
     ways: tuple[Way, ...]
     is_certain: bool
-    """Whether the kernel does stop, so that its word is enough."""
+    """Whether the ways are known to work. If not, w2z checks that the kernel becomes idle."""
 
 
 def plan(
     option: str | None, spec: str | None, implementation: object, *, name: str = "", owned: bool
 ) -> Plan:
-    """Decide on ways to interrupt, each to be gone if the one before it cannot be or leads nowhere.
+    """Choose the ways to interrupt a kernel; each is tried if the one before it fails.
 
-    ``option`` is what the operator said, ``spec`` the kernelspec's explicit interrupt_mode,
-    ``implementation`` kernel_info's, and ``name`` the kernelspec's, which counts while the kernel
-    has said nothing; ``owned`` tells that w2z started the kernel, so that a signal reaches the
-    processes it started, too.
+    ``option`` is the operator's choice, and ``spec`` the explicit ``interrupt_mode`` of the
+    kernelspec. ``implementation`` is from kernel_info; while the kernel has not answered, the
+    kernelspec's ``name`` counts instead. For an ``owned`` kernel the signal comes first: it reaches
+    the processes that the kernel started, too.
     """
     said = option or spec
     if said is not None:

@@ -1,7 +1,7 @@
-"""What the keepers of a kernel have in common: what can be asked of them, and interrupting.
+"""The base class of keepers: the calls that every keeper offers, and interrupting.
 
-There are two: :class:`~w2z.kernel.keeping.attached.Attached` for a kernel that somebody else
-starts, :class:`~w2z.kernel.keeping.launched.Launched` for one that w2z does.
+There are two keepers: :class:`~w2z.kernel.keeping.attached.Attached` for a kernel that somebody
+else starts, and :class:`~w2z.kernel.keeping.launched.Launched` for a kernel that w2z starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from w2z.kernel.kernel import Kernel
 
 
 class Keeper(ABC):
-    """Looks after one kernel; ``interrupt_mode`` is the operator's word on how to interrupt it."""
+    """The keeper of one kernel. ``interrupt_mode`` is the operator's choice, if any."""
 
     owned: bool
     """Whether w2z started the kernel."""
@@ -29,46 +29,47 @@ class Keeper(ABC):
 
     @abstractmethod
     async def run(self) -> int:
-        """Look after the kernel until it is gone for good; returns w2z's exit code then."""
+        """Look after the kernel until it is gone for good. Returns the exit code for w2z."""
 
     @abstractmethod
     async def restart(self) -> None:
-        """Have another kernel in place of this one, clients staying connected.
+        """Replace the kernel by another one; clients stay connected.
 
-        Raises :class:`~w2z.errors.KernelError` when none gets ready.
+        Raises :class:`~w2z.errors.KernelError` when no other kernel gets ready.
         """
 
     @abstractmethod
     async def end(self) -> None:
-        """End the kernel, because somebody asked for that."""
+        """End the kernel, because a client asked for that."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """w2z ends: leave the kernel as its users expect it to be left."""
+        """Called when w2z ends: end the kernel if w2z started it, else leave it running."""
 
     @abstractmethod
     async def spec_mode(self) -> str | None:
-        """The interrupt_mode that the kernel's spec spells out, if it is known and does."""
+        """Return the ``interrupt_mode`` in the kernel's spec; ``None`` if absent or unknown."""
 
     @abstractmethod
     async def send_interrupt_signal(self) -> None:
-        """Send SIGINT; raises :class:`~w2z.errors.KernelNotInterrupted` where that is not
-        possible.
+        """Send SIGINT to the kernel.
+
+        Raises :class:`~w2z.errors.KernelNotInterrupted` where that is not possible.
         """
 
     @abstractmethod
     def hurry(self) -> None:
-        """Somebody is tired of waiting for :meth:`stop`."""
+        """Called when another signal to end arrives: do not wait for the steps of :meth:`stop`."""
 
     @abstractmethod
     def forward(self, number: int) -> None:
-        """Pass on a signal that is not w2z's own business."""
+        """Called for a signal that w2z itself does not use: pass it on to a launched kernel."""
 
     async def interrupt(self) -> None:
         """Interrupt what the kernel is running.
 
-        Returns only if it was, as far as can be known; raises
-        :class:`~w2z.errors.KernelError` that says why not.
+        Returns only if the interrupt worked, as far as w2z can know. Otherwise raises
+        :class:`~w2z.errors.KernelError`, which says why it did not.
         """
         chosen = await self._plan()
         if not chosen.ways:
@@ -86,10 +87,11 @@ class Keeper(ABC):
             )
 
     async def stop_running(self, seconds: float) -> None:
-        """Interrupt a busy kernel that is about to be told to end, and give it so long.
+        """Interrupt a busy kernel before its end, and wait ``seconds`` at most until it is idle.
 
-        So its client gets a reply; and some kernels, ipykernel among them, do not end before what
-        they run does. Has to come before the kernel is marked as anything else than busy.
+        So the client whose cell it runs gets a reply. And some kernels, ipykernel among them, end
+        only after what they run has ended. Call this before the kernel is marked: a marked kernel
+        does not count as busy.
         """
         if not self.kernel.is_busy:
             return
@@ -102,7 +104,7 @@ class Keeper(ABC):
         await self._is_idle_within(seconds)
 
     async def _plan(self) -> Plan:
-        # What the operator says counts: nothing is looked up then.
+        # The operator's choice counts: with one, the spec is not looked up.
         spec_mode = None if self.interrupt_mode else await self.spec_mode()
         return plan(
             self.interrupt_mode,
@@ -113,7 +115,7 @@ class Keeper(ABC):
         )
 
     async def _try(self, ways: Sequence[Way]) -> None:
-        """Go the first of the ways that can be gone."""
+        """Use the first way that works; raise the error of the last one if none does."""
         for way in ways[:-1]:
             with contextlib.suppress(KernelError):
                 return await self._go(way)

@@ -1,7 +1,7 @@
-"""A kernel that w2z starts: watched, started again when it crashes, ended when w2z ends.
+"""The keeper of a kernel that w2z starts: it restarts a crashed kernel, and ends it with w2z.
 
-One task owns the process, :meth:`Launched.run`; whoever wants something of the process says what,
-and waits until that task has done it.
+Only the task that runs :meth:`Launched.run` starts the process and follows it to its end. The other
+methods set what is wanted of the process, and wait until that task has done it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from w2z.kernel.process.output import Listener, Output
 log = logging.getLogger("w2z")
 
 CHILD_POLL_INTERVAL = 0.02
-"""Seconds between looks at leftovers."""
+"""Seconds between checks whether the processes that the kernel left behind have ended."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many seconds a kernel may take to get ready, and how often it may crash."""
+    """Seconds a kernel may take to get ready, and restarts of crashed kernels within a minute."""
 
     ready: float
     restarts: int
 
 
 class Wanted(Enum):
-    """What somebody wants of the process, and so what its end means."""
+    """What is wanted of the process. This decides what the end of the process means."""
 
     RUN = "to run on: an end is its own doing"
     RESTART = "to end and give way to another"
@@ -48,7 +48,7 @@ class Wanted(Enum):
 
 
 class Launched(Keeper):
-    """Starts ``command`` at ``endpoints`` and keeps it running; ``listen`` gets what it prints."""
+    """The keeper of the kernel that ``command`` starts; ``listen`` gets what its process prints."""
 
     owned = True
 
@@ -77,16 +77,19 @@ class Launched(Keeper):
         self._child: Child | None = None
         self._wanted = Wanted.RUN
         self._is_late = False
+        # The number of the kernel that was started last, and of the last one known to have got
+        # ready or to have ended before.
         self._number = 0
         self._decided = 0
         self._decision = asyncio.Event()
         self._is_over = asyncio.Event()
 
-    # What others want.
+    # What other tasks want.
 
     async def restart(self) -> None:
-        """End the kernel and start another; raises
-        :class:`~w2z.errors.KernelNotStarted` when that one does not get ready.
+        """End the kernel and start another.
+
+        Raises :class:`~w2z.errors.KernelNotStarted` when the other one does not get ready.
         """
         async with self.restarting:
             this = self._number
@@ -98,35 +101,35 @@ class Launched(Keeper):
                 raise KernelNotStarted("the kernel was ended, and the next one did not get ready")
 
     async def end(self) -> None:
-        """End the kernel, because somebody asked for that."""
+        """End the kernel, because a client asked for that, and wait until :meth:`run` is over."""
         self._want(Wanted.END)
         await self._is_over.wait()
 
     async def stop(self) -> None:
-        """End the kernel within the time there is: by message, by SIGTERM, by SIGKILL."""
+        """End the kernel within the time of ``ending``: by message, then SIGTERM, then SIGKILL."""
         self._want(Wanted.STOP)
         await self._is_over.wait()
 
     def hurry(self) -> None:
-        """Kill the kernel."""
+        """Kill the kernel's process group at once."""
         self._signal_group(signal.SIGKILL)
 
     def forward(self, number: int) -> None:
-        """Signal the kernel's process."""
+        """Send the signal to the kernel's process alone."""
         if self._child is not None:
             log.info("%s: passed on to the kernel", signal.Signals(number).name)
             self._child.signal(number)
 
     async def spec_mode(self) -> str | None:
-        """The spec that the kernel was started from may say it."""
+        """Return the ``interrupt_mode`` of the spec that the kernel was started from, if any."""
         return self._command.interrupt_mode
 
     async def send_interrupt_signal(self) -> None:
-        """Interrupt the kernel and the processes it started."""
+        """Send SIGINT to the kernel's process group, and so to the processes it started."""
         self._signal_group(signal.SIGINT)
 
     def _want(self, wanted: Wanted) -> None:
-        # w2z's own end is final, and a client's is no longer a restart.
+        # STOP is final. After END only STOP counts, so that no restart follows.
         if self._wanted in (Wanted.RUN, Wanted.RESTART) or wanted is Wanted.STOP:
             self._wanted = wanted
         self.kernel.do(self.kernel.life.ask_to_end(self.kernel.now()))
@@ -136,14 +139,14 @@ class Launched(Keeper):
         if self._child is not None and not self._child.ended.done():
             self._child.signal_group(number)
 
-    # The one task.
+    # The one task that owns the process.
 
     async def run(self) -> int:
-        """Run kernels until one ends for good; returns the last one's exit code for w2z, or 0 if a
-        client asked for its end.
+        """Run one kernel after another until one ends for good.
 
-        Raises :class:`~w2z.errors.KernelEnded` or :class:`~w2z.errors.KernelNeverReady` when the
-        first one does not get ready.
+        Returns the exit code of the last kernel for w2z, or 0 if a client asked for its end. Raises
+        :class:`~w2z.errors.KernelEnded` or :class:`~w2z.errors.KernelNeverReady` when the first
+        kernel does not get ready, and ``KernelEnded`` when a process cannot be started.
         """
         try:
             while self._wanted not in (Wanted.END, Wanted.STOP):
@@ -159,6 +162,7 @@ class Launched(Keeper):
                 await self._pause(pause)
             return 0
         finally:
+            # After an error, too: no kernel outlives this task, and nobody waits for it for ever.
             self._signal_group(signal.SIGKILL)
             self._is_over.set()
             self._decision.set()
@@ -167,8 +171,9 @@ class Launched(Keeper):
         return 0 if self._wanted is Wanted.END else exit_code(code)
 
     async def _move_on(self) -> None:
-        """Connect to where the next kernel will be: elsewhere, if a process that the last one
-        forked still listens there.
+        """Connect to where the next kernel will listen.
+
+        If a process that the last kernel forked still listens there, take other endpoints first.
         """
         if not await is_refused(self._endpoints.info, self.kernel.timing.probe_timeout):
             self._endpoints.renew()
@@ -193,7 +198,7 @@ class Launched(Keeper):
         return child, Output(child.stdout, child.stderr, self._listen)
 
     async def _follow(self, child: Child) -> None:
-        """Wait until the kernel ends or has to, and see to that."""
+        """Watch the kernel until its process ends. End it if it is late or shall end."""
         kernel = self.kernel
         deadline = kernel.now() + self._limits.ready
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
@@ -202,19 +207,19 @@ class Launched(Keeper):
                 self._decide()
             await kernel.next_task(kernel.timing.look if kernel.is_ready else kernel.timing.tick)
             self._take_clients_word()
-            # One that clients use is there, whether or not it has answered w2z.
+            # A kernel that clients use is not late, even if it has not answered w2z.
             self._is_late = not kernel.life.was_used and kernel.now() > deadline
         if not child.ended.done():
             await self._end_process(child)
 
     def _take_clients_word(self) -> None:
-        """A client sent a ``shutdown_request``: see to it that the kernel does end."""
+        """If a client sent ``shutdown_request``, make sure that the kernel does end."""
         restart = self.kernel.is_told_to_end
         if restart is not None and self._wanted is Wanted.RUN:
             self._want(Wanted.RESTART if restart else Wanted.END)
 
     def _decide(self) -> None:
-        """The kernel that was started last is ready, or over before it was."""
+        """Record that the kernel started last is ready or has ended, and wake :meth:`restart`."""
         self._decided = self._number
         self._decision.set()
 
@@ -222,7 +227,7 @@ class Launched(Keeper):
         kernel = self.kernel
         kernel.do(kernel.life.ask_to_end(kernel.now()))
         if kernel.life.was_used:
-            # Before the mark: what is marked is not busy, and would not be interrupted.
+            # Before the mark: a marked kernel does not count as busy and would not be interrupted.
             await self.stop_running(self._ending.interrupt)
             restart = self._wanted is Wanted.RESTART
             if restart:
@@ -238,9 +243,9 @@ class Launched(Keeper):
             child.signal_group(signal.SIGKILL)
 
     async def _tidy(self, child: Child, output: Output) -> None:
-        """Carry on what the kernel said last, and end what it left behind in its group."""
+        """Receive the kernel's last words, and end the processes left in its process group."""
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
-        # Where w2z goes on there is no hurry.
+        # Only the end of w2z has a budget; where w2z goes on, this may take longer.
         seconds = most = self._ending.last_words
         if self._wanted is not Wanted.STOP:
             seconds, most = 2 * seconds, 20 * most
@@ -255,7 +260,10 @@ class Launched(Keeper):
         await output.finish(self._ending.output)
 
     def _after(self, code: int, last_words: str) -> float | None:
-        """Seconds to wait before another kernel takes the place of this one; ``None``: never."""
+        """Tell clients what the end of the kernel means.
+
+        Returns the seconds to wait before the next kernel is started; ``None`` for no next kernel.
+        """
         kernel = self.kernel
         if self._wanted is Wanted.STOP:
             kernel.lose("w2z is ending")
@@ -269,12 +277,13 @@ class Launched(Keeper):
         if not kernel.life.has_served:
             raise self._failure(code, last_words)
         reason = f"the kernel {describe(code)}"
+        # Clients hear of the kernel's end first, then what became of their requests.
         pause = self._announce(code, reason)
         kernel.lose(reason)
         return pause
 
     def _announce(self, code: int, reason: str) -> float | None:
-        """Tell clients what the end of the kernel means; returns what :meth:`_after` does."""
+        """Announce ``restarting`` or ``dead`` to clients; returns what :meth:`_after` returns."""
         kernel = self.kernel
         if code == 0 or self._wanted is Wanted.END:
             log.info("%s", reason)

@@ -1,7 +1,7 @@
-"""Whether anybody listens where a kernel should, and which process it is.
+"""Test whether a process listens at the kernel's shell endpoint, and find out which one.
 
-The process is looked for in /proc (proc(5)): that of another container is not visible there, nor
-are the open files of another user's.
+The process is looked for in /proc (proc(5)). Processes of another container are not visible there,
+nor are the open files of another user's processes.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _REFUSALS = {
     errno.ENETDOWN,
     errno.EHOSTDOWN,
 }
-"""Answers that are as good as nobody: no listener, or no way to the host."""
+"""Errors that mean that nobody listens: no listener, or no way to the host."""
 CONNECT_TIMEOUT = 1.0
-"""Seconds to connect to a port, to learn who listens at the address of a name."""
+"""Seconds to connect to a port, to learn whether an IPv6 socket takes IPv4 there."""
 
 OWNER_TIMEOUT = 2.0
-"""Seconds to look for the kernel's process: ten thousand open files take a tenth of one."""
+"""Seconds to look for the kernel's process; ten thousand open files take a tenth of a second."""
 
 _LISTEN = "0A"
-"""TCP_LISTEN in /proc/net/tcp."""
+"""The state TCP_LISTEN as /proc/net/tcp writes it."""
 
 Address = IPv4Address | IPv6Address
 
@@ -55,14 +55,14 @@ _LOOPBACK: dict[Address, Address] = {
     _ANY_4: IPv4Address("127.0.0.1"),
     _ANY_6: IPv6Address("::1"),
 }
-"""Where a connection to any address leads."""
+"""Where a connection leads whose address is the wildcard of its family."""
 
 
 async def probe(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
-    """Try for so long whether anybody listens at the kernel's shell endpoint, and where.
+    """Test whether a process listens at the kernel's shell endpoint, and at which address.
 
-    A host name may lead to several addresses, of both families; the first one at which somebody
-    listens counts.
+    A host name may have several addresses, of both families; the first one at which a process
+    listens counts. Each address gets up to ``seconds``.
     """
     if info.transport == "ipc":
         path = info.endpoint(Channel.SHELL).removeprefix("ipc://")
@@ -78,13 +78,13 @@ async def probe(info: ConnectionInfo, seconds: float) -> tuple[Found, Connection
 
 
 async def is_refused(info: ConnectionInfo, seconds: float) -> bool:
-    """Whether nobody listens at the kernel's shell endpoint; no answer at all is no refusal."""
+    """Whether the kernel's shell endpoint refuses connections; no answer is no refusal."""
     found, _ = await probe(info, seconds)
     return found is Found.REFUSED
 
 
 async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
-    """Where the shell endpoint may be; empty for a name that nobody knows just now."""
+    """Return the addresses of the shell endpoint; none if its name cannot be resolved now."""
     host = info.host.strip("[]")
     loop = asyncio.get_running_loop()
     try:
@@ -108,8 +108,8 @@ async def _try(family: socket.AddressFamily, address: Any, seconds: float) -> Fo
 
 
 async def find_shell_owner(info: ConnectionInfo) -> int | None:
-    """What :func:`shell_owner` tells, looked for in a thread; ``None``, too, when it takes longer
-    than :data:`OWNER_TIMEOUT`.
+    """Run :func:`shell_owner` in a thread; ``None`` also when it takes longer than
+    :data:`OWNER_TIMEOUT`.
     """
     deadline = time.monotonic() + OWNER_TIMEOUT
     try:
@@ -120,10 +120,11 @@ async def find_shell_owner(info: ConnectionInfo) -> int | None:
 
 
 def shell_owner(info: ConnectionInfo, deadline: float = math.inf) -> int | None:
-    """The id of the process that listens at the kernel's shell endpoint, where it can be seen.
+    """Return the id of the process that listens at the kernel's shell endpoint.
 
-    Looks at each open file of each process, and may ask for the address of a name: this blocks.
-    Raises :class:`TimeoutError` at ``deadline``, on the clock of ``time.monotonic``.
+    Returns ``None`` if it cannot be seen. Blocks: it reads the open files of every process, and may
+    resolve a host name. Raises :class:`TimeoutError` at ``deadline``, on the clock of
+    ``time.monotonic``.
     """
     inodes = _unix_inodes(info) if info.transport == "ipc" else _tcp_inodes(info)
     wanted = {f"socket:[{inode}]" for inode in inodes}
@@ -141,18 +142,19 @@ def shell_owner(info: ConnectionInfo, deadline: float = math.inf) -> int | None:
 
 
 def _open_files(process: Path) -> Iterator[str]:
-    """What a process has open; nothing for one that ended, or is not ours to look into."""
+    """Yield what a process has open; nothing if it ended or w2z may not look into it."""
     with contextlib.suppress(OSError):
         for file in (process / "fd").iterdir():
-            with contextlib.suppress(OSError):  # it was closed meanwhile
+            with contextlib.suppress(OSError):  # the file was closed meanwhile
                 yield str(file.readlink())
 
 
 def _tcp_inodes(info: ConnectionInfo) -> list[str]:
-    """The sockets that get the connections to the kernel's address.
+    """Return the inodes of the sockets that get connections to the kernel's shell endpoint.
 
-    Several may listen at one port number. Linux prefers the one that is bound to the very address,
-    then those bound to every address of its family; last, an IPv6 one may take IPv4 as well.
+    Several sockets may listen at one port number. Linux prefers the socket that is bound to the
+    very address, then those bound to every address of its family. Last, an IPv6 socket may take
+    IPv4 as well.
     """
     place = _address(info)
     if place is None:
@@ -169,17 +171,20 @@ def _tcp_inodes(info: ConnectionInfo) -> list[str]:
     if target in there:
         return there[target]
     if not _is_here(family, address):
-        return []  # the kernel is elsewhere, and its port's number is somebody else's here
+        return []  # the kernel is on another machine; another program has its port here
     if target.version == 6:
         return there.get(_ANY_6, [])
     if _ANY_4 in there or _ANY_6 not in there:
         return there.get(_ANY_4, [])
-    # The table does not tell whether an IPv6 socket takes IPv4.
+    # The table does not tell whether an IPv6 socket takes IPv4, so connect to it.
     return there[_ANY_6] if _accepts(str(target), info.shell_port) else []
 
 
 def _address(info: ConnectionInfo) -> tuple[socket.AddressFamily, tuple[Any, ...]] | None:
-    """Where libzmq connects to, with port 0: at the first address of a name, in IPv4."""
+    """Return the family and the address that libzmq connects to, with port 0.
+
+    For a host name, that is its first IPv4 address.
+    """
     family = socket.AF_INET6 if info.is_ipv6 else socket.AF_INET
     try:
         found = socket.getaddrinfo(info.host.strip("[]"), 0, family, socket.SOCK_STREAM)
@@ -189,18 +194,18 @@ def _address(info: ConnectionInfo) -> tuple[socket.AddressFamily, tuple[Any, ...
 
 
 def _bound_to(text: str) -> Address:
-    """An address as the tables have it: words of 32 bits, each as a number of this machine's."""
+    """Parse an address of the tables: words of 32 bits, each in this machine's byte order."""
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     return _plain(ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words)))
 
 
 def _plain(address: Address) -> Address:
-    """IPv4 that is written as IPv6 is IPv4."""
+    """Return an IPv4 address that is mapped to IPv6 as IPv4, any other address unchanged."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_here(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
-    """Whether the address is one of this machine's."""
+    """Whether the address belongs to this machine."""
     with socket.socket(family, socket.SOCK_DGRAM) as trial:
         try:
             trial.bind(address)
@@ -215,7 +220,7 @@ def _accepts(host: str, port: int) -> bool:
     except ConnectionRefusedError:
         return False
     except OSError:
-        pass  # nobody refused
+        pass  # no answer is no refusal
     return True
 
 
@@ -226,9 +231,9 @@ def _unix_inodes(info: ConnectionInfo) -> list[str]:
 
 
 def _rows(table: str, columns: int = 0) -> list[list[str]]:
-    """The fields of each row; the last of ``columns`` is a path, which may have spaces."""
+    """Return the fields of each row. The last of ``columns`` is a path, which may have spaces."""
     try:
-        # Paths are anybody's, in any encoding.
+        # Any process may choose the paths, in any encoding.
         lines = Path(table).read_text("utf-8", "surrogateescape").split("\n")[1:-1]
     except OSError:
         return []

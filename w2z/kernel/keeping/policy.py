@@ -1,6 +1,6 @@
-"""What a kernel's end means, and when to start another.
+"""When to restart a kernel that crashed, and how to describe the end of its process.
 
-Decisions only; the caller passes the time, in seconds of any clock that does not jump.
+This module does no I/O. The caller passes the time, in seconds of any clock that does not jump.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from collections import deque
 from signal import Signals
 
 RESTART_WINDOW = 60.0
-"""Seconds within which crashes count together: a kernel that lived longer was worth it."""
+"""Seconds within which crashes count together: a kernel that ran longer is worth a restart."""
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
-"""Seconds before the second restart in a window, doubled for each one more; the first is at once.
+"""Seconds before the second restart in a window, and the most before any restart. The pause doubles
+with each further restart; the first restart comes at once.
 """
 
 
 class RestartPolicy:
-    """Restarts a crashed kernel at most ``limit`` times in :data:`RESTART_WINDOW`."""
+    """Allows at most ``limit`` restarts of crashed kernels in :data:`RESTART_WINDOW`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._crashes: deque[float] = deque()
 
     def on_crash(self, now: float) -> float | None:
-        """The kernel crashed: seconds to wait before it is started again, ``None`` to give up."""
+        """The kernel crashed: return the seconds to wait before a restart, ``None`` to give up."""
         while self._crashes and self._crashes[0] <= now - RESTART_WINDOW:
             self._crashes.popleft()
         if len(self._crashes) >= self._limit:
@@ -37,7 +38,7 @@ class RestartPolicy:
 
 
 def describe(code: int) -> str:
-    """How a process ended, for people; ``code`` is negative for a signal."""
+    """Describe how a process ended, for people. A signal's ``code`` is its negative number."""
     if code >= 0:
         return f"ended with exit code {code}"
     with contextlib.suppress(ValueError):
@@ -48,5 +49,5 @@ def describe(code: int) -> str:
 
 
 def exit_code(code: int) -> int:
-    """What a shell says for it: 128 and the signal's number."""
+    """Return the exit code that a shell reports: 128 plus the number for a signal."""
     return 128 - code if code < 0 else code

@@ -1,8 +1,8 @@
-"""A kernel that w2z starts, as a process.
+"""The process of a kernel that w2z starts.
 
-- :mod:`~w2z.kernel.process.command`: what to start: a command line, or a kernelspec's.
-- :mod:`~w2z.kernel.process.specs`: the kernelspecs that are installed.
-- :mod:`~w2z.kernel.process.endpoints`: where it shall listen: connection file, ports or sockets.
+- :mod:`~w2z.kernel.process.command`: the kernel's command, given or from a kernelspec.
+- :mod:`~w2z.kernel.process.specs`: the installed kernelspecs.
+- :mod:`~w2z.kernel.process.endpoints`: the kernel's connection file, and its ports or sockets.
 - :mod:`~w2z.kernel.process.children`: starting, signalling and reaping processes.
-- :mod:`~w2z.kernel.process.output`: what it prints.
+- :mod:`~w2z.kernel.process.output`: what the kernel's process prints.
 """

@@ -1,8 +1,8 @@
 """Child processes as PID 1 has to treat them: started, waited for, and adopted ones reaped.
 
-One ``waitpid(-1)`` serves them all, so that orphans a kernel leaves behind, which a container's
-PID 1 inherits, never stay as zombies (wait(2), prctl(2) PR_SET_CHILD_SUBREAPER). asyncio's own
-subprocesses must not be used beside it: their exit status would be reaped here.
+One ``waitpid(-1)`` reaps all of them. So the orphans that a kernel leaves behind, which a
+container's PID 1 inherits, never stay as zombies (wait(2), prctl(2) PR_SET_CHILD_SUBREAPER). Do not
+use asyncio's own subprocesses beside this module, which would reap their exit status.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ log = logging.getLogger("w2z")
 
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
-"""From linux/prctl.h."""
+"""Options of prctl(2), from linux/prctl.h."""
 
 LAST_LOOK = 0.02
-"""Seconds between looks whether what was killed is gone."""
+"""Seconds between checks whether the killed processes are gone."""
 
 
 class Child:
-    """A process that was started here; it leads a session and a process group of its own."""
+    """A process that w2z started; it leads a Unix session and a process group of its own."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
@@ -38,23 +38,26 @@ class Child:
 
     @property
     def stdout(self) -> IO[bytes]:
-        """What it prints."""
+        """The pipe with what the process prints."""
         return _there(self._popen.stdout)
 
     @property
     def stderr(self) -> IO[bytes]:
-        """What it complains of."""
+        """The pipe with what the process writes to stderr."""
         return _there(self._popen.stderr)
 
     async def wait(self, seconds: float | None = None) -> int | None:
-        """Its exit code, negative for the signal that killed it; ``None`` if it still runs."""
+        """Wait for the end of the process, ``seconds`` at most.
+
+        Returns its exit code, negative for the signal that killed it; ``None`` if it still runs.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(self.ended)
         return None
 
     def signal_group(self, number: int) -> bool:
-        """Signal its process group; ``False`` when nobody is left in it."""
+        """Signal the process group. Returns ``False`` if no process is left in it."""
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
@@ -64,26 +67,26 @@ class Child:
         return True
 
     def signal(self, number: int) -> None:
-        """Signal the process alone; one that has ended is not signalled."""
+        """Signal the process alone, unless it has ended."""
         if not self.ended.done():
             os.kill(self.pid, number)
 
     def on_end(self, status: int) -> None:
-        """It was reaped."""
+        """The process was reaped: put its exit code into :attr:`ended`."""
         code = os.waitstatus_to_exitcode(status)
-        # Popen would wait for it again, and find it gone.
+        # Without this, Popen would wait for the process again and not find it.
         self._popen.returncode = code
         if not self.ended.done():
             self.ended.set_result(code)
 
 
 class Children:
-    """The children of this process; a context manager. One at a time, in the main thread."""
+    """The child processes of w2z; a context manager. Only one at a time, in the main thread."""
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._known: dict[int, Child] = {}
-        # Not the loop's add_signal_handler: uvloop keeps SIGCHLD to itself.
+        # Not with the loop's add_signal_handler: uvloop reserves SIGCHLD for itself.
         self._before = signal.signal(signal.SIGCHLD, self._on_signal)
         return self
 
@@ -91,8 +94,8 @@ class Children:
         signal.signal(signal.SIGCHLD, self._before)
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Start a process without stdin; raises :class:`OSError`."""
-        popen = subprocess.Popen(  # noqa: S603 (running what it is told to is w2z's purpose)
+        """Start a process without stdin. Raises :class:`OSError` or :class:`ValueError`."""
+        popen = subprocess.Popen(  # noqa: S603 (w2z's purpose is to run the given command)
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -103,12 +106,15 @@ class Children:
         )
         child = Child(popen)
         self._known[popen.pid] = child
-        # It may have ended before anybody knew its number.
+        # The process may have ended before its pid was known here.
         self._reap()
         return child
 
     async def kill_all(self, seconds: float) -> None:
-        """Kill every process below this one, adopted ones included, until none is left."""
+        """Kill every process below this one, adopted ones included, until none is left.
+
+        Gives up after ``seconds``.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while left := list(_below(os.getpid())):
@@ -138,13 +144,12 @@ class Children:
 
 
 def prepare_process() -> None:
-    """Make this process fit to be a kernel's parent.
+    """Make w2z's process fit to be a kernel's parent.
 
-    It becomes the parent of descendants whose own parent ends, as PID 1 is by itself; and its
-    environment, which may hold the token, cannot be read by processes of the same user any more,
-    root's excepted.
+    It adopts descendants whose own parent ends, as PID 1 does by itself. And other processes of the
+    same user, except root's, can no longer read its environment, which may hold the token.
     """
-    import ctypes  # noqa: PLC0415 (only who starts a kernel needs it)
+    import ctypes  # noqa: PLC0415 (only needed to start a kernel)
 
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
@@ -153,15 +158,15 @@ def prepare_process() -> None:
 
 
 def _below(pid: int) -> Iterator[int]:
-    """The processes whose parent is ``pid`` and that are not zombies."""
+    """Yield the processes whose parent is ``pid`` and that are not zombies."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
             continue
         try:
             stat = (folder / "stat").read_text(errors="replace")
         except OSError:
-            continue  # it ended meanwhile
-        # The name in parentheses may hold anything, parentheses included (proc_pid_stat(5)).
+            continue  # the process ended meanwhile
+        # The name in parentheses may contain anything, parentheses included (proc_pid_stat(5)).
         state, parent = stat[stat.rindex(")") + 2 :].split(" ", 2)[:2]
         if int(parent) == pid and state != "Z":
             yield int(folder.name)

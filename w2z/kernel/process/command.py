@@ -1,4 +1,4 @@
-"""What to start as a kernel: a command line, or the kernelspec of a name.
+"""The command that starts a kernel: a given command line, or that of a kernelspec.
 
 https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs.
 """
@@ -17,30 +17,37 @@ from w2z.errors import SettingsError
 from w2z.kernel.process.specs import InstalledSpec
 
 _KEPT = "W2Z_LD_"
-"""LD_* variables that are the kernel's alone: containers/launcher.c keeps them from w2z."""
+"""Prefix of LD_* variables that are meant for the kernel alone: containers/launcher.c renames them,
+so that they do not affect w2z.
+"""
 
 _ROUTES_TOKEN = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105 (a name)
-"""What --register-with-chp shows the proxy: who has it can lead every user astray."""
+"""The variable with the token of --register-with-chp's proxy. It is kept from the kernel, because
+with that token the kernel could redirect every user.
+"""
 
 _PYTHONS = frozenset({"python", "python3", f"python3.{sys.version_info.minor}"})
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line with ``{connection_file}`` where the file's path goes."""
+    """A command line, with ``{connection_file}`` in place of the connection file's path."""
 
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     kernel_name: str = ""
     interrupt_mode: str | None = None
-    """The spec's own word; ``None`` where it says nothing."""
+    """The ``interrupt_mode`` in the kernelspec; ``None`` if there is none."""
 
     def line(self, path: Path) -> list[str]:
-        """The command line for that connection file."""
+        """Return the command line for the connection file at ``path``."""
         return [part.replace("{connection_file}", str(path)) for part in self.argv]
 
     def full_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
-        """The kernel's environment, made from w2z's, without w2z's settings and secrets."""
+        """Return the kernel's environment, made from w2z's environment ``ours``.
+
+        It has none of w2z's settings and secrets; the kernelspec's variables are added.
+        """
         inherited = {
             name: value
             for name, value in ours.items()
@@ -55,14 +62,14 @@ class Command:
             name: Template(value).safe_substitute(inherited)
             for name, value in self.environment.items()
         }
-        # ipykernel ends with this process; a container's PID 1 takes everything along anyway.
+        # ipykernel ends when this process does. If w2z is PID 1, its end ends the container anyway.
         return {**inherited, "JPY_PARENT_PID": str(os.getpid()), **own}
 
 
 def from_spec(installed: InstalledSpec) -> Command:
-    """The command of an installed spec.
+    """Return the command of an installed spec.
 
-    Raises :class:`~w2z.errors.SettingsError` for one whose kernels w2z cannot start.
+    Raises :class:`~w2z.errors.SettingsError` if w2z cannot start kernels of this spec.
     """
     spec = installed.spec
     provisioner = _provisioner(spec.metadata)
@@ -82,7 +89,7 @@ def from_spec(installed: InstalledSpec) -> Command:
 
 
 def _provisioner(metadata: Mapping[str, Any]) -> object:
-    """What jupyter_client would have the kernel started by, if the spec names anything."""
+    """Return the provisioner with which jupyter_client starts the kernel, if the spec names one."""
     provisioner = metadata.get("kernel_provisioner")
     return provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None
 
@@ -91,7 +98,7 @@ def _argv(argv: Sequence[str], folder: Path) -> list[str]:
     parts = [part.replace("{resource_dir}", str(folder)) for part in argv]
     prefix = Path(sys.prefix)
     parts = [part.replace("{prefix}", str(prefix)) for part in parts]
-    # Specs installed beside this Python that say just "python" mean this one.
+    # A spec that is installed with this Python and says just "python" means this Python.
     if parts[0] in _PYTHONS and folder.is_relative_to(prefix):
         parts[0] = sys.executable
     return parts

@@ -1,8 +1,8 @@
-"""Where a kernel that w2z starts shall listen: its connection file, and its ports or sockets.
+"""The connection file of a kernel that w2z starts, and its TCP ports or Unix sockets.
 
-TCP ports are bound here, without listening, from before the kernel starts until w2z ends: with
-SO_REUSEADDR on both sides the kernel can bind and listen on them, and nobody else gets them in
-between, nor while a kernel is restarted (socket(7); libzmq, JeroMQ, Go and Rust set it).
+w2z binds the TCP ports, without listening, from before the kernel starts until w2z ends. With
+SO_REUSEADDR on both sides (socket(7); libzmq, JeroMQ, Go and Rust set it) the kernel can bind the
+same ports and listen. No other process gets them before that, nor while the kernel is restarted.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ LOOPBACK = "127.0.0.1"
 
 
 class Endpoints:
-    """One kernel's endpoints; a context manager that cleans up after it.
+    """One kernel's endpoints; a context manager that removes them at its end.
 
-    ``path`` is the connection file's, ``None`` for one in a private directory. Raises
-    :class:`~w2z.errors.ConnectionFileError` where nothing can be written.
+    ``path`` is the path of the connection file; ``None`` puts the file into a private directory.
+    Raises :class:`~w2z.errors.ConnectionFileError` if the file cannot be written there.
     """
 
     def __init__(
@@ -54,12 +54,13 @@ class Endpoints:
         self.close()
 
     def write(self) -> None:
-        """Write the connection file; kernels remove it when they end, so before each start."""
+        """Write the connection file, before each start: kernels remove it when they end."""
         connection_file.write(self.path, self.info)
 
     def renew(self) -> None:
-        """Take other TCP ports; sockets in a directory are replaced by whoever binds them."""
+        """Take other TCP ports. Unix sockets stay: a kernel that binds them replaces them."""
         if self.info.transport == "tcp":
+            # The old ports are given up last, so that the new ones are others.
             before, self._held = self._held, []
             _, numbers = self._ports()
             for held in before:
@@ -67,7 +68,7 @@ class Endpoints:
             self.info = self.info.model_copy(update=_port_fields(numbers))
 
     def close(self) -> None:
-        """Remove what was made here; a connection file of somebody else's stays."""
+        """Remove what was made here. A connection file that somebody else wrote meanwhile stays."""
         for held in self._held:
             held.close()
         if hasattr(self, "info"):
@@ -78,7 +79,7 @@ class Endpoints:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _private(self) -> Path:
-        """A directory that only this user can enter."""
+        """Return the private directory, which only this user can enter; make it first if needed."""
         if self._folder is None:
             try:
                 self._folder = Path(tempfile.mkdtemp(prefix="w2z-"))

@@ -1,7 +1,7 @@
-"""What a kernel process prints: passed on to w2z's own stdout and stderr, the last of it kept.
+"""Pass on what a kernel's process prints to w2z's own stdout and stderr; keep the end of stderr.
 
-In a thread, because whoever reads w2z's output may be slow: then the kernel's prints wait, and
-nothing else does.
+A thread does this, because the reader of w2z's output may be slow. Then only the kernel's prints
+wait.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Callable
 from typing import IO
 
 OUTPUT_READ_SIZE = 64 * 1024
-"""Bytes read at once: what a pipe holds."""
+"""Bytes read at once: the capacity of a pipe."""
 
 TAIL = 8 * 1024
-"""Bytes of stderr kept for whoever asks why the kernel ended: a long traceback."""
+"""Bytes of stderr kept to explain why the kernel ended: enough for a long traceback."""
 
 Listener = Callable[[str, bytes], None]
-"""Gets ``("stdout" or "stderr", what was printed)``, in the thread; may block it."""
+"""Called in the thread with ``"stdout"`` or ``"stderr"`` and the printed bytes; it may block."""
 
 
 class Output:
-    """Passes on until both streams end, or :meth:`finish`."""
+    """A thread that passes on ``stdout`` and ``stderr`` until both end, or until :meth:`finish`."""
 
     def __init__(self, stdout: IO[bytes], stderr: IO[bytes], listen: Listener | None) -> None:
         self._listen = listen
@@ -34,16 +34,19 @@ class Output:
         self._over = asyncio.Event()
         self._wake, self._waker = os.pipe()
         self._streams = {"stdout": (stdout, 1), "stderr": (stderr, 2)}
-        # A daemon: a reader of w2z's output that is stuck must not keep w2z from ending.
+        # A daemon: if the reader of w2z's output is stuck, w2z must still be able to end.
         threading.Thread(target=self._run, name="kernel-output", daemon=True).start()
 
     @property
     def last_words(self) -> str:
-        """The end of what came on stderr."""
+        """The end of what the process wrote to stderr."""
         return self._tail.decode(errors="replace").strip()
 
     async def finish(self, seconds: float) -> None:
-        """Pass on what is there, and stop: processes the kernel left may keep the streams open."""
+        """Pass on what was printed so far, then stop. Takes ``seconds`` at most.
+
+        Waiting for the streams' end is no use: processes that the kernel left may keep them open.
+        """
         if not self._over.is_set():
             with contextlib.suppress(BrokenPipeError):  # the thread has just ended by itself
                 os.write(self._waker, b"x")
@@ -62,7 +65,7 @@ class Output:
         os.close(self._wake)
         try:
             self._loop.call_soon_threadsafe(self._finished)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed: nothing waits any more
             os.close(self._waker)
 
     def _finished(self) -> None:
@@ -72,7 +75,7 @@ class Output:
 
     def _pass_on(self, selector: selectors.BaseSelector) -> None:
         is_ending = False
-        # The wake pipe is the last one registered.
+        # The wake pipe stays registered; with it alone, both streams have ended.
         while len(selector.get_map()) > 1:
             events = selector.select(0 if is_ending else None)
             streams = [key for key, _ in events if key.data is not None]
@@ -96,7 +99,7 @@ class Output:
 
 
 def write_all(target: int, data: bytes) -> None:
-    """Write to a file descriptor that may be slow, not blocking, or gone."""
+    """Write all of ``data`` to a file descriptor that may be slow, non-blocking, or closed."""
     rest = memoryview(data)
     while rest:
         try:
@@ -106,4 +109,4 @@ def write_all(target: int, data: bytes) -> None:
                 selector.register(target, selectors.EVENT_WRITE)
                 selector.select()
         except OSError:
-            return  # nobody reads it any more; the kernel shall not notice
+            return  # the reader is gone; the kernel must not notice

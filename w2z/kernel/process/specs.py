@@ -1,9 +1,8 @@
-"""The kernelspecs that are installed, found as jupyter_client finds them.
+"""The installed kernelspecs, found as jupyter_client finds them.
 
-https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs. They are read in this
-process, as data: no program is started, no configuration of Jupyter's is read (it is Python code),
-no module is imported that was not imported before the kernel could write one, and nothing is
-written.
+https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs. w2z reads them in its own
+process, as data. It starts no program, writes nothing, and reads no configuration of Jupyter's,
+which is Python code. It imports no module that the kernel could have written meanwhile.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ from w2z.threads import begin, within
 log = logging.getLogger("w2z")
 
 LOOKUP_TIMEOUT = 2.0
-"""Seconds to wait for what can be done without; a lookup takes some milliseconds on a local disk,
-and for ever on a network drive that does not answer.
+"""Seconds to wait for a spec that w2z can do without. A lookup takes some milliseconds on a local
+disk, and for ever on a network drive that does not answer.
 """
 
 MAX_SIZE = 256 * 1024
-"""Bytes of a kernel.json; real ones have some hundred."""
+"""The most bytes of a kernel.json; real ones have some hundred."""
 
 MAX_NAMES = 16
-"""Names whose lookup is remembered: a connection file may tell another one whenever it changes."""
+"""How many lookups are remembered: each change of the connection file may bring another name."""
 
 NATIVE = "python3"
-"""The name ipykernel has where it is installed without a spec."""
+"""The name of the spec that ipykernel gets where it is installed without one."""
 
 _NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -51,7 +50,7 @@ def _in_small_letters(mode: object) -> object:
 
 
 class KernelSpec(BaseModel):
-    """What a kernel.json says; what it leaves out is empty."""
+    """The content of a kernel.json; fields that it leaves out are empty."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -75,10 +74,11 @@ class InstalledSpec:
 
 
 class InstalledSpecs:
-    """Looks each name up once: what was found, or that nothing was, holds as long as w2z runs.
+    """Looks each name up once, and remembers the result, even if nothing was found.
 
-    A spec that is installed or changed later is for the next w2z. A lookup that takes too long goes
-    on without those who asked, and what it finds in the end counts from then on.
+    w2z does not see a spec that is installed or changed after that until it is started again, or
+    until :data:`MAX_NAMES` other names were asked for. A lookup that takes longer than its callers
+    wait goes on, and its result counts from then on.
     """
 
     def __init__(self) -> None:
@@ -86,15 +86,16 @@ class InstalledSpecs:
         self._overdue: set[str] = set()
 
     async def get(self, name: str, seconds: float) -> InstalledSpec | None:
-        """The spec of that name, if there is one.
+        """Return the spec of that name; ``None`` if there is none.
 
-        Raises :class:`TimeoutError` when that is not known after ``seconds``.
+        Raises :class:`TimeoutError` when the lookup takes longer than ``seconds``, and at once when
+        :data:`MAX_NAMES` other lookups hang.
         """
         async with asyncio.timeout(seconds):
             return await asyncio.shield(self._lookup(name.lower()))
 
     async def known(self, name: str) -> InstalledSpec | None:
-        """The spec of that name, or ``None`` where there is none or it takes too long to see.
+        """Return the spec of that name; ``None`` if there is none or the lookup takes too long.
 
         A lookup that took too long once is not waited for again.
         """
@@ -110,12 +111,12 @@ class InstalledSpecs:
             return None
 
     async def interrupt_mode(self, name: str) -> str | None:
-        """The interrupt_mode that the spec of that name spells out, if it is known and does."""
+        """Return the ``interrupt_mode`` in the spec of that name; ``None`` if absent or unknown."""
         found = await self.known(name)
         return None if found is None else found.spec.interrupt_mode
 
     async def names(self) -> list[str]:
-        """The names that there are, as far as that is known in time; not remembered."""
+        """Return the names of all specs; none if that takes too long. Not remembered."""
         try:
             return await within(LOOKUP_TIMEOUT, names)
         except TimeoutError:
@@ -127,7 +128,7 @@ class InstalledSpecs:
         if len(self._lookups) >= MAX_NAMES:
             done = [name for name, lookup in self._lookups.items() if lookup.done()]
             if not done:
-                raise TimeoutError  # so many threads hang already
+                raise TimeoutError  # each of these lookups hangs in a thread
             del self._lookups[done[0]]
             self._overdue.discard(done[0])
         self._lookups[name] = begin(partial(find, name))
@@ -135,9 +136,10 @@ class InstalledSpecs:
 
 
 def find(name: str) -> InstalledSpec | None:
-    """The spec of that name in the first of Jupyter's directories that has one which is usable.
+    """Return the spec of that name in the first of Jupyter's directories that has a usable one.
 
-    Large and small letters are alike. Takes as long as the file system does.
+    The case of letters does not matter. For :data:`NATIVE`, an ipykernel without a spec is found,
+    too. Blocks as long as the file system does.
     """
     name = name.lower()
     for folder in _folders(name):
@@ -148,7 +150,7 @@ def find(name: str) -> InstalledSpec | None:
 
 
 def names() -> list[str]:
-    """The names that :func:`find` finds a spec for, sorted; reads all of them."""
+    """Return the names for which :func:`find` finds a spec, sorted. Reads every spec."""
     found = {folder.name.lower() for folder in _folders() if _load(folder) is not None}
     if _native() is not None:
         found.add(NATIVE)
@@ -156,23 +158,26 @@ def names() -> list[str]:
 
 
 def directories() -> list[str]:
-    """Where kernelspecs may be, best first, as ``jupyter --paths`` tells; last of all IPython's."""
+    """Return the directories where kernelspecs may be, best first.
+
+    These are the data directories that ``jupyter --paths`` shows; IPython's comes last.
+    """
     try:
         found = paths.jupyter_path("kernels")
     except (OSError, RuntimeError):
-        # There is no home: neither HOME nor the list of users tells one.
+        # There is no home directory: neither HOME nor the user database names one.
         given = filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))
         usual = (*given, *paths.ENV_JUPYTER_PATH, *paths.SYSTEM_JUPYTER_PATH)
         found = [str(Path(path, "kernels")) for path in usual]
     with contextlib.suppress(RuntimeError):
         ipython = Path(os.environ.get("IPYTHONDIR") or "~/.ipython")
         found.append(str(ipython.expanduser() / "kernels"))
-    # A ~ that is still there would be a folder of the working directory.
+    # A ~ that could not be expanded would name a folder of the working directory.
     return [path for path in found if not path.startswith("~")]
 
 
 def _folders(name: str | None = None) -> Iterator[Path]:
-    """Folders with a possible name, or with just that one, in any letters."""
+    """Yield the folders whose name may be a spec's, or is ``name``, in upper or lower case."""
     for directory in directories():
         try:
             with os.scandir(directory) as entries:
@@ -188,7 +193,7 @@ def _folders(name: str | None = None) -> Iterator[Path]:
 
 
 def _load(folder: Path) -> KernelSpec | None:
-    """What the folder's kernel.json says; ``None`` where there is none, or none that is usable."""
+    """Read the folder's kernel.json; ``None`` if it is missing, or unusable, which is logged."""
     file = folder / "kernel.json"
     try:
         return KernelSpec.model_validate_json(_read(file))
@@ -206,7 +211,10 @@ def _load(folder: Path) -> KernelSpec | None:
 
 
 def _read(file: Path) -> bytes:
-    """A file's content, if it is one that ends: pipes and devices may not."""
+    """Read a regular file; pipes and devices might never end.
+
+    Raises :class:`ValueError` for any other file, or one larger than :data:`MAX_SIZE`.
+    """
     with open(file, "rb", opener=_open_at_once) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise ValueError("it is no regular file")
@@ -217,12 +225,12 @@ def _read(file: Path) -> bytes:
 
 
 def _open_at_once(name: str, flags: int) -> int:
-    """A pipe is opened without waiting for its other end."""
+    """Open a file; if it is a pipe, do not wait for its other end."""
     return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _native() -> InstalledSpec | None:
-    """The kernel of this Python, where ipykernel is installed; it is not imported."""
+    """Make a spec for this Python's ipykernel, if it is installed. ipykernel is not imported."""
     try:
         module = importlib.util.find_spec("ipykernel")
     except (ImportError, ValueError):
