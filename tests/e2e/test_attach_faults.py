@@ -271,6 +271,6 @@ async def test_a_restart_without_a_supervisor_is_504(tmp_path: Path, watch: Watc
         retime(served, restart=0.5)
         refused = await rest.json("POST /api/kernels/the-kernel/restart", status=504)
         assert "no other kernel was there 0.5 seconds after" in refused["message"]
-        assert "w2z did not start it and cannot start another" in refused["message"]
+        assert "w2z did not start the kernel and cannot start another" in refused["message"]
         assert await kernel.end() == 0
         assert announced(await until_announced(client, "dead")) == ["dead"]
