@@ -198,7 +198,9 @@ async def test_a_client_that_reads_nothing_of_500_mb_gets_it_from_files(kernel_f
         for reader in (*readers, late):
             assert reader.numbers == list(range(500))
             assert reader.dropped == 0
-        assert peak(found) < 150_000_000
+        # The journal's 32 MB and w2z's own 45, and what libzmq receives while others have the
+        # processor: not the 500.
+        assert peak(found) < 250_000_000
 
 
 async def test_without_files_it_is_told_how_much_it_missed(kernel_file: Path) -> None:

@@ -24,9 +24,14 @@ BATCH_MESSAGES = 128
 BATCH_BYTES = 2**20
 """Bytes after which a batch is full, however few messages it has."""
 
-BATCHES_AHEAD = 8
-"""Batches received into a backlog for each batch that is handed out: a few milliseconds' worth,
+MESSAGES_AHEAD = 8 * BATCH_MESSAGES
+"""Messages to receive into a backlog for each batch that is worked on: a few milliseconds' worth,
 after which other sockets get their turn.
+"""
+
+BYTES_AHEAD = 32 * 2**20
+"""Bytes of large messages after which it is enough. Fewer, and a kernel that prints megabytes fills
+libzmq's own queue, which has no bound in bytes, faster than w2z empties it.
 """
 
 # Plain integers: pyzmq converts its enums on every call.
@@ -135,12 +140,13 @@ class DrainedSocket:
         batch, emptied = self._drain()
         if emptied and not backlog:
             return batch, True
-        ahead = 1
         backlog.append(batch)
-        while not emptied and ahead < BATCHES_AHEAD:
+        count, size = len(batch), _size(batch)
+        while not emptied and count < MESSAGES_AHEAD and size < BYTES_AHEAD:
             batch, emptied = self._drain()
             backlog.append(batch)
-            ahead += 1
+            count += len(batch)
+            size += _size(batch)
         return backlog.pop(), emptied and not backlog
 
     def _set_polling(self, is_polling: bool) -> None:
@@ -197,3 +203,8 @@ class DrainedSocket:
                 batch.append(parts)
             return batch, True
         return batch, False
+
+
+def _size(batch: list[list[bytes]]) -> int:
+    """Return the bytes of the last frames, in which large messages have theirs."""
+    return sum(len(parts[-1]) for parts in batch)
