@@ -16,8 +16,11 @@ from tests.support.proxies import CHP_TOKEN
 
 EAGER = (
     "-c",
-    "from w2z.serve import proxy_route as route;"
-    " route.ROUTE_CHECK_INTERVAL = route.ROUTE_RETRY_INTERVAL = 0.1; import w2z.__main__",
+    """
+from w2z.serve import proxy_route
+proxy_route.ROUTE_CHECK_INTERVAL = proxy_route.ROUTE_RETRY_INTERVAL = 0.1
+import w2z.__main__
+""",
 )
 """Arguments of Python: w2z that looks for its route all the time."""
 

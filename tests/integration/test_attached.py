@@ -569,7 +569,7 @@ async def test_a_name_with_several_addresses_leads_to_the_kernel_at_one_of_them(
     """ZMQ takes the first of them, at which nobody is."""
     fields, nobody = json.loads(kernels.now.connection_file.read_text()), "127.45.67.89"
 
-    async def look_up(loop: object, host: str, port: int, **more: Any) -> list[Any]:
+    def look_up(host: str, port: int, **more: Any) -> list[Any]:
         assert host == "kernel.invalid"
         found = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         return [(*found, (ip, port)) for ip in (nobody, fields["ip"])]
@@ -581,7 +581,7 @@ async def test_a_name_with_several_addresses_leads_to_the_kernel_at_one_of_them(
         open_client(served.url("a"), "v1") as client,
     ):
         with monkeypatch.context() as patch:
-            patch.setattr("asyncio.BaseEventLoop.getaddrinfo", look_up)
+            patch.setattr(socket, "getaddrinfo", look_up)
             await ready(served.bridge.kernel)
             assert served.bridge.kernel.connection_info.ip == fields["ip"]
             await ask(client, kernels.now)

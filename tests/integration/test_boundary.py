@@ -234,7 +234,8 @@ async def test_an_error_while_output_is_written_spares_the_other_clients(
     ):
         first = next(iter(quick.bridge.clients))
         websocket = first.websocket  # type: ignore[attr-defined]
-        websocket._transport = Broken(websocket._transport)
+        outbox = websocket._outbox
+        outbox._transport = Broken(outbox._transport)
         await kernel.iopub("stream", {"name": "stdout", "text": "for all"})
         assert (await bystander.until("stream")).content["text"] == "for all"
         await victim.closed()

@@ -259,7 +259,7 @@ async def test_one_that_ends_by_itself_and_well_is_not_started_again(tmp_path: P
         assert made.exit_code == 0
 
 
-@pytest.mark.parametrize(("end", "hurry"), [("crash", 1), ("stop", 2)])
+@pytest.mark.parametrize(("end", "hurry"), [("crash", 1), ("stop", 4)])
 async def test_its_last_words_have_time_where_w2z_goes_on(
     tmp_path: Path, end: str, hurry: int
 ) -> None:

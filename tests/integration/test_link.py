@@ -40,6 +40,18 @@ async def test_output_that_was_not_carried_is_told_as_missing() -> None:
     listener.missing.assert_called_once()
 
 
+async def test_replies_that_waited_behind_it_are_carried_behind_that_word() -> None:
+    listener, course = Mock(), []
+    listener.missing.side_effect = lambda *_: course.append("missing")
+    made = link(listener)
+    made.backlog.append([[b"one"]])
+    made.backlog.then(lambda: course.append("a reply"))
+    made.close()
+    assert course == ["missing", "a reply"]
+    made.close()
+    assert course == ["missing", "a reply"]
+
+
 async def test_nothing_is_missing_where_nothing_waited() -> None:
     listener = Mock()
     link(listener).close()

@@ -49,14 +49,14 @@ def named(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses to which the name leads; nobody knows it when there are none."""
     addresses: list[str] = []
 
-    async def look_up(loop: object, host: str, port: int, **more: Any) -> list[Any]:
+    def look_up(host: str, port: int, **more: Any) -> list[Any]:
         assert host == NAME
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         family = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         return [(*family, (address, port)) for address in addresses]
 
-    monkeypatch.setattr("asyncio.BaseEventLoop.getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return addresses
 
 

@@ -68,7 +68,7 @@ async def test_every_signal_after_the_first_hurries(
         raise_signal(second)
         await hurried.get()
     assert hurried.empty()
-    assert caplog.text.count(f"{second.name} again: in a hurry") == 2
+    assert caplog.text.count(f"{second.name}: in a hurry") == 2
     assert stop.exit_code == 128 + signal.SIGTERM
 
 

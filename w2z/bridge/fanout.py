@@ -272,8 +272,10 @@ class Clients:
     # Which session is forgotten.
 
     def _fits(self, session_id: str) -> bool:
-        taken = len(self._hub) + len(self._without_session())
-        return session_id in self._hub or taken < self._settings.max_connections
+        waiting = self._without_session()
+        if session_id in self._hub or session_id in waiting:
+            return True
+        return len(self._hub) + len(waiting) < self._settings.max_connections
 
     def _oldest(self) -> str | None:
         """Return the session to forget when there is no room.

@@ -21,6 +21,12 @@ DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
 GAP = "w2z_gap"
 """Field of a gap notice's metadata: how many ``messages`` and ``bytes`` are missing."""
 
+DROPPED = " were dropped here: "
+"""Words of a gap notice's text, between how much is missing and why."""
+
+MAX_GAP_REASON = 200
+"""Characters of a reason that are kept of a notice; a kernel may have written one."""
+
 ITEM_COST = 400
 """Bytes that a message in memory takes beside its parts and buffers. A gap takes only these."""
 
@@ -36,13 +42,16 @@ class Gap(NamedTuple):
 
     def and_then(self, other: Gap) -> Gap:
         """Return one gap for this one and ``other``, which follows it directly."""
-        return Gap(self.messages + other.messages, self.size + other.size, other.parent_header)
+        reason = self.reason
+        if other.reason not in reason:
+            reason = other.reason if reason in other.reason else f"{reason}; {other.reason}"
+        messages, size = self.messages + other.messages, self.size + other.size
+        return Gap(messages, size, other.parent_header, reason)
 
     def notice(self, stream_header: bytes) -> Message:
         """Return the message that the client gets in place of the dropped ones."""
         text = (
-            f"[w2z] {self.messages} messages ({self.size} bytes) of output were dropped here:"
-            f" {self.reason}.\n"
+            f"[w2z] {self.messages} messages ({self.size} bytes) of output{DROPPED}{self.reason}.\n"
         )
         marked = dump({GAP: {"messages": self.messages, "bytes": self.size}})
         notice = stream("stderr", stream_header, self.parent_header, text)
@@ -108,7 +117,9 @@ def _left_by(message: Message) -> Gap:
     if GAP.encode() in message.metadata:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             gap = parse_object(message.metadata, "metadata")[GAP]
-            return Gap(int(gap["messages"]), int(gap["bytes"]), message.parent_header)
+            text = str(parse_object(message.content, "content")["text"])
+            reason = text.rpartition(DROPPED)[2].removesuffix(".\n")[:MAX_GAP_REASON]
+            return Gap(int(gap["messages"]), int(gap["bytes"]), message.parent_header, reason)
     return Gap(1, size_of([message]), message.parent_header)
 
 

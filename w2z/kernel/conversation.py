@@ -54,6 +54,7 @@ class Conversation:
         self._signer = signer
         self._name = name
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._is_closed = False
         channels.open_session(self.session_id, is_watched=True)
 
     async def ask(self, msg_type: str, content: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -90,7 +91,10 @@ class Conversation:
         self._channels.send_heartbeat(self.session_id, b"w2z")
 
     def close(self) -> None:
-        """Give up every request that waits for its reply, because the sockets are closed."""
+        """Give up every request that waits for its reply, because the sockets are closed. A reply
+        that is handed in later counts for nothing.
+        """
+        self._is_closed = True
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(KernelSilent("the kernel ended instead of answering"))
@@ -100,7 +104,7 @@ class Conversation:
 
         Yields each ``kernel_info_reply`` and ``shutdown_reply``, waited for or not.
         """
-        for message in messages:
+        for message in () if self._is_closed else messages:
             try:
                 head = parse_object(message.header, "header")
                 parent = parse_object(message.parent_header, "parent_header")

@@ -69,13 +69,16 @@ class Link:
     def close(self, linger_ms: int = 0) -> None:
         """Close every socket. Blocks up to ``linger_ms`` for messages that have not left yet.
 
-        Output that is still in the backlog is reported as missing.
+        Output that is still in the backlog is reported as missing; replies that waited behind it
+        are carried.
         """
         self.conversation.close()
         self.channels.close(linger_ms)
         lost = self.backlog.clear()
         if lost.messages:
             self._listener.missing(*lost)
+        while self.backlog:
+            self.backlog.pop()
 
     def _may_go(self, parts: Parts) -> bool:
         try:

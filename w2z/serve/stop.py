@@ -7,7 +7,6 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
-from typing import TypeVar
 
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode
 
@@ -23,9 +22,6 @@ ignores SIGHUP, and a shell ignores SIGINT for programs that it starts in the ba
 
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that w2z does not use, but passes on: they may mean something to the kernel."""
-
-
-T = TypeVar("T")
 
 
 class Stop:
@@ -70,7 +66,7 @@ class Stop:
 
     def _on_signal(self, number: int) -> None:
         if self._happened.is_set() and self.hurry is not None:
-            log.info("%s again: in a hurry", signal.Signals(number).name)
+            log.info("%s: in a hurry", signal.Signals(number).name)
             self.hurry()
         self.because(signal.Signals(number).name, ENDED_BY_SIGNAL + number)
 

@@ -25,9 +25,9 @@ A client whose session is not resumable has nothing to acknowledge: it is never 
 Any pong answers the ping that is out, whatever data it carries. Any pong may acknowledge a
 position; the hub ignores a position beyond what it handed out.
 
-A sign of life is any data from the peer, or a change in the unsent bytes: the pong may be behind a
-large payload, or the ping behind much output. A peer that w2z does not read from cannot give a
-sign of life, so it is not closed.
+A sign of life is any data from the peer, or that it takes data while more waits: the pong may be
+behind a large payload, or the ping behind much output. A peer that w2z does not read from cannot
+give a sign of life, so it is not closed.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Acknowledgement:
         }
         self._wrote = False
         self._was_heard = False
-        self._unsent = 0
+        self._taken = 0
         self._enter(State.QUIET, now)
 
     def next_deadline(self) -> float:
@@ -103,28 +103,28 @@ class Acknowledgement:
         """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
         self._was_heard = True
 
-    def poll(self, now: float, unsent: int, *, held_back: bool) -> Due | None:
+    def poll(self, now: float, taken: int, *, unsent: int, held_back: bool) -> Due | None:
         """Return what is due, or ``None``.
 
-        ``unsent`` is the number of bytes in the transport's write buffer; ``held_back`` tells that
-        w2z does not read from the peer now.
+        ``taken`` counts the bytes that have left the transport, ``unsent`` those that wait in its
+        write buffer; ``held_back`` tells that w2z does not read from the peer now.
         """
         if now < self._deadline:
             return None
         if self.state is not State.ASKED:
             return Due.PING
         # An empty buffer proves nothing: the network may still hold its bytes.
-        is_taking = unsent not in (0, self._unsent)
+        is_taking = unsent > 0 and taken > self._taken
         if not (self._was_heard or is_taking or held_back):
             self._enter(State.DEAD, now)
             return Due.DEAD
-        self._wait_for_pong(now, unsent)
+        self._wait_for_pong(now, taken)
         return None
 
-    def asked(self, now: float, unsent: int) -> None:
-        """Take note of a ping; ``unsent`` bytes wait in the transport, perhaps with that ping."""
+    def asked(self, now: float, taken: int) -> None:
+        """Take note of a ping, sent when ``taken`` bytes had left the transport."""
         self._wrote = False
-        self._wait_for_pong(now, unsent)
+        self._wait_for_pong(now, taken)
 
     def pong(self, payload: bytes, now: float) -> int | None:
         """Take note of a pong; return the position before which all has arrived, if it has one."""
@@ -136,9 +136,9 @@ class Acknowledgement:
             return int(payload)
         return None
 
-    def _wait_for_pong(self, now: float, unsent: int) -> None:
+    def _wait_for_pong(self, now: float, taken: int) -> None:
         self._was_heard = False
-        self._unsent = unsent
+        self._taken = taken
         self._enter(State.ASKED, now)
 
     def _enter(self, state: State, now: float) -> None:

@@ -79,7 +79,7 @@ class Websocket:
             ping_timeout=settings.ping_timeout,
             now=now(),
         )
-        self._pings = Pings(acks, connection, self._ping, self._give_up)
+        self._pings = Pings(acks, connection, self._outbox, self._ping, self._give_up)
         self._is_left = False
 
     # For the user.
@@ -98,7 +98,7 @@ class Websocket:
         """Write whole data frames; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:
-                self._transport.write(frames)
+                self._outbox.write(frames)
                 self._pings.wrote()
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -186,7 +186,9 @@ class Websocket:
 
 
 class Outbox:
-    """Writes the queued control frames (pings, pongs, close frames) and the end of the stream."""
+    """Writes data frames at once, the queued control frames (pings, pongs, close frames) and the
+    end of the stream.
+    """
 
     def __init__(self, frames: Frames, transport: asyncio.Transport) -> None:
         self.writable = True
@@ -194,6 +196,22 @@ class Outbox:
         self._transport = transport
         self._owed_bytes = 0
         """Bytes of control frames written since :meth:`pause`."""
+        self._written = 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait in the transport's write buffer."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that have left the transport, counted from any number."""
+        return self._written - self.unsent
+
+    def write(self, data: bytes) -> None:
+        """Write to the transport."""
+        self._written += len(data)
+        self._transport.write(data)
 
     def pause(self) -> None:
         """The transport holds more than its high-water mark: count what is written now."""
@@ -214,7 +232,7 @@ class Outbox:
             if self._owed_bytes > UNREAD_LIMIT:
                 self._transport.abort()
             elif data:
-                self._transport.write(data)
+                self.write(data)
             elif self._transport.can_write_eof():
                 self._transport.write_eof()
             else:
@@ -231,11 +249,13 @@ class Pings:
         self,
         acks: Acknowledgement,
         connection: Connection,
+        outbox: Outbox,
         send: Callable[[], None],
         give_up: Callable[[], None],
     ) -> None:
         self._acks = acks
         self._connection = connection
+        self._outbox = outbox
         self._send = send
         self._give_up = give_up
         self._timer_at: float | None = None
@@ -273,17 +293,17 @@ class Pings:
     def _on_timer(self) -> None:
         # A timer may fire slightly early: poll with the deadline that it was set for.
         moment, self._timer_at = max(now(), self._acks.next_deadline()), None
-        transport = self._connection.transport
         due = self._acks.poll(
             moment,
-            transport.get_write_buffer_size(),
+            self._outbox.taken,
+            unsent=self._outbox.unsent,
             held_back=self._connection.reading.is_stopped,
         )
         if due is Due.DEAD:
             self._give_up()
         elif due is Due.PING:
             self._send()
-            self._acks.asked(moment, transport.get_write_buffer_size())
+            self._acks.asked(moment, self._outbox.taken)
         self._follow()
 
 

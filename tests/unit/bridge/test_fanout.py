@@ -254,6 +254,14 @@ def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.Monk
     assert not stage.clients.has_room("newest")
 
 
+def test_who_comes_back_to_its_last_request_needs_no_other_place(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage(monkeypatch, max_connections=2)
+    leave(stage, stage.enter(Client(session_id="ann"), resumable=False), 10)
+    leave(stage, stage.enter(Client(session_id="ben"), resumable=False), 10)
+    stage.enter(Client(session_id="ben"))
+    assert stage.sockets.open == {"ann", "ben"}
+
+
 def test_a_session_that_is_given_up_is_not_heard_any_more(monkeypatch: pytest.MonkeyPatch):
     stage = Stage(monkeypatch)
     ann = stage.enter(Client(room=1))

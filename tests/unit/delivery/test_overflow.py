@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import message, nested, text_of
-from w2z.delivery.overflow import ITEM_COST, Gap, Item, Remains, is_droppable
+from w2z.delivery.overflow import ITEM_COST, MAX_GAP_REASON, Gap, Item, Remains, is_droppable
 from w2z.message import Channel, Message, size_of
 
 
@@ -269,3 +269,30 @@ def test_what_only_looks_like_a_notice_is_one_message(told):
     [gap], _ = remains.read(0, 10**6)
     assert isinstance(gap, Gap)
     assert gap[:2] == (1, size_of([odd]))
+
+
+FAST = "the kernel sent them faster than w2z could carry them"
+SLOW = "this client did not read them in time"
+
+
+def test_gaps_that_become_one_say_both_reasons_once():
+    one, other = Gap(1, 10, b"{}", FAST), Gap(2, 20, b"{}")
+    assert one.and_then(Gap(3, 30, b"{}", FAST)) == Gap(4, 40, b"{}", FAST)
+    both = one.and_then(other)
+    assert both == Gap(3, 30, b"{}", f"{FAST}; {SLOW}")
+    assert both.and_then(other).and_then(one).reason == both.reason
+    assert one.and_then(both).reason == both.reason
+
+
+def test_a_notice_that_is_dropped_leaves_its_reason():
+    notice = Gap(7, 70, b"{}", FAST).notice(message("stream").header)
+    remains = remains_of(notice)
+    assert [one for _, one in remains.items] == [Gap(7, 70, b"{}", FAST)]
+
+
+def test_a_reason_that_a_kernel_wrote_is_kept_in_part():
+    notice = Gap(1, 1, b"{}", "x" * 10_000).notice(message("stream").header)
+    remains = remains_of(notice)
+    [(_, gap)] = remains.items
+    assert isinstance(gap, Gap)
+    assert len(gap.reason) == MAX_GAP_REASON

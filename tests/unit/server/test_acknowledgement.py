@@ -30,7 +30,7 @@ class Dialogue:
 
     def __init__(self, *, resumable: bool = True) -> None:
         self.now = 1000.0
-        self.unsent = 0
+        self.taken, self.unsent = 5, 0
         self.held_back = False
         self.pings: list[float] = []
         self.died: float | None = None
@@ -44,10 +44,10 @@ class Dialogue:
         before = len(self.pings)
         while (deadline := self.side.next_deadline()) <= until:
             self.now = deadline
-            due = self.side.poll(self.now, self.unsent, held_back=self.held_back)
+            due = self.side.poll(self.now, self.taken, unsent=self.unsent, held_back=self.held_back)
             if due is Due.PING:
                 self.pings.append(self.now)
-                self.side.asked(self.now, self.unsent)
+                self.side.asked(self.now, self.taken)
             elif due is Due.DEAD:
                 self.died = self.now
         self.now = until
@@ -187,7 +187,8 @@ def test_a_peer_that_takes_what_waits_for_it_is_alive():
     we = Dialogue()
     we.unsent = 3000
     we.passes(INTERVAL)
-    for left in (2000, 1000):
+    for left in (2000, 5000, 1000):
+        we.taken += 1000
         we.unsent = left
         we.passes(TIMEOUT)
         assert we.died is None
@@ -199,7 +200,17 @@ def test_an_empty_buffer_is_no_sign_of_life():
     we = Dialogue()
     we.unsent = 3000
     we.passes(INTERVAL)
+    we.taken += 3000
     we.unsent = 0
+    we.passes(TIMEOUT)
+    assert we.died is not None
+
+
+def test_nor_is_more_that_waits():
+    we = Dialogue()
+    we.unsent = 3000
+    we.passes(INTERVAL)
+    we.unsent = 6000
     we.passes(TIMEOUT)
     assert we.died is not None
 
@@ -216,7 +227,7 @@ def test_a_peer_that_is_not_read_from_is_not_to_blame():
 
 def test_nothing_is_due_before_its_time():
     we = Dialogue()
-    assert we.side.poll(we.now, 0, held_back=False) is None
+    assert we.side.poll(we.now, 0, unsent=0, held_back=False) is None
 
 
 def test_nothing_is_said_to_the_dead():
@@ -276,7 +287,7 @@ def test_every_write_is_asked_about_in_time_and_no_live_peer_is_dropped(steps: l
             heard_at = now
         until = now + pause
         while (now := side.next_deadline()) <= until:
-            due = side.poll(now, 0, held_back=False)
+            due = side.poll(now, 0, unsent=0, held_back=False)
             if due is Due.DEAD:
                 assert life.ping_at is not None
                 assert now - max(life.ping_at, heard_at) >= TIMEOUT - MOMENT / 2

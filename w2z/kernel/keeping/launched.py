@@ -246,9 +246,10 @@ class Launched(Keeper):
         """Receive the kernel's last words, and end the processes left in its process group."""
         self.kernel.do(self.kernel.life.on_ended(self.kernel.now()))
         # Only the end of w2z has a budget; where w2z goes on, this may take longer.
-        seconds = most = self._ending.last_words
+        # First the end of iopub is waited for, then what came before it is received.
+        seconds = most = self._ending.last_words / 2
         if self._wanted is not Wanted.STOP:
-            seconds, most = 2 * seconds, 20 * most
+            seconds, most = 4 * seconds, 40 * most
         await self.kernel.link.channels.last_words(seconds, most, is_over=True)
         deadline = self.kernel.now() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)

@@ -24,7 +24,7 @@ from typing import Any
 from w2z.kernel.actions import Found
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.message import Channel
-from w2z.threads import within
+from w2z.threads import in_thread, within
 
 log = logging.getLogger("w2z")
 
@@ -86,9 +86,10 @@ async def is_refused(info: ConnectionInfo, seconds: float) -> bool:
 async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     """Return the addresses of the shell endpoint; none if its name cannot be resolved now."""
     host = info.host.strip("[]")
-    loop = asyncio.get_running_loop()
+    # Not the event loop's: the end of w2z would wait for a name server that is silent.
+    find = partial(socket.getaddrinfo, host, info.shell_port, type=socket.SOCK_STREAM)
     try:
-        found = await loop.getaddrinfo(host, info.shell_port, type=socket.SOCK_STREAM)
+        found = await in_thread(find)
     except OSError:
         return []
     return [(family, address) for family, _, _, _, address in found]

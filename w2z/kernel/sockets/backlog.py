@@ -127,7 +127,7 @@ class Backlog:
         return batch
 
     def clear(self) -> Missing:
-        """Drop everything, queued actions uncalled; return the number and bytes of messages."""
+        """Drop all messages; return their number and bytes. The turn of every action has come."""
         size = sum(lost.size for _, lost in self._chunks) + _size_of(self._back)
         for item in self._front:
             size += item.size if isinstance(item, Missing) else item[1]
@@ -136,7 +136,6 @@ class Backlog:
             self._depot.free(self._chunks.popleft()[0])
         self._front.clear()
         self._set_back([])
-        self._turns.clear()
         self._left = self._came
         self.memory = 0
         return lost

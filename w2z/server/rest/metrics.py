@@ -17,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 MEANINGS = {
     "resumed": "Connections that took a session up again.",
-    "resent": "Batches of messages handed out again to such a connection.",
+    "resent": "Positions of the journal handed out again to such a connection.",
     "gaps": "Gap notices.",
     "dropped_messages": "Messages that gap notices stand for.",
     "dropped_bytes": "Bytes of these messages.",

@@ -187,15 +187,16 @@ def test_actions_without_end_do_not_all_wait():
 
 def test_nobody_waits_for_what_was_cleared():
     waiting = Waiting(Shelf())
-    waiting.backlog.append([parts(0)])
-    waiting.backlog.then(lambda: pytest.fail("cleared"))
-    waiting.backlog.clear()
-    assert not waiting.backlog
     seen: list[object] = []
+    waiting.backlog.append([parts(0)])
+    waiting.backlog.then(lambda: seen.append("behind what was cleared"))
+    waiting.backlog.clear()
     waiting.backlog.append([parts(1)])
     waiting.backlog.then(lambda: seen.append("new"))
+    assert waiting.backlog.pop() == []
+    assert seen == ["behind what was cleared"]
     assert waiting.take_all() == [parts(1)]
-    assert seen == ["new"]
+    assert seen == ["behind what was cleared", "new"]
 
 
 HAPPENINGS = st.one_of(
