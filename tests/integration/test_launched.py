@@ -413,6 +413,21 @@ async def test_one_that_goes_on_all_the_same_is_told_to_end_after_a_moment(
         await restarting
 
 
+async def test_a_process_that_the_system_does_not_let_go_of_holds_up_no_end_of_w2z(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    soon = replace(PATIENT, shutdown=0.0, terminate=0.0, kill=0.0)
+    async with world(tmp_path, ending=soon) as (made, keeper):
+        child = await made.started()
+        made.ready("one")
+        child.ignores = {signal.SIGTERM, signal.SIGKILL}
+        await keeper.stop()
+        await made.is_over.wait()
+        assert "did not end after SIGKILL" in caplog.text
+        assert made.exit_code == 128 + signal.SIGKILL
+        child.end(0)
+
+
 async def test_a_kernel_deaf_to_everything_is_killed(tmp_path: Path) -> None:
     async with (
         world(tmp_path, ending=AT_ONCE) as (made, keeper),

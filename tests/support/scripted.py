@@ -311,7 +311,13 @@ COMMAND = Command(["a-kernel", "--file", "{connection_file}"])
 LIMITS = Limits(ready=60, restarts=2)
 
 PATIENT = Ending(
-    interrupt=0.5, shutdown=NEVER, terminate=NEVER, last_words=0.5, leftovers=0.25, output=0.25
+    interrupt=0.5,
+    shutdown=NEVER,
+    terminate=NEVER,
+    kill=0.25,
+    last_words=0.5,
+    leftovers=0.25,
+    output=0.25,
 )
 """The kernel has unlimited time to end by itself, and after SIGTERM."""
 

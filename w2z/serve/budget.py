@@ -20,7 +20,7 @@ LAST_WORDS = 0.5
 LEFTOVERS = 0.25
 OUTPUT = 0.25
 ROUTE = 1.0
-CLIENTS = 2.0
+CLIENTS = 1.75
 KILL = 0.25
 
 
@@ -54,6 +54,7 @@ class ShutdownBudget:
                 interrupt=INTERRUPT,
                 shutdown=settings.shutdown_timeout,
                 terminate=settings.terminate_timeout,
+                kill=KILL,
                 last_words=LAST_WORDS,
                 leftovers=LEFTOVERS,
                 output=OUTPUT,

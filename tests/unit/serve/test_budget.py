@@ -87,6 +87,7 @@ def test_the_manual_has_the_same_seconds():
         ("a busy kernel is interrupted", made.ending.interrupt),
         ("the kernel ends when it is asked to, `--shutdown-timeout`", made.ending.shutdown),
         ("the kernel ends after SIGTERM, `--terminate-timeout`", made.ending.terminate),
+        ("the kernel is gone after SIGKILL", made.ending.kill),
         ("what the kernel said last arrives", made.ending.last_words),
         ("processes that it left in its process group end", made.ending.leftovers),
         ("what it printed last is passed on", made.ending.output),

@@ -18,6 +18,9 @@ class Ending:
     terminate: float
     """For the kernel to end after SIGTERM; SIGKILL follows."""
 
+    kill: float
+    """For the system to end the kernel after SIGKILL; then w2z ends without it."""
+
     last_words: float
     """To notice that the kernel's connections ended, and as long again to receive its last words.
     Where w2z itself goes on, these steps may take longer.
@@ -36,6 +39,7 @@ class Ending:
             self.interrupt
             + self.shutdown
             + self.terminate
+            + self.kill
             + self.last_words
             + self.leftovers
             + self.output

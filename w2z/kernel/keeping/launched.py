@@ -154,7 +154,7 @@ class Launched(Keeper):
                     await self._move_on()
                 child, output = self._start()
                 await self._follow(child)
-                code = await child.ended
+                code = await self._outcome(child)
                 await self._tidy(child, output)
                 pause = self._after(code, output.last_words)
                 if pause is None:
@@ -211,6 +211,16 @@ class Launched(Keeper):
             self._is_late = not kernel.life.was_used and kernel.now() > deadline
         if not child.ended.done():
             await self._end_process(child)
+
+    async def _outcome(self, child: Child) -> int:
+        """Return the exit code of a process that has ended or was killed. A process that the system
+        does not let go of, as in a read from a dead file server, cannot hold up the end of w2z.
+        """
+        while (code := await child.wait(self._ending.kill)) is None:
+            if self._wanted is Wanted.STOP:
+                log.error("process %d did not end after SIGKILL, and is left alone", child.pid)
+                return -signal.SIGKILL
+        return code
 
     def _take_clients_word(self) -> None:
         """If a client sent ``shutdown_request``, make sure that the kernel does end."""
