@@ -125,6 +125,8 @@ class ScriptedChild(Child):
     def signal_group(self, number: int) -> bool:
         """Take a signal to the process, or to the processes that it left behind."""
         if not self.ended.done():
+            if number == 0:
+                return True
             self._course.note(f"{Signals(number).name} while {self._state()}")
             if number not in self.ignores and number != Signals.SIGINT:
                 self.end(-number)
