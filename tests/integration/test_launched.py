@@ -421,6 +421,7 @@ async def test_a_process_that_the_system_does_not_let_go_of_holds_up_no_end_of_w
         child = await made.started()
         made.ready("one")
         child.ignores = {signal.SIGTERM, signal.SIGKILL}
+        child.on_look = lambda: made.passes(1)
         await keeper.stop()
         await made.is_over.wait()
         assert "did not end after SIGKILL" in caplog.text

@@ -126,6 +126,7 @@ class ScriptedChild(Child):
         """Take a signal to the process, or to the processes that it left behind."""
         if not self.ended.done():
             if number == 0:
+                self.on_look()
                 return True
             self._course.note(f"{Signals(number).name} while {self._state()}")
             if number not in self.ignores and number != Signals.SIGINT:
