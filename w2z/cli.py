@@ -177,9 +177,9 @@ def wait(url: str | None, timeout: float) -> None:
     Without URL: the w2z of this container, as W2Z_HOST, W2Z_PORT and W2Z_BASE_URL say. Needs no
     token.
     """
-    from w2z.client.wait import own_url, wait_ready  # noqa: PLC0415 (only this needs HTTP)
+    from w2z.client.wait import own_urls, wait_ready  # noqa: PLC0415 (only this needs HTTP)
 
-    problem = wait_ready(url or own_url(os.environ), timeout)
+    problem = wait_ready([url] if url else own_urls(os.environ), timeout)
     if problem is not None:
         click.echo(f"w2z: not ready: {problem}", err=True)
         raise SystemExit(ExitCode.FAILURE)

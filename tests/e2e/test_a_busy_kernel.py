@@ -74,6 +74,24 @@ async def test_jupyterlab_learns_what_a_busy_kernel_is(
         await ann.finished(asked)
 
 
+async def test_jupyterlab_shows_a_busy_kernel_as_busy(tmp_path: Path) -> None:
+    """Also after w2z has answered in the kernel's place, which takes a busy and an idle."""
+    cell = Held(tmp_path)
+    async with (
+        launched(tmp_path, *IPYKERNEL) as served,
+        eager_client(served.websocket("a"), "v1") as ann,
+    ):
+        await served.ready()
+        asked = await cell.begin(ann)
+        async with lab(served) as opened:
+            await opened.saw("info")
+            cell.speak()
+            assert await opened.saw("shown") == {"status": "busy"}
+            cell.let_go()
+            await opened.saw("ran")
+        await ann.finished(asked)
+
+
 @pytest.mark.parametrize("wire", ["v1", "default"])
 async def test_who_asks_when_a_cell_has_just_begun_is_answered_once(
     tmp_path: Path, wire: str
@@ -120,6 +138,23 @@ async def test_w2z_attached_to_a_busy_ipykernel_knows_that_it_is(tmp_path: Path)
                 await ends_by_interrupt(ann, asked)
                 assert stdout(await ben.finished(waiting)) == "next\n"
             await rest.kernel(execution_state="idle")
+
+
+async def test_jupyterlab_learns_it_also_where_w2z_came_late(tmp_path: Path) -> None:
+    path, cell = place(tmp_path), Held(tmp_path)
+    async with (
+        kernel_at(path),
+        w2z(path) as other,
+        eager_client(other.websocket("a"), "v1") as ann,
+    ):
+        asked = await cell.begin(ann)
+        async with w2z(path) as late, lab(late) as opened:
+            assert await opened.saw("info") == {"language": "python"}
+            cell.speak()
+            assert await opened.saw("shown") == {"status": "busy"}
+            cell.let_go()
+            assert (await opened.saw("ran"))["text"] == "mine\n"
+        await ann.finished(asked)
 
 
 async def test_a_busy_kernel_that_says_nothing_at_all_is_interrupted(tmp_path: Path) -> None:
@@ -181,7 +216,7 @@ async def test_an_idle_that_was_lost_does_not_keep_the_kernel_busy(tmp_path: Pat
         w2z(path) as other,
         eager_client(other.websocket("a"), "v1") as ann,
         w2z_to_end(
-            behind(path, iopub_port=urlsplit(iopub.url).port), "--idle-timeout", "1"
+            behind(path, iopub_port=urlsplit(iopub.url).port), "--idle-timeout", "3"
         ) as served,
     ):
         async with eager_client(served.websocket("b"), "v1") as ben, served.rest() as rest:
@@ -194,7 +229,7 @@ async def test_an_idle_that_was_lost_does_not_keep_the_kernel_busy(tmp_path: Pat
             await rest.kernel(execution_state="idle")
             assert (await learns(ben))["language_info"]["name"] == "python"
             assert stdout(await ben.execute("print('idle')")) == "idle\n"
-        await served.process.line("nobody has needed the kernel for 1 s: shutting down")
+        await served.process.line("nobody has needed the kernel for 3 s: shutting down")
         assert await served.process.end() == 0
 
 

@@ -135,10 +135,12 @@ async def w2z_with_hosts(hosts: Path, path: Path, *options: str) -> AsyncIterato
         yield W2z(process, (await process.line(r"http://\S+"))[0])
 
 
-async def test_localhost_is_wherever_the_kernel_listens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+async def test_localhost_is_wherever_the_kernel_listens(tmp_path: Path, ip: str) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text(HOSTS)
-    path, command = place(tmp_path, ip="127.0.0.1"), IPYKERNEL
+    path = place_6(tmp_path) if ip == "::1" else place(tmp_path, ip=ip)
+    command = IPYKERNEL_6 if ip == "::1" else IPYKERNEL
     by_name = behind(path, "by-name.json", ip="localhost")
     async with (
         kernel_at(path, command) as kernel,
@@ -151,7 +153,7 @@ async def test_localhost_is_wherever_the_kernel_listens(tmp_path: Path) -> None:
 # w2z itself.
 
 
-@pytest.mark.parametrize("host", ["::", "localhost", ""])
+@pytest.mark.parametrize("host", ["::", "::1", "localhost", ""])
 async def test_what_w2z_says_and_what_its_health_check_asks_is_where_it_listens(
     kernel_file: Path, host: str
 ) -> None:

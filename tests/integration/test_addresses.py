@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 
 from tests.support.fake_kernel import FakeKernel
-from tests.support.families import HAS_IPV6, without
+from tests.support.families import HAS_IPV6, ipv6, without
 from tests.support.raw_http import raw_http
 from tests.support.serving import serving
 from w2z.errors import ListenError
 from w2z.server import addresses
 from w2z.server.addresses import listening_sockets, openable
-
-ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 
 IPV4_END, IPV6_END = ("127.0.0.1", 0), ("::1", 0, 0, 0)
 

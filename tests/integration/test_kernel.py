@@ -96,7 +96,7 @@ def test_a_kernel_that_answers_on_control_only_is_busy_until_it_answers_on_shell
     made.says("idle", "something before")
     made.clock.now += 1
     made.kernel.poll()
-    assert made.course[1:] == ["open", "busy"]
+    assert made.course[1:] == ["open", "busy", "open"]
     assert made.state() == "busy"
     assert not made.kernel.answers_for_itself
     made.answers("one")

@@ -760,5 +760,5 @@ async def test_a_started_kernel_that_is_busy_at_once_is_supposed_to_be(tmp_path:
         made.says("idle")
         made.passes(1)
         made.kernel.poll()
-        assert made.course[2:] == ["open", "busy"]
+        assert made.course[2:] == ["open", "busy", "open"]
         assert made.state() == "busy"

@@ -8,16 +8,16 @@ import socket
 import pytest
 
 from tests.support.fake_kernel import FakeKernel, header
-from tests.support.families import HAS_IPV6
+from tests.support.families import HAS_IPV6, ipv6
 from tests.support.serving import serving
 from tests.support.waiting import busy, ready, until
-from w2z.client.wait import own_url, wait_ready
+from w2z.client.wait import own_urls, wait_ready
 from w2z.errors import SettingsError
 from w2z.timing import Timing
 
 
 async def waited(url: str, seconds: float) -> str | None:
-    return await asyncio.to_thread(wait_ready, url, seconds)
+    return await asyncio.to_thread(wait_ready, [url], seconds)
 
 
 async def test_it_ends_when_the_kernel_is_ready(kernel: FakeKernel) -> None:
@@ -54,13 +54,37 @@ def unused() -> int:
 @pytest.mark.parametrize("url", ["localhost:8888", "ws://localhost", "http://", ""])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="no URL"):
-        wait_ready(url, 0)
+        wait_ready([url], 0)
 
 
 def test_without_a_url_it_is_the_own_one() -> None:
-    assert own_url({}) == "http://127.0.0.1:8888/"
-    assert own_url({"W2Z_PORT": "1", "W2Z_BASE_URL": "/k1/"}) == "http://127.0.0.1:1/k1"
-    assert own_url({"W2Z_HOST": "", "W2Z_PORT": ""}) == "http://127.0.0.1:8888/"
+    both = ["http://127.0.0.1:8888/", "http://[::1]:8888/"]
+    assert own_urls({}) == both
+    assert own_urls({"W2Z_HOST": "", "W2Z_PORT": ""}) == both
+    assert own_urls({"W2Z_PORT": "1", "W2Z_BASE_URL": "/k1/"})[0] == "http://127.0.0.1:1/k1"
+
+
+@ipv6
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
+async def test_without_a_host_it_is_found_by_its_port(kernel: FakeKernel, host: str) -> None:
+    async with serving(kernel.connection_file, host=host) as served:
+        await ready(served.bridge.kernel)
+        urls = own_urls({"W2Z_PORT": str(served.port)})
+        assert await asyncio.to_thread(wait_ready, urls, 0) is None
+
+
+@ipv6
+async def test_an_answer_says_more_than_that_nobody_is_at_the_other_address(
+    kernel: FakeKernel,
+) -> None:
+    async def say_nothing(*_: object) -> None:
+        """Never ready."""
+
+    kernel.on_kernel_info = say_nothing
+    async with serving(kernel.connection_file, host="::1") as served:
+        urls = own_urls({"W2Z_PORT": str(served.port)})
+        assert "503" in str(await asyncio.to_thread(wait_ready, urls, 0))
+    assert "refused" in str(await asyncio.to_thread(wait_ready, urls, 0))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +102,7 @@ def test_without_a_url_it_is_the_own_one() -> None:
     ],
 )
 def test_the_own_one_is_where_it_listens(host: str, asked: str) -> None:
-    assert own_url({"W2Z_HOST": host, "W2Z_PORT": "1"}) == f"http://{asked}:1/"
+    assert own_urls({"W2Z_HOST": host, "W2Z_PORT": "1"}) == [f"http://{asked}:1/"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +111,7 @@ def test_the_own_one_is_where_it_listens(host: str, asked: str) -> None:
 )
 async def test_the_own_one_is_found_wherever_it_listens(kernel: FakeKernel, host: str) -> None:
     async with serving(kernel.connection_file, host=host) as served:
-        url = own_url({"W2Z_HOST": host, "W2Z_PORT": str(served.port)})
+        [url] = own_urls({"W2Z_HOST": host, "W2Z_PORT": str(served.port)})
         assert await waited(url, 60) is None
 
 

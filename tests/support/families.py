@@ -21,6 +21,8 @@ def _has_ipv6() -> bool:
 
 HAS_IPV6 = _has_ipv6()
 
+ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+
 
 def without(
     monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily, number: int = errno.EAFNOSUPPORT

@@ -21,6 +21,9 @@ from typing import Any
 LIMIT = 0.25
 """Seconds of one step that count as a stall."""
 
+MOST_PLACES = 8
+"""Places in the code that are told of one stall."""
+
 LOOK = 0.02
 """Seconds between looks at the current step: whether it sleeps, and which code it runs."""
 
@@ -85,7 +88,9 @@ class Watch:
                 if self._is_asleep() and cpu == last_cpu:
                     self._asleep += now - last
                 frame = sys._current_frames().get(self._thread)
-                self._where = _describe(frame) if step == self._step else self._where
+                where = _describe(frame) if step == self._step else ""
+                if where not in self._where and self._where.count("\n\n") < MOST_PLACES:
+                    self._where += f"{where}\n\n"
             last, last_step, last_cpu = now, step or 0.0, cpu
 
     def end(self) -> None:

@@ -77,8 +77,8 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
-        # Sessions whose `kernel_info_request` was refused once: w2z answers it when it is retried.
-        self._waited: set[str] = set()
+        # Sessions whose `kernel_info_request` was refused for a moment, and whether that is over.
+        self._waits: dict[str, bool] = {}
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
@@ -149,8 +149,12 @@ class Bridge:
         if isinstance(forward, Repeat):
             self._answer_repeat(session_id, request, forward)
             return True
-        if self.kernel.is_busy and self._asks_what_the_kernel_is(request):
-            return self._answer_for_the_kernel(session_id, request)
+        if _asks_what_the_kernel_is(request):
+            if self._may_be_answered_soon(session_id):
+                return False
+            if self.kernel.is_busy and self.kernel.info_content is not None:
+                self._answer_for_the_kernel(session_id, request, self.kernel.info_content)
+                return True
         parts = zmq_wire.to_parts(message, link.signer)
         if not link.channels.send(session_id, message.channel, parts):
             return False
@@ -167,32 +171,39 @@ class Bridge:
         if answer:
             self.clients.send(session_id, answer, own=True)
 
-    def _asks_what_the_kernel_is(self, request: Request) -> bool:
-        return (
-            request.msg_type == "kernel_info_request"
-            and request.message.channel is Channel.SHELL
-            and self.kernel.info_content is not None
-        )
+    def _may_be_answered_soon(self, session_id: str) -> bool:
+        """Whether a ``kernel_info_request`` is refused for now, so that the kernel does not answer
+        it after a whole cell.
 
-    def _answer_for_the_kernel(self, session_id: str, request: Request) -> bool:
-        """Answer a ``kernel_info_request`` in the place of a busy kernel.
-
-        A busy kernel would answer only after its cell. Returns ``False`` the first time if the
-        kernel may soon be idle: the request is refused for ``busy_for`` seconds, then retried.
+        A kernel that is not ready may turn out to be busy; one that is busy may soon be idle. The
+        session's requests are retried when that is known, and at the latest after a moment.
         """
-        content = self.kernel.info_content or b"{}"
-        if self.kernel.answers_for_itself and session_id not in self._waited:
-            self._waited.add(session_id)
-            loop = asyncio.get_running_loop()
-            loop.call_later(self.kernel.timing.busy_for, self._look_again, session_id)
+        kernel = self.kernel
+        if not kernel.life.is_ready:
+            seconds = kernel.timing.unanswered
+        elif kernel.is_busy and kernel.answers_for_itself:
+            seconds = kernel.timing.busy_for
+        else:
             return False
-        self.clients.send(session_id, self._own.kernel_info_reply(request, content), own=True)
-        return True
+        if session_id not in self._waits:
+            self._waits[session_id] = False
+            asyncio.get_running_loop().call_later(seconds, self._end_wait, session_id)
+        return not self._waits[session_id]
 
-    def _look_again(self, session_id: str) -> None:
-        # Discarded after the retry: so the retried request is answered, and not refused again.
+    def _end_wait(self, session_id: str) -> None:
+        # Forgotten after the retry: so the retried request is not refused again.
+        self._waits[session_id] = True
         self.clients.retry(session_id)
-        self._waited.discard(session_id)
+        del self._waits[session_id]
+
+    def _answer_for_the_kernel(self, session_id: str, request: Request, content: bytes) -> None:
+        """Answer a ``kernel_info_request`` in the place of a busy kernel."""
+        reply = self._own.kernel_info_reply(request, content)
+        # The reply ends with an idle, which frontends show: say again that the kernel is busy.
+        running = self.kernel.state.last_status
+        parent = b"{}" if running is None else running.parent_header
+        busy = self._own.status("busy", parent_header=parent)
+        self.clients.send(session_id, [*reply, busy], own=True)
 
     # To the clients (:class:`~w2z.kernel.link.LinkListener`).
 
@@ -329,3 +340,8 @@ class Bridge:
 
     def _header_session(self) -> str:
         return self.kernel.life.session or self.kernel_id
+
+
+def _asks_what_the_kernel_is(request: Request) -> bool:
+    is_on_shell = request.message.channel is Channel.SHELL
+    return is_on_shell and request.msg_type == "kernel_info_request"

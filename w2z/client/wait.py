@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from w2z.errors import SettingsError
-from w2z.server.addresses import openable
+from w2z.server.addresses import LOOPBACK_IPV4, LOOPBACK_IPV6, openable
 from w2z.settings import Settings, encoded_path
+
+READY = 200
+"""The status of ``/readyz`` when the kernel is ready."""
 
 RETRY_INTERVAL = 0.1
 """Seconds between requests."""
@@ -18,34 +21,45 @@ REQUEST_TIMEOUT = 5.0
 """Seconds to wait for one answer at most; fewer if less time is left."""
 
 
-def own_url(environment: Mapping[str, str]) -> str:
-    """Return the URL of a w2z that has the same environment and no options that change its URL."""
-    host, port = (
-        environment.get(f"W2Z_{name.upper()}") or Settings.model_fields[name].default
-        for name in ("host", "port")
-    )
-    return f"http://{openable(host)}:{port}/{environment.get('W2Z_BASE_URL', '').strip('/')}"
+def own_urls(environment: Mapping[str, str]) -> list[str]:
+    """Return the URLs at which a w2z may be that has the same environment.
 
-
-def wait_ready(url: str, seconds: float) -> str | None:
-    """Request ``/readyz`` below ``url`` until the answer is 200, or ``seconds`` are over.
-
-    Returns ``None`` after a 200, else what the last answer or error was. Raises
-    :class:`~w2z.errors.SettingsError` if ``url`` is no URL.
+    Where the environment does not name the host, an option may have: then w2z is looked for at the
+    loopback addresses of both families.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{url!r} is no URL: give http://HOST:PORT/BASE/ or https://...")
+    host = environment.get("W2Z_HOST")
+    port = environment.get("W2Z_PORT") or Settings.model_fields["port"].default
+    path = environment.get("W2Z_BASE_URL", "").strip("/")
+    hosts = [host] if host else [LOOPBACK_IPV4, LOOPBACK_IPV6]
+    return [f"http://{openable(host)}:{port}/{path}" for host in hosts]
+
+
+def wait_ready(urls: Sequence[str], seconds: float) -> str | None:
+    """Request ``/readyz`` below each of ``urls`` until one answers 200, or ``seconds`` are over.
+
+    Returns ``None`` after a 200, else what the last answer was, or the error at the first URL if
+    there was no answer. Raises :class:`~w2z.errors.SettingsError` if one of them is no URL.
+    """
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"{url!r} is no URL: give http://HOST:PORT/BASE/ or https://...")
     deadline = time.monotonic() + seconds
     while True:
-        left = deadline - time.monotonic()
-        problem = _look(url, min(max(left, RETRY_INTERVAL), REQUEST_TIMEOUT))
-        if problem is None or time.monotonic() + RETRY_INTERVAL >= deadline:
+        problem: str | None = None
+        for url in urls:
+            left = deadline - time.monotonic()
+            status, text = _look(url, min(max(left, RETRY_INTERVAL), REQUEST_TIMEOUT))
+            if status == READY:
+                return None
+            problem = text if status or problem is None else problem
+        if time.monotonic() + RETRY_INTERVAL >= deadline:
             return problem
         time.sleep(RETRY_INTERVAL)
 
 
-def _look(url: str, patience: float) -> str | None:
+def _look(url: str, patience: float) -> tuple[int | None, str]:
+    """Return the status of the answer, ``None`` if there was none, and what to say about it."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=patience)
@@ -53,8 +67,8 @@ def _look(url: str, patience: float) -> str | None:
         connection.request("GET", encoded_path(parts.path).rstrip("/") + "/readyz")
         response = connection.getresponse()
         body = response.read(1000).decode(errors="replace")
-        return None if response.status == 200 else f"{response.status}: {body}"
+        return response.status, f"{response.status}: {body}"
     except (OSError, http.client.HTTPException) as error:
-        return str(error) or type(error).__name__
+        return None, str(error) or type(error).__name__
     finally:
         connection.close()

@@ -136,10 +136,10 @@ class Kernel:
 
     def close(self, linger_ms: int = LINGER_MS) -> None:
         """Close the link, if there is one. Blocks up to ``linger_ms`` for messages that have not
-        left yet.
+        left yet, unless there is no kernel that would take them.
         """
         if hasattr(self, "link"):
-            self.link.close(linger_ms)
+            self.link.close(linger_ms if self.life.is_there else 0)
 
     def reconnect(self, info: ConnectionInfo | None = None) -> None:
         """:meth:`connect`, and tell the kernel's life that the sockets were replaced."""

@@ -346,7 +346,7 @@ class Life:
         self._succession.on_served()
         if self.state is State.BUSY:
             actions.append(Suppose())
-        if before not in TAKES_REQUESTS:
+        if before not in READY:
             actions.append(Open())
         return actions
 

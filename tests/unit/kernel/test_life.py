@@ -162,7 +162,8 @@ def test_requests_go_to_the_first_kernel_as_soon_as_its_output_arrives(new):
     assert not life.is_ready
     # Once: what comes then goes the same way.
     assert life.on_iopub(0.2) == []
-    assert life.on_info_reply(SHELL, "one", 0.3) == [Settle(0.0)]
+    # Who asked what the kernel is was told to wait until it is known whether it is busy.
+    assert life.on_info_reply(SHELL, "one", 0.3) == [Settle(0.0), Open()]
     assert life.is_ready
 
 
@@ -279,7 +280,7 @@ def test_one_whose_shell_is_not_reached_is_not_ready_and_that_is_said_once(new):
     said = [one for now in range(100) for one in life.poll(float(now))]
     assert [one for one in said if not isinstance(one, Ask | Beat)] == [NO_SHELL]
     assert not life.is_ready
-    assert life.on_shell_reached(100.0, is_up=True) == [Suppose()]
+    assert life.on_shell_reached(100.0, is_up=True) == [Suppose(), Open()]
     assert state_of(life) is State.BUSY
 
 
@@ -1013,9 +1014,10 @@ WELCOME: list[Action] = [RESTARTING, REPLACED, IDLE]
 TOLD: dict[tuple[State, Event], Sequence[Action]] = {
     (State.STARTING, Event.HEARD): [Open()],
     (State.STARTING, Event.ANSWERED): [Open()],
-    (State.STARTING, Event.ANSWERED_BESIDE): [Open(), Suppose()],
+    (State.STARTING, Event.ANSWERED_BESIDE): [Open(), Suppose(), Open()],
     (State.STARTING, Event.ABANDONED): [NOBODY_YET, *NEVER_THERE],
-    (State.HEARD, Event.ANSWERED_BESIDE): [Suppose()],
+    (State.HEARD, Event.ANSWERED): [Open()],
+    (State.HEARD, Event.ANSWERED_BESIDE): [Suppose(), Open()],
     (State.BUSY, Event.ANSWERED): [],
     (State.ENDING, Event.ANSWERED): [REPLACED, Open()],
     (State.ENDING, Event.ANSWERED_BESIDE): [REPLACED, Suppose(), Open()],
@@ -1045,8 +1047,8 @@ class AnyLife(RuleBasedStateMachine):
     """Whatever happens, in whichever order, to a kernel that is kept as the keepers do:
 
     - requests may go to the kernel if, and only if, the state is one of TAKES_REQUESTS;
-    - Open is returned exactly when such a state is entered from outside, and then it is the last:
-      never before a Lose, an Announce, a Suppose or a Settle;
+    - Open is returned exactly when such a state is entered from outside, or when the kernel becomes
+      ready, and then it is the last: never before a Lose, an Announce, a Suppose or a Settle;
     - a state becomes another only by the table, one at a time;
     - the word of a kernel that is passed over changes nothing and makes nothing ready;
     - while the sockets are to be left nothing makes the kernel ready, and nobody is asked;
@@ -1073,8 +1075,9 @@ class AnyLife(RuleBasedStateMachine):
         after = life.state
         assert after is before or after in TRANSITIONS[before].values()
         has_come = after in TAKES_REQUESTS and before not in TAKES_REQUESTS
+        is_new = has_come or (after in READY and before not in READY)
         first = [one for one in said if not isinstance(one, Ask | Beat | Probe | Warn)]
-        assert said.count(Open()) == has_come
+        assert said.count(Open()) == is_new
         assert Open() not in first[:-1]
         assert not (was_leaving and has_come)
         deaths = [one for one in said if isinstance(one, Announce) and one.state == "dead"]
