@@ -271,6 +271,8 @@ class Life:
             return [*actions, *self._presence.beat(now)]
         is_waited_for = self.state is State.STARTING and not self._reached.iopub
         is_missed = self.state is State.GONE and now >= self._since + self._timing.dead_after
+        # A dead kernel's successor may be at another address of the same name.
+        is_missed = is_missed or (self.state is State.DEAD and not self._reached.iopub)
         if is_waited_for or is_missed:
             return [*actions, *self._presence.search(now)]
         return actions
