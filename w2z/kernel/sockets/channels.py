@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -23,7 +24,7 @@ import zmq
 from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.drained import BATCH_MESSAGES, DrainedSocket
+from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.identity import identity
 from w2z.kernel.sockets.monitor import Monitor
@@ -45,6 +46,9 @@ memory bounded.
 
 MAX_USED = 4096
 """Most closed sessions for which w2z remembers that their identity was used."""
+
+MAX_HELD = 1024
+"""Most batches of replies that wait for output; beyond it the oldest waits no longer."""
 
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
@@ -164,6 +168,10 @@ class Channels:
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
+        self._held: deque[tuple[int, Callable[[], None]]] = deque()
+        """Replies that wait for output that arrived before them, and how much iopub has to have
+        given by then.
+        """
         self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
@@ -261,6 +269,9 @@ class Channels:
         """
         if self._context.closed:
             return
+        # Link.close carries them, behind the word that output is missing.
+        while self._held:
+            self._backlog.then(self._held.popleft()[1])
         # Monitors before their sockets.
         for monitor in self._monitors:
             monitor.close()
@@ -314,6 +325,7 @@ class Channels:
             min_frames=self._min_frames,
             poll_interval=IOPUB_POLL_INTERVAL,
             backlog=self._backlog,
+            looked=self._release,
         )
 
     def _open_dealer(
@@ -357,11 +369,25 @@ class Channels:
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
     ) -> None:
         # Output that has already arrived goes first, so that no reply overtakes it. A reply on
-        # control does not wait for the backlog, because it is wanted at once.
-        if self._iopub.receive_batch():
-            self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
+        # control does not wait for it, because it is wanted at once.
+        self._iopub.receive_batch()
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
-        if self._backlog and channel is not Channel.CONTROL:
-            self._backlog.then(carry)
-        else:
+        if channel is Channel.CONTROL:
             carry()
+            return
+        self._held.append((self._iopub.received + IOPUB_MARK, carry))
+        self._release()
+
+    def _release(self) -> None:
+        """Carry the replies whose output has been received, behind that output.
+
+        That is known when iopub had no more, or has given as much as libzmq holds. Until then it
+        is received a part at a time, so that no single step holds up the event loop.
+        """
+        held, iopub = self._held, self._iopub
+        while held and (iopub.is_emptied or iopub.received >= held[0][0] or len(held) > MAX_HELD):
+            carry = held.popleft()[1]
+            if self._backlog:
+                self._backlog.then(carry)
+            else:
+                carry()
