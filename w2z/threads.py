@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -40,6 +41,23 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return outcome
+
+
+def beside(work: Callable[[], None], patience: float) -> None:
+    """Do ``work``, which must raise nothing, in a thread; wait for it ``patience`` seconds at most.
+
+    Blocks the caller that long.
+    """
+    is_done = threading.Lock()
+    is_done.acquire()
+
+    def run() -> None:
+        work()
+        is_done.release()
+
+    # Not threading.Thread, whose start waits until the new thread has had its turn.
+    start_new_thread(run, ())
+    is_done.acquire(timeout=patience)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from w2z.threads import in_thread
+from w2z.threads import beside, in_thread
 
 
 async def test_it_gives_what_the_work_returns():
@@ -67,3 +67,23 @@ def test_the_process_does_not_wait_either():
         "    raise SystemExit(7)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
+
+
+def test_work_beside_is_waited_for():
+    done = []
+    beside(lambda: done.append(threading.current_thread()), 60)
+    assert done
+    assert done != [threading.main_thread()]
+
+
+def test_and_no_longer_than_one_likes():
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait()
+        done.set()
+
+    beside(work, 0)
+    assert not done.is_set()
+    go_on.set()
+    assert done.wait(60)

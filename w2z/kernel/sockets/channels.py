@@ -29,6 +29,7 @@ from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.identity import identity
 from w2z.kernel.sockets.monitor import Monitor
 from w2z.message import Buffer, Channel
+from w2z.threads import beside
 from w2z.wire.zmq import LEAST_PARTS
 
 SEND_MARK = 64
@@ -49,6 +50,9 @@ MAX_USED = 4096
 
 MAX_HELD = 1024
 """Most batches of replies that wait for output; beyond it the oldest waits no longer."""
+
+TERM_PATIENCE = 0.05
+"""Seconds that the event loop waits, beside the linger, until a kernel's sockets are closed."""
 
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
@@ -223,7 +227,13 @@ class Channels:
         self._heartbeat.send(session_id, payload)
 
     async def last_words(
-        self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
+        self,
+        seconds: float,
+        most: float,
+        *,
+        has_ended: bool = True,
+        is_over: bool = False,
+        counts_rest: bool = True,
     ) -> None:
         """Receive and carry the kernel's last words until nothing is left. For a kernel that
         ``has_ended``, first wait for the end of iopub's connection. ``is_over`` says that its
@@ -231,7 +241,8 @@ class Channels:
 
         Takes at most ``seconds`` to notice the end and ``most`` to receive; receiving, too, takes
         at most ``seconds`` while iopub is connected: libzmq may have connected again, to a kernel
-        that never stops sending. The event loop runs other work meanwhile.
+        that never stops sending. With ``counts_rest`` it takes a moment more to count what is left.
+        The event loop runs other work meanwhile.
         """
         if is_over and self._is_iopub_up:
             self._is_lost.clear()
@@ -246,7 +257,18 @@ class Channels:
         while has_more and time.monotonic() - begun < (seconds if self._is_iopub_up else most):
             has_more = self._look_everywhere()
             await asyncio.sleep(0)
+        if counts_rest:
+            await self._receive_rest()
         self._is_lost.clear()
+
+    async def _receive_rest(self) -> None:
+        """Receive the output that libzmq holds, in parts, without carrying it. What is not carried
+        before the sockets are replaced is missing, and clients hear how much that is.
+        """
+        limit = self._iopub.received + IOPUB_MARK
+        while not self._iopub.is_emptied and self._iopub.received < limit:
+            self._iopub.receive_ahead()
+            await asyncio.sleep(0)
 
     def _look_everywhere(self) -> bool:
         """Receive one batch from each socket, iopub's by way of the backlog. Returns whether there
@@ -279,7 +301,9 @@ class Channels:
             self.close_session(session_id, linger_ms)
         self._iopub.close(0)
         self._heartbeat.close()
-        self._context.term()
+        # In a thread, because libzmq's own threads may take their time on a busy machine. Waited
+        # for, because the sockets to the next kernel have the same identities.
+        beside(self._context.term, linger_ms / 1000 + TERM_PATIENCE)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)

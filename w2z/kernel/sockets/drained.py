@@ -129,6 +129,12 @@ class DrainedSocket:
             self._looked()
         return not emptied
 
+    def receive_ahead(self) -> None:
+        """Receive a part of what is there into the backlog, which hands it out in its turn."""
+        if self._backlog is not None:
+            self._fill(self._backlog)
+            self._schedule()
+
     def _drain_ahead(self, backlog: Backlog) -> tuple[list[list[bytes]], bool]:
         """Receive more batches into the backlog while the socket is not empty.
 
@@ -138,13 +144,18 @@ class DrainedSocket:
         if emptied and not backlog:
             return batch, True
         backlog.append(batch)
-        count, size = len(batch), _size(batch)
+        if not emptied:
+            self._fill(backlog, len(batch), _size(batch))
+        return backlog.pop(), self.is_emptied and not backlog
+
+    def _fill(self, backlog: Backlog, count: int = 0, size: int = 0) -> None:
+        """Receive into the backlog until the socket is empty or it is enough for one step."""
+        emptied = False
         while not emptied and count < MESSAGES_AHEAD and size < BYTES_AHEAD:
             batch, emptied = self._drain()
             backlog.append(batch)
             count += len(batch)
             size += _size(batch)
-        return backlog.pop(), emptied and not backlog
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.
