@@ -38,7 +38,7 @@ from w2z.message import Channel, Message
 
 SOON = replace(QUICK, grace=0.05, dead_after=0.2)
 
-PATIENT = replace(SOON, grace=5.0, never_there=60.0)
+PATIENT = replace(SOON, grace=5.0, nobody_after=60.0, never_there=60.0)
 """ZMQ may take a tenth of a second more for one socket to connect again than for another."""
 
 
