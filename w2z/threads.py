@@ -15,6 +15,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+WORKER = "w2z-work"
+"""The name of the threads."""
+
 
 def begin(work: Callable[[], T]) -> asyncio.Future[T]:
     """Start ``work`` in a thread of its own. The future gets the result, or the error raised."""
@@ -38,7 +41,7 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
             else:
                 loop.call_soon_threadsafe(settle, result)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name=WORKER, daemon=True).start()
     return outcome
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.support.fake_kernel import FakeKernel
 from tests.support.log import listening
 from tests.support.signals import as_before
+from tests.support.waiting import until
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ConnectionFileError, SettingsError
 from w2z.kernel import connection_file
@@ -147,10 +149,10 @@ async def test_a_file_is_waited_for_until_it_is_whole(
     half: str | None,
 ) -> None:
     looks: asyncio.Queue[Path] = asyncio.Queue()
-    read = connection_file.read
+    read, loop = connection_file.read, asyncio.get_running_loop()
 
     def look(path: Path) -> ConnectionInfo:
-        looks.put_nowait(path)
+        loop.call_soon_threadsafe(looks.put_nowait, path)
         return read(path)
 
     monkeypatch.setattr(connection_file, "read", look)
@@ -176,6 +178,24 @@ async def test_a_file_that_does_not_come_is_an_error_that_names_the_option(
 ) -> None:
     with pytest.raises(Unfinished, match=rf"no such file \(waited {seconds:g} s: see --wait\)$"):
         await wait_for_file(tmp_path / "never.json", seconds, stop)
+
+
+async def test_a_drive_that_does_not_answer_does_not_hold_up_the_end(
+    stop: Stop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def hang(path: Path) -> None:
+        asked.set()
+        answers.wait(30)
+
+    monkeypatch.setattr(connection_file, "read", hang)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(wait_for_file(tmp_path / "kernel.json", LONG, stop))
+        await until(asked.is_set, "the file is read")
+        stop.because("the test says so")
+    assert waiting.result() is None
+    answers.set()
 
 
 async def test_a_file_that_is_wrong_is_not_waited_for(stop: Stop, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 import uuid
 from codecs import getincrementaldecoder
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from w2z.bridge.bridge import Bridge
@@ -27,6 +28,7 @@ from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
+from w2z.threads import begin
 
 log = logging.getLogger("w2z")
 
@@ -106,8 +108,13 @@ async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInf
     deadline = time.monotonic() + seconds
     said = False
     while True:
+        # In a thread: a signal ends w2z even while a network drive does not answer.
+        look = begin(partial(connection_file.read, path))
+        while not (await asyncio.wait({look}, timeout=FILE_POLL_INTERVAL))[0]:
+            if await stop.wait(0):
+                return None
         try:
-            return connection_file.read(path)
+            return look.result()
         except Unfinished as error:
             if time.monotonic() >= deadline:
                 raise Unfinished(f"{error} (waited {seconds:g} s: see --wait)") from None

@@ -84,7 +84,7 @@ def check_endpoints(info: ConnectionInfo) -> None:
                 socket.connect(info.endpoint(channel))
             except zmq.ZMQError as error:
                 raise ConnectionFileError(
-                    f"connection file: {info.endpoint(channel)} is no endpoint that ZMQ takes"
+                    f"connection file: {info.endpoint(channel)!r} is no endpoint that ZMQ takes"
                     f" ({error.strerror}): look at its ip and transport"
                 ) from None
 
