@@ -20,7 +20,7 @@ from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
 from w2z.server.access.policy import AccessPolicy
-from w2z.server.access.token import token_source
+from w2z.server.access.token import TokenFile, token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
 from w2z.server.http_connection import REFUSALS
@@ -64,6 +64,8 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
+            if isinstance(token, TokenFile):
+                await stack.enter_async_context(token.watched(app.close_revoked))
             shown = generated if terminal else None
             announce(greeting(settings, *listener.address, shown))
             _warn(settings, generated is not None and not terminal)
