@@ -19,10 +19,9 @@ both_loops = pytest.mark.parametrize(
 )
 
 _READABLE = """
-import w2z.serve.build as keepers
-keepers.prepare_process = lambda: None
-from w2z.cli import main
-main()
+from w2z import cli
+cli.hide_process = lambda: None
+cli.main()
 """
 READABLE = ("-c", _READABLE)
 """w2z whose /proc files this user may read, even if it is not root."""

@@ -28,6 +28,14 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def hidden(monkeypatch):
+    """How often the process was hidden, which the tests' own process is not."""
+    done: list[bool] = []
+    monkeypatch.setattr("w2z.cli.hide_process", lambda: done.append(True))
+    return done
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """Stands for the server: notes the settings it is given, and ends with 0 or the error."""
@@ -51,6 +59,24 @@ def serve(monkeypatch):
 
 def run(*args: str, **environment: str) -> Result:
     return CliRunner().invoke(cli, args, env=environment)
+
+
+# Secrets
+
+
+def test_the_process_is_hidden_and_its_environment_is_rid_of_the_token(serve, hidden, monkeypatch):
+    monkeypatch.setenv("W2Z_TOKEN", "s3cret")
+    with pytest.raises(SystemExit):
+        cli(["--connection-file", "k"])
+    assert serve.given.token.get_secret_value() == "s3cret"
+    assert "W2Z_TOKEN" not in os.environ
+    assert hidden == [True]
+
+
+def test_a_health_check_is_hidden_too(hidden, monkeypatch):
+    monkeypatch.setattr("w2z.client.wait.wait_ready", lambda urls, seconds: None)
+    assert run("wait").exit_code == 0
+    assert hidden == [True]
 
 
 # Options

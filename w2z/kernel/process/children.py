@@ -20,9 +20,8 @@ from typing import IO, Self
 
 log = logging.getLogger("w2z")
 
-PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
-"""Options of prctl(2), from linux/prctl.h."""
+"""Option of prctl(2), from linux/prctl.h."""
 
 LAST_LOOK = 0.02
 """Seconds between checks whether the killed processes are gone."""
@@ -144,17 +143,14 @@ class Children:
 
 
 def prepare_process() -> None:
-    """Make w2z's process fit to be a kernel's parent.
-
-    It adopts descendants whose own parent ends, as PID 1 does by itself. And other processes of the
-    same user, except root's, can no longer read its environment, which may hold the token.
+    """Make w2z's process fit to be a kernel's parent: it adopts descendants whose own parent ends,
+    as PID 1 does by itself.
     """
     import ctypes  # noqa: PLC0415 (only needed to start a kernel)
 
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
-        if prctl(option, value, 0, 0, 0):
-            log.warning("prctl(%d) failed: %s", option, os.strerror(ctypes.get_errno()))
+    if prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        log.warning("prctl(%d) failed: %s", PR_SET_CHILD_SUBREAPER, os.strerror(ctypes.get_errno()))
 
 
 def _below(pid: int) -> Iterator[int]:
