@@ -239,7 +239,7 @@ async def test_every_process_below_is_killed_however_deaf_or_far(children: Child
     script = f"setsid sh -c '{deaf}' > /dev/null 2>&1 & echo $!; {deaf}"
     async with started(children, "sh", "-c", script) as child:
         far = int(await first_line(child))
-        await children.kill_all(LONG)
+        assert await children.kill_all(LONG)
         assert await child.wait(0) == -signal.SIGKILL
         assert not is_there(far)
         assert list(_below(os.getpid())) == []
@@ -249,7 +249,7 @@ async def test_where_there_is_nobody_nobody_is_killed(
     children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "kill", lambda pid, number: pytest.fail("who is that?"))
-    await children.kill_all(LONG)
+    assert await children.kill_all(LONG)
 
 
 @pytest.mark.parametrize("error", [PermissionError, ProcessLookupError])
@@ -262,7 +262,7 @@ async def test_what_cannot_be_killed_is_given_up_in_time(
     async with started(children, *SLEEP) as child:
         with monkeypatch.context() as patch:
             patch.setattr(os, "kill", refuse)
-            await children.kill_all(SOON)
+            assert not await children.kill_all(SOON)
         assert is_there(child.pid)
 
 

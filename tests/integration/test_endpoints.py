@@ -90,20 +90,28 @@ def test_the_ports_are_held_for_who_may_share_them() -> None:
         stranger.bind(("127.0.0.1", ports(endpoints)[0]))
 
 
-def test_other_ports_can_be_taken_and_the_key_stays() -> None:
+def test_the_next_kernel_s_ports_and_key_are_others() -> None:
     with Endpoints(None, "tcp", "") as endpoints:
         before, key = ports(endpoints), endpoints.info.key
         endpoints.renew()
         assert not set(before) & set(ports(endpoints))
-        assert endpoints.info.key == key
+        assert endpoints.info.key != key
         endpoints.write()
         assert connection_file.read(endpoints.path) == endpoints.info
         with socket.socket() as stranger:
             stranger.bind(("127.0.0.1", before[0]))
+
+
+def test_and_so_are_its_unix_sockets() -> None:
     with Endpoints(None, "ipc", "") as endpoints:
-        info = endpoints.info
+        before = Path(endpoints.info.endpoint(Channel.SHELL).removeprefix("ipc://"))
+        key = endpoints.info.key
+        with socket.socket(socket.AF_UNIX) as kernel:
+            kernel.bind(str(before))
         endpoints.renew()
-        assert endpoints.info == info
+        assert endpoints.info.endpoint(Channel.SHELL) != f"ipc://{before}"
+        assert endpoints.info.key != key
+        assert not before.exists()
 
 
 async def test_ports_that_are_only_held_refuse_connections() -> None:

@@ -157,6 +157,10 @@ class Clients:
             self.send(session_id, [status], own=True)
         self.flow(session_id, client)
 
+    def end_replay(self) -> None:
+        """Replay nothing to newcomers that was sent until now."""
+        self._hub.end_replay()
+
     def detach(self, session_id: str, client: Client) -> None:
         """Note that the client has left. Its session waits to be resumed, or is forgotten.
 

@@ -441,6 +441,19 @@ def test_what_was_said_to_others_is_not_replayed_and_does_not_count():
     assert stage.enter("ann", replay=2).heard == ["1", "2"]
 
 
+def test_what_was_said_before_the_end_of_replays_is_not_replayed():
+    stage = Stage(tail=PLENTY)
+    there = stage.enter("there", slow=True)
+    stage.kernel("one", "two")
+    stage.hub.end_replay()
+    assert stage.enter("a", replay=9).heard == []
+    stage.kernel("three", "four")
+    assert stage.enter("b", replay=9).heard == ["three", "four"]
+    assert stage.enter("c", replay=1).heard == ["four"]
+    stage.unstall("there", there)
+    assert there.heard == ["one", "two", "three", "four"]
+
+
 def test_only_a_newcomer_is_replayed_to():
     stage = Stage(tail=PLENTY)
     ann = stage.enter("ann")

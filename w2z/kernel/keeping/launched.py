@@ -16,7 +16,6 @@ from enum import Enum
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
 from w2z.kernel.keeping.ending import Ending
 from w2z.kernel.keeping.keeper import Keeper
-from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import RestartPolicy, describe, exit_code
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.process.children import Child, Children
@@ -171,12 +170,15 @@ class Launched(Keeper):
         return 0 if self._wanted is Wanted.END else exit_code(code)
 
     async def _move_on(self) -> None:
-        """Connect to where the next kernel will listen.
+        """Get rid of all that the last kernel left, and connect to where the next one will listen.
 
-        If a process that the last kernel forked still listens there, take other endpoints first.
+        A process that left the last kernel's process group is found because w2z adopted it. It had
+        the key and the endpoints, so the next kernel gets others: none of its output can be read
+        with them, and no code run.
         """
-        if not await is_refused(self._endpoints.info, self.kernel.timing.probe_timeout):
-            self._endpoints.renew()
+        if not await self._children.kill_all(self._ending.kill):
+            log.warning("processes that the last kernel started could not be killed")
+        self._endpoints.renew()
         self.kernel.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:

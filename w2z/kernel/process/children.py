@@ -109,10 +109,10 @@ class Children:
         self._reap()
         return child
 
-    async def kill_all(self, seconds: float) -> None:
+    async def kill_all(self, seconds: float) -> bool:
         """Kill every process below this one, adopted ones included, until none is left.
 
-        Gives up after ``seconds``.
+        Gives up after ``seconds``. Returns whether none is left.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -122,6 +122,8 @@ class Children:
                             os.kill(pid, signal.SIGKILL)
                     await asyncio.sleep(LAST_LOOK)
                     self._reap()
+            return True
+        return False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed

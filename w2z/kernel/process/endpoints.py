@@ -2,7 +2,10 @@
 
 w2z binds the TCP ports, without listening, from before the kernel starts until w2z ends. With
 SO_REUSEADDR on both sides (socket(7); libzmq, JeroMQ, Go and Rust set it) the kernel can bind the
-same ports and listen. No other process gets them before that, nor while the kernel is restarted.
+same ports and listen. A program that asks for any free port does not get them. One that asks for
+just these, with the same option, does, whoever runs it: Linux does not look at the user. It cannot
+read or forge what is signed with the key, but the kernel then fails to listen there. Each kernel
+gets endpoints and a key of its own, so that nothing of the kernel before has them.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from w2z.message import Channel
 
 LOOPBACK = "127.0.0.1"
 
+KEY_BYTES = 32
+"""Random bytes of a key: as many as its HMAC, SHA-256, has."""
+
 
 class Endpoints:
     """One kernel's endpoints; a context manager that removes them at its end.
@@ -35,6 +41,7 @@ class Endpoints:
         self, path: Path | None, transport: Literal["tcp", "ipc"], kernel_name: str
     ) -> None:
         self._held: list[socket.socket] = []
+        self._count = 0
         self._folder: Path | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -42,7 +49,7 @@ class Endpoints:
             ip, numbers = self._sockets() if transport == "ipc" else self._ports()
             fields = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
             self.info = ConnectionInfo.model_validate(
-                {**fields, **_port_fields(numbers), "key": secrets.token_hex(32)}
+                {**fields, **_port_fields(numbers), "key": secrets.token_hex(KEY_BYTES)}
             )
             self.write()
             undo.pop_all()
@@ -58,14 +65,16 @@ class Endpoints:
         connection_file.write(self.path, self.info)
 
     def renew(self) -> None:
-        """Take other TCP ports. Unix sockets stay: a kernel that binds them replaces them."""
-        if self.info.transport == "tcp":
-            # The old ports are given up last, so that the new ones are others.
-            before, self._held = self._held, []
-            _, numbers = self._ports()
-            for held in before:
-                held.close()
-            self.info = self.info.model_copy(update=_port_fields(numbers))
+        """Take other endpoints and another key, for the next kernel. The ones before are free."""
+        # The old ports are given up last, so that the new ones are others.
+        before, self._held = self._held, []
+        for path in self._socket_paths():
+            path.unlink(missing_ok=True)
+        ip, numbers = self._sockets() if self.info.transport == "ipc" else self._ports()
+        for held in before:
+            held.close()
+        changed = {"ip": ip, **_port_fields(numbers), "key": secrets.token_hex(KEY_BYTES)}
+        self.info = self.info.model_copy(update=changed)
 
     def close(self) -> None:
         """Remove what was made here. A connection file that somebody else wrote meanwhile stays."""
@@ -90,8 +99,15 @@ class Endpoints:
                 ) from None
         return self._folder
 
+    def _socket_paths(self) -> list[Path]:
+        """Return the paths of the present kernel's Unix sockets; none where it has ports."""
+        if self.info.transport == "tcp":
+            return []
+        return [Path(self.info.endpoint(channel).removeprefix("ipc://")) for channel in Channel]
+
     def _sockets(self) -> tuple[str, list[int]]:
-        prefix = str(self._private() / "kernel")
+        self._count += 1
+        prefix = str(self._private() / f"kernel{self._count}")
         if len(prefix.encode()) + len("-5") > LONGEST_SOCKET_PATH:
             raise ConnectionFileError(
                 f"{prefix}-5 is too long for a Unix socket: let TMPDIR be a shorter path"
