@@ -54,10 +54,11 @@ class Settings(BaseModel):
         "else derived from the connection file's key, or for a kernel that w2z starts from the "
         "host's name.",
     )
-    transport: Literal["tcp", "ipc"] = Field(
-        "tcp",
-        description="How w2z talks to a kernel that it starts: over TCP on the loopback "
-        "interface, which every kernel can, or over Unix sockets that only its user can open.",
+    transport: Literal["auto", "tcp", "ipc"] = Field(
+        "auto",
+        description="How w2z talks to a kernel that it starts: ipc, over Unix sockets that only "
+        "its user can open; tcp, over the loopback interface, which every kernel can; auto, over "
+        "Unix sockets where the command is known to start a kernel that takes them.",
     )
     interrupt_mode: Literal["signal", "message"] | None = Field(
         None,

@@ -26,10 +26,11 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched
 from w2z.kernel.process import specs
 from w2z.kernel.process.children import Children
+from w2z.kernel.process.command import Command
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve import build
 from w2z.serve.budget import ShutdownBudget
-from w2z.serve.build import printer, wait_for_file
+from w2z.serve.build import endpoints_for, printer, wait_for_file
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
@@ -129,6 +130,45 @@ async def test_a_kernelspec_that_is_not_there_is_told_with_those_that_are(stop: 
     with pytest.raises(SettingsError, match=said):
         async with built(stop, kernel="julia"):
             pass
+
+
+# Where it listens.
+
+IPYKERNEL = Command(["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"])
+OTHER = Command(["deno", "jupyter", "--kernel", "--conn", "{connection_file}"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "command", "got"),
+    [
+        ("auto", IPYKERNEL, "ipc"),
+        ("auto", OTHER, "tcp"),
+        ("tcp", IPYKERNEL, "tcp"),
+        ("ipc", OTHER, "ipc"),
+    ],
+)
+def test_a_kernel_listens_on_unix_sockets_where_it_is_known_to_take_them(
+    asked: str, command: Command, got: str
+) -> None:
+    settings = Settings.model_validate({"command": command.argv, "transport": asked})
+    with endpoints_for(settings, command) as endpoints:
+        assert endpoints.info.transport == got
+
+
+def test_where_there_can_be_none_tcp_is_used_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    settings = Settings.model_validate({"command": IPYKERNEL.argv})
+    with endpoints_for(settings, IPYKERNEL) as endpoints:
+        assert endpoints.info.transport == "tcp"
+    [told] = caplog.messages
+    assert told.startswith("the kernel listens on TCP ports of the loopback interface: ")
+    asked = settings.model_copy(update={"transport": "ipc"})
+    with pytest.raises(ConnectionFileError, match="too long for a Unix socket"):
+        endpoints_for(asked, IPYKERNEL)
 
 
 # The connection file.

@@ -12,7 +12,7 @@ import pytest
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
 from w2z.kernel.keeping.listening import is_refused, shell_owner
-from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
 from w2z.message import Channel
 
 CHANNELS = list(Channel)
@@ -149,6 +149,16 @@ def test_a_path_too_long_for_a_unix_socket_is_told(
     deep = private / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    with pytest.raises(ConnectionFileError, match="too long for a Unix socket: let TMPDIR"):
+    with pytest.raises(NoUnixSockets, match="too long for a Unix socket: let TMPDIR"):
         Endpoints(None, "ipc", "")
     deep.rmdir()
+
+
+def test_a_file_system_without_unix_sockets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("w2z.kernel.process.endpoints.socket.socket", Refusing)
+    with pytest.raises(NoUnixSockets, match="no Unix socket can be made there: Operation not"):
+        Endpoints(None, "ipc", "")

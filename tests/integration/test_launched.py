@@ -182,7 +182,6 @@ async def test_a_kernel_that_crashes_is_started_again_and_its_last_words_come_fi
             "last words while busy",
             f"restarting: {died}",
             f"lost: {died}",
-            "all that is left is killed",
             f"connected to {port}",
             "started",
         ]
@@ -289,8 +288,7 @@ async def test_what_a_kernel_leaves_in_its_group_has_a_moment_to_end(tmp_path: P
         child.left = 3
         child.end(1)
         await made.started(2)
-        left = ["SIGTERM to what is left", "all that is left is killed"]
-        assert [what for what in made.course if "left" in what] == left
+        assert [what for what in made.course if "left" in what] == ["SIGTERM to what is left"]
         assert child.left == 0
 
 
@@ -307,7 +305,6 @@ async def test_what_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
         child.end(1)
         await made.started(2)
         left = [f"{name} to what is left" for name in ("SIGTERM", "SIGKILL")]
-        left.append("all that is left is killed")
         assert [what for what in made.course if "left" in what] == left
 
 
@@ -340,14 +337,31 @@ async def test_the_next_kernel_has_nothing_in_common_with_the_last(
 
 
 async def test_what_cannot_be_killed_is_told_and_the_next_one_is_started(tmp_path: Path) -> None:
-    async with world(tmp_path) as (made, _):
+    async with world(tmp_path) as (made, keeper), asyncio.TaskGroup() as tasks:
         child = await made.started()
         made.ready("one")
         made.children.can_kill = False
+        ends_when_told(made, child)
         with listening() as log:
-            child.end(1)
+            tasks.create_task(keeper.restart())
             await made.started(2)
+            made.ready("two")
             await log.line("processes that the last kernel started could not be killed")
+
+
+async def test_a_restart_after_a_crash_leaves_nothing_either(tmp_path: Path) -> None:
+    async with world(tmp_path) as (made, keeper), asyncio.TaskGroup() as tasks:
+        for number in (1, 2):
+            child = await made.started(number)
+            made.ready(f"number {number}")
+            child.end(1)
+        # Before the third is started there is a pause.
+        await made.course.until("restarting: the kernel ended with exit code 1", 2)
+        assert "all that is left is killed" not in made.course
+        tasks.create_task(keeper.restart())
+        await made.started(3)
+        assert made.course.count("all that is left is killed") == 1
+        made.ready("number 3")
 
 
 async def test_what_a_kernel_leaves_at_the_end_of_w2z_is_the_end_s_to_kill(tmp_path: Path) -> None:

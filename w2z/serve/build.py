@@ -23,7 +23,7 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched, Limits
 from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec
-from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
@@ -60,9 +60,7 @@ async def kernel(
         if command is None:
             return None
         prepare_process()
-        endpoints = stack.enter_context(
-            Endpoints(settings.connection_file, settings.transport, command.kernel_name)
-        )
+        endpoints = stack.enter_context(endpoints_for(settings, command))
         path, info = endpoints.path, endpoints.info
     else:
         path = settings.connection_file or Path()
@@ -84,6 +82,22 @@ async def kernel(
         listen=printer(bridge) if settings.forward_output else None,
     )
     return bridge, keeper, installed
+
+
+def endpoints_for(settings: Settings, command: Command) -> Endpoints:
+    """Make the endpoints of the kernel to start, and its connection file, as ``--transport`` says.
+
+    Raises :class:`~w2z.errors.ConnectionFileError` where that cannot be done.
+    """
+    path, name = settings.connection_file, command.kernel_name
+    if settings.transport != "auto":
+        return Endpoints(path, settings.transport, name)
+    if command.takes_unix_sockets:
+        try:
+            return Endpoints(path, "ipc", name)
+        except NoUnixSockets as error:
+            log.warning("the kernel listens on TCP ports of the loopback interface: %s", error)
+    return Endpoints(path, "tcp", name)
 
 
 def attached(

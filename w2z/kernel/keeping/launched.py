@@ -170,13 +170,13 @@ class Launched(Keeper):
         return 0 if self._wanted is Wanted.END else exit_code(code)
 
     async def _move_on(self) -> None:
-        """Get rid of all that the last kernel left, and connect to where the next one will listen.
+        """Connect to where the next kernel will listen, with another key.
 
-        A process that left the last kernel's process group is found because w2z adopted it. It had
-        the key and the endpoints, so the next kernel gets others: none of its output can be read
-        with them, and no code run.
+        After a restart that somebody asked for nothing of the last kernel is left, which had the
+        key before: processes that left its process group are found because w2z adopted them. After
+        a crash they live on; they may be meant to outlive a kernel.
         """
-        if not await self._children.kill_all(self._ending.kill):
+        if self._wanted is Wanted.RESTART and not await self._children.kill_all(self._ending.kill):
             log.warning("processes that the last kernel started could not be killed")
         self._endpoints.renew()
         self.kernel.connect(self._endpoints.info)

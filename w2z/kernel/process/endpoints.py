@@ -30,6 +30,12 @@ KEY_BYTES = 32
 """Random bytes of a key: as many as its HMAC, SHA-256, has."""
 
 
+class NoUnixSockets(ConnectionFileError):
+    """The private directory cannot have Unix sockets: its path is too long, or its file system has
+    none.
+    """
+
+
 class Endpoints:
     """One kernel's endpoints; a context manager that removes them at its end.
 
@@ -109,9 +115,18 @@ class Endpoints:
         self._count += 1
         prefix = str(self._private() / f"kernel{self._count}")
         if len(prefix.encode()) + len("-5") > LONGEST_SOCKET_PATH:
-            raise ConnectionFileError(
+            raise NoUnixSockets(
                 f"{prefix}-5 is too long for a Unix socket: let TMPDIR be a shorter path"
             )
+        trial = Path(f"{prefix}-0")
+        try:
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(trial))
+                trial.unlink()
+        except OSError as error:
+            raise NoUnixSockets(
+                f"{trial}: no Unix socket can be made there: {error.strerror}"
+            ) from None
         return prefix, [1, 2, 3, 4, 5]
 
     def _ports(self) -> tuple[str, list[int]]:
