@@ -60,6 +60,13 @@ class Settings(BaseModel):
         "its user can open; tcp, over the loopback interface, which every kernel can; auto, over "
         "Unix sockets where the command is known to start a kernel that takes them.",
     )
+    kernel_uid: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,9}(:[0-9]{1,10})?$",
+        description="User, and after a colon group, that a kernel which w2z starts runs as, by "
+        "number; w2z itself has to be root. So the kernel's code cannot read w2z's files, such as "
+        "the token's. Default: as w2z.",
+    )
     interrupt_mode: Literal["signal", "message"] | None = Field(
         None,
         description="How to interrupt the kernel. Default: as its kernelspec spells out, else as "
@@ -132,6 +139,12 @@ class Settings(BaseModel):
     token_file: Path | None = Field(
         None,
         description="File whose first line is the token; it is read again when it changes.",
+    )
+    token_fd: int | None = Field(
+        None,
+        ge=0,
+        description="Number of an open file descriptor, such as a pipe's, whose first line is the "
+        "token; w2z reads it at its start and closes it.",
     )
     no_auth: bool = Field(
         False,
@@ -259,6 +272,7 @@ class Settings(BaseModel):
             for name, given in (
                 ("--no-auth", self.no_auth),
                 ("--token-file", self.token_file is not None),
+                ("--token-fd", self.token_fd is not None),
                 ("W2Z_TOKEN", self.token is not None),
             )
             if given

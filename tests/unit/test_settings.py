@@ -128,9 +128,21 @@ def test_a_kernel_id_that_does_not_is_refused(wrong):
         settings(kernel_id=wrong)
 
 
+@pytest.mark.parametrize("usable", ["1", "1000", "1000:0", "65534:65534"])
+def test_a_kernel_s_user_is_a_number(usable):
+    assert settings(kernel_uid=usable).kernel_uid == usable
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "-1", "anna", "1:", ":1", "1:2:3", "1000\n", "1" * 11])
+def test_a_kernel_s_user_that_is_none_or_root_is_refused(wrong):
+    with pytest.raises(ValidationError, match="kernel_uid"):
+        settings(kernel_uid=wrong)
+
+
 SOURCES: dict[str, dict[str, Any]] = {
     "--no-auth": {"no_auth": True},
     "--token-file": {"token_file": "t"},
+    "--token-fd": {"token_fd": 3},
     "W2Z_TOKEN": {"token": "s3cret"},
 }
 

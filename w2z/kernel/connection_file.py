@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import uuid
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -194,8 +195,12 @@ def read(path: Path) -> ConnectionInfo:
     return parse(text, path)
 
 
-def write(path: Path, info: ConnectionInfo) -> None:
+def write(
+    path: Path, info: ConnectionInfo, take: Callable[[int], None] = lambda descriptor: None
+) -> None:
     """Write a connection file that only its owner can read, whole or not at all.
+
+    ``take`` is called with the open file before it gets its name, to give it to another owner.
 
     Raises :class:`~w2z.errors.ConnectionFileError` when the file cannot be written.
     """
@@ -205,6 +210,7 @@ def write(path: Path, info: ConnectionInfo) -> None:
         unfinished.unlink(missing_ok=True)
         with open(unfinished, "x", opener=_for_owner_only) as file:
             file.write(info.model_dump_json(exclude_none=True, indent=1))
+            take(file.fileno())
         unfinished.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):  # do not leave the key behind

@@ -24,6 +24,7 @@ from w2z.kernel.keeping.launched import Launched, Limits
 from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec
 from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
+from w2z.kernel.process.owner import owner_from
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
@@ -87,17 +88,25 @@ async def kernel(
 def endpoints_for(settings: Settings, command: Command) -> Endpoints:
     """Make the endpoints of the kernel to start, and its connection file, as ``--transport`` says.
 
-    Raises :class:`~w2z.errors.ConnectionFileError` where that cannot be done.
+    Raises :class:`~w2z.errors.ConnectionFileError` where that cannot be done, and
+    :class:`~w2z.errors.SettingsError` where w2z cannot run the kernel as another user.
     """
     path, name = settings.connection_file, command.kernel_name
+    owner = owner_from(settings.kernel_uid)
+    file = settings.token_file
+    if file is not None and (owner is None or owner.may_read(file)):
+        log.warning(
+            "code in the kernel can read the token file: start w2z as root, with --kernel-uid and a"
+            " file of mode 0400, or give the token by --token-fd"
+        )
     if settings.transport != "auto":
-        return Endpoints(path, settings.transport, name)
+        return Endpoints(path, settings.transport, name, owner)
     if command.takes_unix_sockets:
         try:
-            return Endpoints(path, "ipc", name)
+            return Endpoints(path, "ipc", name, owner)
         except NoUnixSockets as error:
             log.warning("the kernel listens on TCP ports of the loopback interface: %s", error)
-    return Endpoints(path, "tcp", name)
+    return Endpoints(path, "tcp", name, owner)
 
 
 def attached(

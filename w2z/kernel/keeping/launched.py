@@ -182,13 +182,15 @@ class Launched(Keeper):
         self.kernel.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:
+        owner = self._endpoints.owner
+        environment = self._command.full_environment(os.environ, owner)
         self._endpoints.write()
         line = self._command.line(self._endpoints.path)
         if self._wanted is Wanted.RESTART:
             self._wanted = Wanted.RUN
         self._is_late = False
         try:
-            child = self._children.start(line, self._command.full_environment(os.environ))
+            child = self._children.start(line, environment, owner)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise KernelEnded(f"the kernel cannot be started: {line[0]}: {reason}") from None

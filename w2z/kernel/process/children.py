@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
+from w2z.kernel.process.owner import Owner
+
 log = logging.getLogger("w2z")
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -92,8 +94,13 @@ class Children:
     def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGCHLD, self._before)
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Start a process without stdin. Raises :class:`OSError` or :class:`ValueError`."""
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], owner: Owner | None = None
+    ) -> Child:
+        """Start a process without stdin, as ``owner``, or w2z's own user.
+
+        Raises :class:`OSError` or :class:`ValueError`.
+        """
         popen = subprocess.Popen(  # noqa: S603 (w2z's purpose is to run the given command)
             command,
             env=environment,
@@ -102,6 +109,9 @@ class Children:
             stderr=subprocess.PIPE,
             start_new_session=True,
             bufsize=0,
+            user=None if owner is None else owner.uid,
+            group=None if owner is None else owner.gid,
+            extra_groups=None if owner is None else owner.groups,
         )
         child = Child(popen)
         self._known[popen.pid] = child

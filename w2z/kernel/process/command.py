@@ -15,6 +15,7 @@ from string import Template
 from typing import Any
 
 from w2z.errors import SettingsError
+from w2z.kernel.process.owner import Owner
 from w2z.kernel.process.specs import InstalledSpec
 
 _KEPT = "W2Z_LD_"
@@ -65,8 +66,10 @@ class Command:
         mentions = any(_SAYS_WHERE.match(option) for option in options)
         return options[at + 1] in _TAKE_UNIX_SOCKETS and not mentions
 
-    def full_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
-        """Return the kernel's environment, made from w2z's environment ``ours``.
+    def full_environment(
+        self, ours: Mapping[str, str], owner: Owner | None = None
+    ) -> dict[str, str]:
+        """Return the environment of ``owner``'s kernel, made from w2z's environment ``ours``.
 
         It has none of w2z's settings and secrets; the kernelspec's variables are added.
         """
@@ -80,6 +83,8 @@ class Command:
             for name, value in ours.items()
             if name.startswith(_KEPT)
         }
+        if owner is not None:
+            inherited = owner.environment(inherited)
         own = {
             name: Template(value).safe_substitute(inherited)
             for name, value in self.environment.items()

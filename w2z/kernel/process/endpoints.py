@@ -22,6 +22,7 @@ from typing import Literal, Self
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
 from w2z.kernel.connection_file import LONGEST_SOCKET_PATH, ConnectionInfo
+from w2z.kernel.process.owner import Owner
 from w2z.message import Channel
 
 LOOPBACK = "127.0.0.1"
@@ -40,12 +41,20 @@ class Endpoints:
     """One kernel's endpoints; a context manager that removes them at its end.
 
     ``path`` is the path of the connection file; ``None`` puts the file into a private directory.
+    ``owner`` is the user that the kernel runs as, if it is another than w2z's. The file is then
+    that user's, and so are the Unix sockets. Their directories stay w2z's, or the owner could put
+    other things in their place, in which w2z would write.
     Raises :class:`~w2z.errors.ConnectionFileError` if the file cannot be written there.
     """
 
     def __init__(
-        self, path: Path | None, transport: Literal["tcp", "ipc"], kernel_name: str
+        self,
+        path: Path | None,
+        transport: Literal["tcp", "ipc"],
+        kernel_name: str,
+        owner: Owner | None = None,
     ) -> None:
+        self.owner = owner
         self._held: list[socket.socket] = []
         self._count = 0
         self._folder: Path | None = None
@@ -68,7 +77,10 @@ class Endpoints:
 
     def write(self) -> None:
         """Write the connection file, before each start: kernels remove it when they end."""
-        connection_file.write(self.path, self.info)
+        if self.owner is None:
+            connection_file.write(self.path, self.info)
+        else:
+            connection_file.write(self.path, self.info, self.owner.take)
 
     def renew(self) -> None:
         """Take other endpoints and another key, for the next kernel. The ones before are free."""
@@ -94,10 +106,14 @@ class Endpoints:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _private(self) -> Path:
-        """Return the private directory, which only this user can enter; make it first if needed."""
+        """Return the private directory; make it first if needed. Only this user can enter it, or
+        where the kernel has another one, whoever knows the name of what is in it.
+        """
         if self._folder is None:
             try:
                 self._folder = Path(tempfile.mkdtemp(prefix="w2z-"))
+                if self.owner is not None:
+                    self._folder.chmod(0o711)
             except OSError as error:
                 raise ConnectionFileError(
                     f"no directory for the kernel's connection file: {error.strerror}: give"
@@ -113,7 +129,14 @@ class Endpoints:
 
     def _sockets(self) -> tuple[str, list[int]]:
         self._count += 1
-        prefix = str(self._private() / f"kernel{self._count}")
+        folder = self._private()
+        if self.owner is not None:
+            # The kernel makes files there.
+            folder = folder / "sockets"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+                self.owner.take(folder)
+        prefix = str(folder / f"kernel{self._count}")
         if len(prefix.encode()) + len("-5") > LONGEST_SOCKET_PATH:
             raise NoUnixSockets(
                 f"{prefix}-5 is too long for a Unix socket: let TMPDIR be a shorter path"

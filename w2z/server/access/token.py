@@ -1,4 +1,4 @@
-"""The source of the token: a file, the environment, or a random generator.
+"""The source of the token: a file, an inherited descriptor, the environment, or chance.
 
 A token file may change at any time. Each request is decided by the file as it is at that moment; a
 watcher notices a change also while nobody asks, because websockets are open that the last token
@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
+import select
 import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -28,6 +30,9 @@ GENERATED_BYTES = 32
 
 LARGEST_TOKEN_FILE = 64 * 1024
 """Bytes of a token file; more cannot be a token and a comment."""
+
+DESCRIPTOR_TIMEOUT = 10.0
+"""Seconds until the token has to come from an inherited descriptor."""
 
 WATCH_INTERVAL = 0.25
 """Seconds between two looks at the token file while no request asks for it."""
@@ -156,17 +161,43 @@ def look(path: Path, before: Found | None = None) -> Found:
         return Found(stamp, problem=str(error))
 
 
+def token_from(descriptor: int) -> str:
+    """Read the token from an open file, which is closed then: nobody can read it a second time.
+
+    Raises :class:`~w2z.errors.TokenFileError` if there is none, or no line comes within
+    :data:`DESCRIPTOR_TIMEOUT`.
+    """
+    name, text = f"--token-fd {descriptor}", b""
+    try:
+        while b"\n" not in text and len(text) <= LARGEST_TOKEN_FILE:
+            if not select.select([descriptor], [], [], DESCRIPTOR_TIMEOUT)[0]:
+                raise TokenFileError(f"{name}: no line in {DESCRIPTOR_TIMEOUT:g} seconds")
+            more = os.read(descriptor, LARGEST_TOKEN_FILE)
+            if not more:
+                break
+            text += more
+        os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise TokenFileError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    return _first_line(text, name)
+
+
 def _read(path: Path) -> str:
     try:
-        lines = read_small(path, LARGEST_TOKEN_FILE).splitlines()
+        text = read_small(path, LARGEST_TOKEN_FILE)
     except OSError as error:
         raise TokenFileError(f"token file {path}: {error.strerror}") from None
     except ValueError as error:
         raise TokenFileError(f"token file {path}: {error}") from None
+    return _first_line(text, f"token file {path}")
+
+
+def _first_line(text: bytes, name: str) -> str:
+    lines = text.splitlines()
     token = lines[0].strip().decode("ascii", "replace") if lines else ""
     if not is_visible_ascii(token):
         raise TokenFileError(
-            f"token file {path}: the first line has to be the token, visible ASCII without spaces"
+            f"{name}: the first line has to be the token, visible ASCII without spaces"
         )
     return token
 
@@ -177,6 +208,9 @@ def token_source(settings: Settings) -> tuple[Callable[[], str | None] | None, s
         return None, None
     if settings.token_file is not None:
         return TokenFile(settings.token_file), None
+    if settings.token_fd is not None:
+        read = token_from(settings.token_fd)
+        return (lambda: read), None
     if settings.token is not None:
         token = settings.token.get_secret_value()
         return (lambda: token), None

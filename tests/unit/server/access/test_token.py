@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,65 @@ async def test_a_file_system_that_does_not_answer_holds_requests_up_once(path, m
         go_on.set()
         assert await changes.get() == "second"
         assert token() == "second"
+
+
+# A descriptor
+
+
+@contextmanager
+def pipe(text: bytes, *, is_open: bool = False) -> Iterator[int]:
+    """A pipe with that in it; its writer may stay, and write no more."""
+    reader, writer = os.pipe()
+    os.write(writer, text)
+    if not is_open:
+        os.close(writer)
+    try:
+        yield reader
+    finally:
+        if is_open:
+            os.close(writer)
+        with suppress(OSError):
+            os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_open"), [(b"tok", False), (b" tok\n", True), (b"tok\nx", True)]
+)
+def test_the_first_line_of_a_descriptor_is_the_token_and_it_is_closed(text, is_open):
+    with pipe(text, is_open=is_open) as reader:
+        assert source(token_fd=reader) == ("tok", None)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(reader)
+
+
+def test_a_descriptor_may_be_that_of_a_file(path):
+    with path.open("rb") as file:
+        assert source(token_fd=os.dup(file.fileno())) == ("first", None)
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"two words\n"])
+def test_a_descriptor_without_a_token_is_told(text):
+    with pipe(text) as reader:
+        said = rf"^--token-fd {reader}: the first line has to be the token"
+        with pytest.raises(TokenFileError, match=said):
+            source(token_fd=reader)
+
+
+def test_a_descriptor_without_end_is_read_no_further_than_a_token_file():
+    endless = os.open("/dev/zero", os.O_RDONLY)
+    with pytest.raises(TokenFileError, match="has to be the token"):
+        source(token_fd=endless)
+
+
+def test_a_descriptor_that_is_not_open_or_says_nothing_is_told(monkeypatch):
+    monkeypatch.setattr(source_of_token, "DESCRIPTOR_TIMEOUT", 0.01)
+    with pytest.raises(TokenFileError, match=r"^--token-fd 987: Bad file descriptor$"):
+        source(token_fd=987)
+    with (
+        pipe(b"tok", is_open=True) as reader,
+        pytest.raises(TokenFileError, match=r"no line in 0\.01 seconds"),
+    ):
+        source(token_fd=reader)
 
 
 # Sources
