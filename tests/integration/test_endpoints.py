@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -110,8 +112,55 @@ def test_and_so_are_its_unix_sockets() -> None:
             kernel.bind(str(before))
         endpoints.renew()
         assert endpoints.info.endpoint(Channel.SHELL) != f"ipc://{before}"
+        assert ports(endpoints) == [6, 7, 8, 9, 10]
         assert endpoints.info.key != key
         assert not before.exists()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_a_kernel_cannot_put_a_directory_in_the_connection_file_s_place(
+    transport: Literal["tcp", "ipc"],
+) -> None:
+    with Endpoints(None, transport, "") as endpoints:
+        endpoints.path.unlink()
+        endpoints.path.mkdir()
+        endpoints.renew()
+        endpoints.write()
+        assert connection_file.read(endpoints.path) == endpoints.info
+    with Endpoints(None, transport, "") as endpoints:
+        endpoints.path.parent.chmod(0)
+        endpoints.renew()
+        endpoints.write()
+        assert stat.S_IMODE(endpoints.path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("instead", [None, "a link", "a file"])
+def test_a_private_directory_that_is_gone_is_made_anew(private: Path, instead: str | None) -> None:
+    with Endpoints(None, "ipc", "") as endpoints:
+        before = endpoints.path
+        shutil.rmtree(before.parent)
+        if instead == "a link":
+            before.parent.symlink_to(private.parent)
+        elif instead == "a file":
+            before.parent.touch()
+        endpoints.renew()
+        endpoints.write()
+        assert endpoints.path.parent != before.parent
+        assert endpoints.info.ip.startswith(str(endpoints.path.parent))
+        assert stat.S_IMODE(endpoints.path.parent.stat().st_mode) == 0o700
+        if instead is not None:
+            before.parent.unlink()
+
+
+def test_nothing_that_a_kernel_puts_into_it_keeps_the_next_one_from_its_sockets() -> None:
+    with Endpoints(None, "ipc", "") as endpoints:
+        before = Path(endpoints.info.ip)
+        before.with_name(f"{before.name}-1").mkdir()
+        before.with_name("kernel2-0").mkdir()
+        endpoints.renew()
+        endpoints.write()
+        assert endpoints.path.parent != before.parent
+        assert not before.parent.exists()
 
 
 async def test_ports_that_are_only_held_refuse_connections() -> None:

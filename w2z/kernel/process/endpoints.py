@@ -11,9 +11,11 @@ gets endpoints and a key of its own, so that nothing of the kernel before has th
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +28,11 @@ from w2z.kernel.process.owner import Owner
 from w2z.message import Channel
 
 LOOPBACK = "127.0.0.1"
+
+MOST_NUMBERS = 10_000
+"""Kernels after which the numbers in the names of Unix sockets begin again: five times that is
+below the largest port.
+"""
 
 KEY_BYTES = 32
 """Random bytes of a key: as many as its HMAC, SHA-256, has."""
@@ -55,6 +62,7 @@ class Endpoints:
         owner: Owner | None = None,
     ) -> None:
         self.owner = owner
+        self._mode = 0o700 if owner is None else 0o711
         self._held: list[socket.socket] = []
         self._count = 0
         self._folder: Path | None = None
@@ -84,11 +92,17 @@ class Endpoints:
 
     def renew(self) -> None:
         """Take other endpoints and another key, for the next kernel. The ones before are free."""
+        if self._folder is not None and (self.path.is_dir() or not _is_ours(self._folder)):
+            # As when something that cleans /tmp has removed it; by now it may be another user's.
+            self._move()
+        elif self._folder is not None:
+            self._folder.chmod(self._mode)  # the kernel, as the same user, may have changed it
         # The old ports are given up last, so that the new ones are others.
         before, self._held = self._held, []
-        for path in self._socket_paths():
-            path.unlink(missing_ok=True)
-        ip, numbers = self._sockets() if self.info.transport == "ipc" else self._ports()
+        if self.info.transport == "ipc":
+            ip, numbers = self._other_sockets()
+        else:
+            ip, numbers = self._ports()
         for held in before:
             held.close()
         changed = {"ip": ip, **_port_fields(numbers), "key": secrets.token_hex(KEY_BYTES)}
@@ -112,8 +126,7 @@ class Endpoints:
         if self._folder is None:
             try:
                 self._folder = Path(tempfile.mkdtemp(prefix="w2z-"))
-                if self.owner is not None:
-                    self._folder.chmod(0o711)
+                self._folder.chmod(self._mode)
             except OSError as error:
                 raise ConnectionFileError(
                     f"no directory for the kernel's connection file: {error.strerror}: give"
@@ -121,11 +134,26 @@ class Endpoints:
                 ) from None
         return self._folder
 
-    def _socket_paths(self) -> list[Path]:
-        """Return the paths of the present kernel's Unix sockets; none where it has ports."""
-        if self.info.transport == "tcp":
-            return []
-        return [Path(self.info.endpoint(channel).removeprefix("ipc://")) for channel in Channel]
+    def _move(self) -> None:
+        """Give up the private directory for another one."""
+        is_there = self.path.parent == self._folder
+        if self._folder is not None and _is_ours(self._folder):
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
+        if is_there:
+            self.path = self._private() / self.path.name
+
+    def _other_sockets(self) -> tuple[str, list[int]]:
+        for channel in Channel:
+            path = Path(self.info.endpoint(channel).removeprefix("ipc://"))
+            with contextlib.suppress(OSError):  # it is gone, or the kernel made a directory of it
+                path.unlink()
+        try:
+            return self._sockets()
+        except NoUnixSockets:
+            # The kernel may have put anything there.
+            self._move()
+            return self._sockets()
 
     def _sockets(self) -> tuple[str, list[int]]:
         self._count += 1
@@ -137,9 +165,13 @@ class Endpoints:
                 folder.mkdir(mode=0o700)
                 self.owner.take(folder)
         prefix = str(folder / f"kernel{self._count}")
-        if len(prefix.encode()) + len("-5") > LONGEST_SOCKET_PATH:
+        # Numbers that no kernel before had, as with ports.
+        first = len(Channel) * ((self._count - 1) % MOST_NUMBERS) + 1
+        numbers = [*range(first, first + len(Channel))]
+        longest = f"{prefix}-{numbers[-1]}"
+        if len(longest.encode()) > LONGEST_SOCKET_PATH:
             raise NoUnixSockets(
-                f"{prefix}-5 is too long for a Unix socket: let TMPDIR be a shorter path"
+                f"{longest} is too long for a Unix socket: let TMPDIR be a shorter path"
             )
         trial = Path(f"{prefix}-0")
         try:
@@ -150,7 +182,7 @@ class Endpoints:
             raise NoUnixSockets(
                 f"{trial}: no Unix socket can be made there: {error.strerror}"
             ) from None
-        return prefix, [1, 2, 3, 4, 5]
+        return prefix, numbers
 
     def _ports(self) -> tuple[str, list[int]]:
         ports = []
@@ -161,6 +193,14 @@ class Endpoints:
             held.bind((LOOPBACK, 0))
             ports.append(held.getsockname()[1])
         return LOOPBACK, ports
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _port_fields(numbers: Sequence[int]) -> dict[str, int]:
