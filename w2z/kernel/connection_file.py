@@ -30,7 +30,10 @@ _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?
 
 _CURVE_KEY_DIGITS = 40
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+_HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
+"""Labels of up to 63 characters with dots between them (RFC 1123): Python's resolver raises other
+errors than the system's for what is none.
+"""
 
 LONGEST_SOCKET_PATH = 107
 """Most bytes in a Unix socket's path (unix(7): 108 with the null)."""

@@ -205,6 +205,9 @@ def test_a_colon_in_a_path_is_no_ipv6():
         ({"signature_scheme": "hmac-" + "x" * 60}, "signature_scheme: String should have at most"),
         ({"kernel_name": "k" * 256}, "kernel_name: String should have at most 255"),
         ({"ip": "fe80::1%\n"}, "ip is neither an address nor the name of a host"),
+        ({"ip": "a..b"}, "ip is neither an address nor the name of a host"),
+        ({"ip": "a" * 64}, "ip is neither an address nor the name of a host"),
+        ({"ip": ".".join(["a" * 50] * 6)}, "ip is neither an address nor the name of a host"),
         ({"ip": "a b"}, "ip is neither an address nor the name of a host"),
         ({"ip": "127.0.0.1\0"}, "ip is neither an address nor the name of a host"),
         ({"transport": "ipc", "ip": "/run/a\nb"}, "ip is no path of a Unix socket"),
@@ -222,6 +225,11 @@ def test_all_mistakes_are_told_at_once():
     told = str(refused(text(shell_port=..., transport="udp")))
     assert "shell_port" in told
     assert "; transport" in told or "transport: " in told
+
+
+@pytest.mark.parametrize("name", ["kernel", "kernel.example.", "a_b-c.d", "a" * 63, "127.1"])
+def test_a_host_may_have_any_name_that_a_host_can_have(name):
+    assert info(ip=name).host == name
 
 
 PORTS = [f"{channel}_port" for channel in Channel]

@@ -90,7 +90,7 @@ async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, t
     find = partial(socket.getaddrinfo, host, info.shell_port, type=socket.SOCK_STREAM)
     try:
         found = await in_thread(find)
-    except OSError:
+    except (OSError, UnicodeError):
         return []
     return [(family, address) for family, _, _, _, address in found]
 
