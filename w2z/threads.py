@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -62,6 +63,23 @@ def at_once(seconds: float, work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name=WORKER, daemon=True).start()
     return outcome.result(seconds)
+
+
+def beside(work: Callable[[], None], patience: float) -> None:
+    """Do ``work``, which must raise nothing, in a thread; wait for it ``patience`` seconds at most.
+
+    Blocks the caller that long.
+    """
+    is_done = threading.Lock()
+    is_done.acquire()
+
+    def run() -> None:
+        work()
+        is_done.release()
+
+    # Not threading.Thread, whose start waits until the new thread has had its turn.
+    start_new_thread(run, ())
+    is_done.acquire(timeout=patience)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

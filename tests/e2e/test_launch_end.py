@@ -122,7 +122,7 @@ async def test_a_second_sigterm_kills_at_once(tmp_path: Path) -> None:
         served.process.process.send_signal(signal.SIGTERM)
         await served.process.line("SIGTERM: shutting down")
         served.process.process.send_signal(signal.SIGTERM)
-        await served.process.line("SIGTERM again")
+        await served.process.line("SIGTERM: in a hurry")
 
 
 async def test_sigterm_while_the_next_kernel_is_starting(tmp_path: Path) -> None:

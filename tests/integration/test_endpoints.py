@@ -11,9 +11,10 @@ from typing import Literal
 
 import pytest
 
+from tests.support.probing import is_refused
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
-from w2z.kernel.keeping.listening import is_refused, shell_owner
+from w2z.kernel.keeping.listening import shell_owner
 from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
 from w2z.message import Channel
 

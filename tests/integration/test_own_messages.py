@@ -30,6 +30,7 @@ from tests.support.processes import TINY, launched
 from tests.support.rest import Rest
 from tests.support.serving import Served, serving
 from tests.support.timing import QUICK
+from w2z.message import Message
 from w2z.timing import Timing
 
 both = pytest.mark.parametrize("wire", ["v1", "default"])
@@ -106,6 +107,70 @@ async def test_a_kernel_info_reply_of_w2zs_own_comes_between_busy_and_idle(
         assert sessions_of(found) == {"first"}
         assert [message.parent_header for message in found] == [sent] * 3
         assert len({message.header["msg_id"] for message in found}) == 3
+
+
+async def test_behind_it_frontends_hear_that_the_kernel_is_busy_still(kernels: Kernels) -> None:
+    async with (
+        served_with(kernels, BUSY_SOON) as (served, rest),
+        open_client(served.url("a"), "v1") as client,
+    ):
+        cell = await become_busy(kernels.now, rest)
+        await children(client, await client.send(request("kernel_info_request")))
+        async with within(5, "a busy with the parent of what runs"):
+            last = await client.until("status")
+        assert last.content["execution_state"] == "busy"
+        assert last.parent_header == cell
+
+
+async def test_a_question_waits_for_a_kernel_that_is_busy_for_a_moment_and_no_longer(
+    kernels: Kernels,
+) -> None:
+    async with (
+        served_with(kernels, replace(QUICK, busy_for=3600)) as (served, rest),
+        open_client(served.url("a"), "v1") as client,
+    ):
+        cell = await become_busy(kernels.now, rest)
+        sent = await client.send(request("kernel_info_request"))
+        await client.websocket.ping()
+        await kernels.now.iopub("status", {"execution_state": "idle"}, cell)
+        kernels.now.reads_shell.set()
+        async with within(5, "the kernel's answer"):
+            reply = await client.until("kernel_info_reply", sent)
+        assert reply.header["session"] == "first"
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_a_question_waits_until_it_is_known_whether_the_kernel_is_busy(
+    kernels: Kernels, is_busy: bool
+) -> None:
+    """w2z was attached to a kernel that is heard already, and answers on control."""
+    kernel, held, answer = kernels.now, asyncio.Event(), kernels.now.on_kernel_info
+    asked: list[Message] = []
+
+    async def answer_late(identity: bytes, message: Message) -> None:
+        asked.append(message)
+        await held.wait()
+        await answer(identity, message)
+
+    kernel.on_kernel_info = answer_late
+    if is_busy:
+        kernel.reads_shell.clear()
+    timing = replace(QUICK, unanswered=3600.0, shell_grace=0.05)
+    async with (
+        serving(kernel.connection_file, timing=timing) as served,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        await kernel.subscribed.wait()
+        state = "busy" if is_busy else "idle"
+        await kernel.iopub("status", {"execution_state": state}, header("execute_request"))
+        await client.until_state(state)
+        sent = await client.send(request("kernel_info_request"))
+        await client.websocket.ping()
+        held.set()
+        async with within(5, "an answer"):
+            await client.until("kernel_info_reply", sent)
+        mine = [m for m in asked if json.loads(m.header)["msg_id"] == sent["msg_id"]]
+        assert bool(mine) is not is_busy
 
 
 async def test_only_the_session_that_asked_hears_of_it(kernels: Kernels) -> None:

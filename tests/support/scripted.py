@@ -202,7 +202,7 @@ class ScriptedChannels:
         """Do nothing: there is no echo."""
 
     async def last_words(
-        self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
+        self, seconds: float, most: float, *, has_ended: bool = True, **more: bool
     ) -> None:
         """Note that the last words are received, and call the test's hook."""
         self._world.patience.append((seconds, most))

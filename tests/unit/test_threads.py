@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from w2z.threads import at_once, in_thread
+from w2z.threads import at_once, beside, in_thread
 
 
 async def test_it_gives_what_the_work_returns():
@@ -80,3 +80,23 @@ def test_at_once_waits_no_longer_than_it_may():
     with pytest.raises(TimeoutError):
         at_once(0.01, lambda: go_on.wait(60))
     go_on.set()
+
+
+def test_work_beside_is_waited_for():
+    done = []
+    beside(lambda: done.append(threading.current_thread()), 60)
+    assert done
+    assert done != [threading.main_thread()]
+
+
+def test_and_no_longer_than_one_likes():
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait()
+        done.set()
+
+    beside(work, 0)
+    assert not done.is_set()
+    go_on.set()
+    assert done.wait(60)

@@ -264,7 +264,9 @@ class Launched(Keeper):
         seconds = most = self._ending.last_words / 2
         if self._wanted is not Wanted.STOP:
             seconds, most = 4 * seconds, 40 * most
-        await self.kernel.link.channels.last_words(seconds, most, is_over=True)
+        await self.kernel.link.channels.last_words(
+            seconds, most, is_over=True, counts_rest=self._wanted is not Wanted.STOP
+        )
         deadline = self.kernel.now() + self._ending.leftovers
         is_left = child.signal_group(signal.SIGTERM)
         while is_left and self.kernel.now() < deadline:

@@ -77,22 +77,27 @@ async def probe(info: ConnectionInfo, seconds: float) -> tuple[Found, Connection
     return best, info
 
 
-async def is_refused(info: ConnectionInfo, seconds: float) -> bool:
-    """Whether the kernel's shell endpoint refuses connections; no answer is no refusal."""
-    found, _ = await probe(info, seconds)
-    return found is Found.REFUSED
-
-
 async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     """Return the addresses of the shell endpoint; none if its name cannot be resolved now."""
     host = info.host.strip("[]")
-    # Not the event loop's: the end of w2z would wait for a name server that is silent.
     find = partial(socket.getaddrinfo, host, info.shell_port, type=socket.SOCK_STREAM)
     try:
-        found = await in_thread(find)
+        if _is_address(host):
+            found = find(flags=socket.AI_NUMERICHOST)
+        else:
+            # Not the event loop's: the end of w2z would wait for a name server that is silent.
+            found = await in_thread(find)
     except (OSError, UnicodeError):
         return []
     return [(family, address) for family, _, _, _, address in found]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 async def _try(family: socket.AddressFamily, address: Any, seconds: float) -> Found:

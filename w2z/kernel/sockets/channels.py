@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -23,11 +24,12 @@ import zmq
 from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.drained import BATCH_MESSAGES, DrainedSocket
+from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.identity import identity
 from w2z.kernel.sockets.monitor import Monitor
 from w2z.message import Buffer, Channel
+from w2z.threads import beside
 from w2z.wire.zmq import LEAST_PARTS
 
 SEND_MARK = 64
@@ -45,6 +47,12 @@ memory bounded.
 
 MAX_USED = 4096
 """Most closed sessions for which w2z remembers that their identity was used."""
+
+MAX_HELD = 1024
+"""Most batches of replies that wait for output; beyond it the oldest waits no longer."""
+
+TERM_PATIENCE = 0.05
+"""Seconds that the event loop waits, beside the linger, until a kernel's sockets are closed."""
 
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
@@ -164,6 +172,10 @@ class Channels:
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
+        self._held: deque[tuple[int, Callable[[], None]]] = deque()
+        """Replies that wait for output that arrived before them, and how much iopub has to have
+        given by then.
+        """
         self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
@@ -215,7 +227,13 @@ class Channels:
         self._heartbeat.send(session_id, payload)
 
     async def last_words(
-        self, seconds: float, most: float, *, has_ended: bool = True, is_over: bool = False
+        self,
+        seconds: float,
+        most: float,
+        *,
+        has_ended: bool = True,
+        is_over: bool = False,
+        counts_rest: bool = True,
     ) -> None:
         """Receive and carry the kernel's last words until nothing is left. For a kernel that
         ``has_ended``, first wait for the end of iopub's connection. ``is_over`` says that its
@@ -223,7 +241,8 @@ class Channels:
 
         Takes at most ``seconds`` to notice the end and ``most`` to receive; receiving, too, takes
         at most ``seconds`` while iopub is connected: libzmq may have connected again, to a kernel
-        that never stops sending. The event loop runs other work meanwhile.
+        that never stops sending. With ``counts_rest`` it takes a moment more to count what is left.
+        The event loop runs other work meanwhile.
         """
         if is_over and self._is_iopub_up:
             self._is_lost.clear()
@@ -238,7 +257,18 @@ class Channels:
         while has_more and time.monotonic() - begun < (seconds if self._is_iopub_up else most):
             has_more = self._look_everywhere()
             await asyncio.sleep(0)
+        if counts_rest:
+            await self._receive_rest()
         self._is_lost.clear()
+
+    async def _receive_rest(self) -> None:
+        """Receive the output that libzmq holds, in parts, without carrying it. What is not carried
+        before the sockets are replaced is missing, and clients hear how much that is.
+        """
+        limit = self._iopub.received + IOPUB_MARK
+        while not self._iopub.is_emptied and self._iopub.received < limit:
+            self._iopub.receive_ahead()
+            await asyncio.sleep(0)
 
     def _look_everywhere(self) -> bool:
         """Receive one batch from each socket, iopub's by way of the backlog. Returns whether there
@@ -261,6 +291,9 @@ class Channels:
         """
         if self._context.closed:
             return
+        # Link.close carries them, behind the word that output is missing.
+        while self._held:
+            self._backlog.then(self._held.popleft()[1])
         # Monitors before their sockets.
         for monitor in self._monitors:
             monitor.close()
@@ -268,7 +301,9 @@ class Channels:
             self.close_session(session_id, linger_ms)
         self._iopub.close(0)
         self._heartbeat.close()
-        self._context.term()
+        # In a thread, because libzmq's own threads may take their time on a busy machine. Waited
+        # for, because the sockets to the next kernel have the same identities.
+        beside(self._context.term, linger_ms / 1000 + TERM_PATIENCE)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
@@ -314,6 +349,7 @@ class Channels:
             min_frames=self._min_frames,
             poll_interval=IOPUB_POLL_INTERVAL,
             backlog=self._backlog,
+            looked=self._release,
         )
 
     def _open_dealer(
@@ -357,11 +393,25 @@ class Channels:
         self, session_id: str, channel: Channel, batch: list[list[bytes]]
     ) -> None:
         # Output that has already arrived goes first, so that no reply overtakes it. A reply on
-        # control does not wait for the backlog, because it is wanted at once.
-        if self._iopub.receive_batch():
-            self._iopub.receive_ahead(IOPUB_MARK // BATCH_MESSAGES)
+        # control does not wait for it, because it is wanted at once.
+        self._iopub.receive_batch()
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
-        if self._backlog and channel is not Channel.CONTROL:
-            self._backlog.then(carry)
-        else:
+        if channel is Channel.CONTROL:
             carry()
+            return
+        self._held.append((self._iopub.received + IOPUB_MARK, carry))
+        self._release()
+
+    def _release(self) -> None:
+        """Carry the replies whose output has been received, behind that output.
+
+        That is known when iopub had no more, or has given as much as libzmq holds. Until then it
+        is received a part at a time, so that no single step holds up the event loop.
+        """
+        held, iopub = self._held, self._iopub
+        while held and (iopub.is_emptied or iopub.received >= held[0][0] or len(held) > MAX_HELD):
+            carry = held.popleft()[1]
+            if self._backlog:
+                self._backlog.then(carry)
+            else:
+                carry()

@@ -47,7 +47,7 @@ class DrainedSocket:
     most of the cost; a multipart with fewer comes glued to the next one (see
     :func:`w2z.wire.zmq.rest_of`). ``poll_interval`` is the seconds between looks while messages
     keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
-    ahead of the work on them.
+    ahead of the work on them. ``looked`` is called after each look, with or without a batch.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class DrainedSocket:
         min_frames: int = 1,
         poll_interval: float = 0,
         backlog: Backlog | None = None,
+        looked: Callable[[], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
@@ -67,6 +68,11 @@ class DrainedSocket:
         self._all_but_last = range(min_frames - 1)
         self._poll_interval = poll_interval
         self._backlog = backlog
+        self._looked = looked
+        self.received = 0
+        """How many messages the socket has given."""
+        self.is_emptied = False
+        """Whether the socket had no more messages when it was last received from."""
         self._is_polling = False
         self._refused = False
         self._again: asyncio.Handle | None = None
@@ -119,18 +125,15 @@ class DrainedSocket:
                 self._writable()
         if batch:
             self._receive(batch)
+        if self._looked is not None:
+            self._looked()
         return not emptied
 
-    def receive_ahead(self, most: int) -> None:
-        """Receive up to ``most`` batches into the backlog, which hands them out in their turn."""
-        if self._backlog is None:
-            return
-        emptied = False
-        while most and not emptied:
-            batch, emptied = self._drain()
-            self._backlog.append(batch)
-            most -= 1
-        self._schedule()
+    def receive_ahead(self) -> None:
+        """Receive a part of what is there into the backlog, which hands it out in its turn."""
+        if self._backlog is not None:
+            self._fill(self._backlog)
+            self._schedule()
 
     def _drain_ahead(self, backlog: Backlog) -> tuple[list[list[bytes]], bool]:
         """Receive more batches into the backlog while the socket is not empty.
@@ -141,13 +144,18 @@ class DrainedSocket:
         if emptied and not backlog:
             return batch, True
         backlog.append(batch)
-        count, size = len(batch), _size(batch)
+        if not emptied:
+            self._fill(backlog, len(batch), _size(batch))
+        return backlog.pop(), self.is_emptied and not backlog
+
+    def _fill(self, backlog: Backlog, count: int = 0, size: int = 0) -> None:
+        """Receive into the backlog until the socket is empty or it is enough for one step."""
+        emptied = False
         while not emptied and count < MESSAGES_AHEAD and size < BYTES_AHEAD:
             batch, emptied = self._drain()
             backlog.append(batch)
             count += len(batch)
             size += _size(batch)
-        return backlog.pop(), emptied and not backlog
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.
@@ -201,8 +209,11 @@ class DrainedSocket:
             if parts:
                 # Too short to be a message, and none follows: hand it out, so that it is counted.
                 batch.append(parts)
-            return batch, True
-        return batch, False
+            self.is_emptied = True
+        else:
+            self.is_emptied = False
+        self.received += len(batch)
+        return batch, self.is_emptied
 
 
 def _size(batch: list[list[bytes]]) -> int:
