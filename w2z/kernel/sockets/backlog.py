@@ -7,8 +7,9 @@ in the store.
 Invariants: messages leave in the order they came in, and unchanged. Memory holds at most
 :data:`FRONT` bytes that leave next and :data:`SPILL_AT` bytes that came last. Where the store takes
 no more, the droppable ones among those that came last are dropped, and their number and size leave
-in their place; only messages that must not be dropped exceed the limits. An action queued with
-:meth:`Backlog.then` runs after every message received before it, at most a batch later.
+in their place; only messages that must not be dropped exceed the limits, up to :data:`MOST_MEMORY`.
+An action queued with :meth:`Backlog.then` runs after every message that came before it, at most a
+batch later.
 """
 
 from __future__ import annotations
@@ -35,8 +36,22 @@ BATCH = 128
 MESSAGE_COST = 400
 """Bytes of memory that the parts of a message take beside their content."""
 
+USUAL_PARTS = 7
+"""Parts of nearly every message, whose cost :data:`MESSAGE_COST` includes."""
+
+PART_COST = 60
+"""Bytes of memory that each further part takes beside its content."""
+
+MOST_MEMORY = 2**28
+"""Bytes that messages in memory may take which must not be dropped. What comes beyond is dropped,
+whatever it is: else a kernel that sends nothing else would take all memory.
+"""
+
 MOST_TURNS = 1024
 """Most queued actions; beyond it the oldest runs early, out of order."""
+
+TURNS_SIZE = 2**25
+"""Most bytes that queued actions may keep; beyond it the oldest runs early, too."""
 
 
 class Missing(NamedTuple):
@@ -74,8 +89,11 @@ class Backlog:
         self._back: list[Parts | Missing] = []
         self._back_size = 0
         self._move_at = SPILL_AT
-        self._turns: deque[tuple[int, Callable[[], None]]] = deque()
-        """For each queued action: how many messages have to leave before it, and the action."""
+        self._turns: deque[tuple[int, Callable[[], None], int]] = deque()
+        """For each queued action: how many messages have to leave before it, the action, and the
+        bytes that it keeps.
+        """
+        self._turns_size = 0
         self._came = 0
         self._left = 0
 
@@ -88,7 +106,7 @@ class Backlog:
         if not batch:
             return
         self._came += len(batch)
-        size = sum(map(len, chain.from_iterable(batch))) + MESSAGE_COST * len(batch)
+        size = _size_of(batch)
         self.memory += size
         if not (self._chunks or self._back) and self.memory <= FRONT:
             self._front.append((batch, size))
@@ -98,21 +116,24 @@ class Backlog:
         if self._back_size >= self._move_at:
             self._move()
 
-    def then(self, action: Callable[[], None]) -> None:
-        """Queue ``action``: a :meth:`pop` of its own calls it when all messages here now have left.
+    def then(self, action: Callable[[], None], size: int = 0) -> None:
+        """Queue ``action``, which keeps ``size`` bytes: a :meth:`pop` of its own calls it when all
+        messages here now have left.
 
-        With more than :data:`MOST_TURNS` queued, the oldest is called at once.
+        With more than :data:`MOST_TURNS` queued, or :data:`TURNS_SIZE` bytes, the oldest is called
+        at once.
         """
-        self._turns.append((self._came, action))
-        if len(self._turns) > MOST_TURNS:
-            self._turns.popleft()[1]()
+        self._turns.append((self._came, action, size))
+        self._turns_size += size
+        while len(self._turns) > MOST_TURNS or self._turns_size > TURNS_SIZE:
+            self._next_turn()
 
     def pop(self) -> list[Parts]:
         """Return the batch that has waited longest, or an empty list where messages are missing or
         an action was called instead. Call it only while something waits.
         """
         if self._turns and self._turns[0][0] <= self._left:
-            self._turns.popleft()[1]()
+            self._next_turn()
             return []
         if not self._front:
             self._load()
@@ -139,6 +160,11 @@ class Backlog:
         self._left = self._came
         self.memory = 0
         return lost
+
+    def _next_turn(self) -> None:
+        _, action, size = self._turns.popleft()
+        self._turns_size -= size
+        action()
 
     def _load(self) -> None:
         """Fill the empty front with the messages that leave next."""
@@ -170,11 +196,13 @@ class Backlog:
             self._set_back([])
             return
         kept: list[Parts | Missing] = []
+        room = MOST_MEMORY - (self.memory - self._back_size)
         for item in self._back:
-            if isinstance(item, Missing) or self._may_go(item):
+            if isinstance(item, Missing) or room < 0 or self._may_go(item):
                 _drop(kept, item)
             else:
                 kept.append(item)
+                room -= _size_of([item])
         size = self._back_size
         self._set_back(kept)
         self.memory -= size - self._back_size
@@ -192,7 +220,7 @@ class Backlog:
         token = self._depot.put(batch) if len(batch) == len(self._back) else None
         if token is None:
             return False
-        lost = Missing(len(batch), self._back_size - MESSAGE_COST * len(batch))
+        lost = Missing(len(batch), self._back_size - _cost_of(batch))
         self._chunks.append((token, lost))
         return True
 
@@ -208,7 +236,7 @@ class Backlog:
 def _drop(kept: list[Parts | Missing], item: Parts | Missing) -> None:
     """Append the item to ``kept`` as missing, merged with a missing one right before it."""
     if not isinstance(item, Missing):
-        item = Missing(1, _size_of([item]) - MESSAGE_COST)
+        item = Missing(1, sum(map(len, item)))
     if kept and isinstance(last := kept[-1], Missing):
         kept[-1] = Missing(last.messages + item.messages, last.size + item.size)
     else:
@@ -216,6 +244,12 @@ def _drop(kept: list[Parts | Missing], item: Parts | Missing) -> None:
 
 
 def _size_of(items: Sequence[Parts | Missing]) -> int:
-    """Bytes of the messages among the items."""
+    """Bytes of memory that the messages among the items take."""
     messages = [item for item in items if not isinstance(item, Missing)]
-    return sum(map(len, chain.from_iterable(messages))) + MESSAGE_COST * len(messages)
+    return sum(map(len, chain.from_iterable(messages))) + _cost_of(messages)
+
+
+def _cost_of(messages: Sequence[Parts]) -> int:
+    """Bytes of memory that the messages take beside their content."""
+    parts = sum(map(len, messages))
+    return MESSAGE_COST * len(messages) + PART_COST * max(0, parts - USUAL_PARTS * len(messages))

@@ -13,8 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.memory import growth
 from tests.unit.shelf import Shelf
-from w2z.kernel.sockets.backlog import BATCH, FRONT, MESSAGE_COST, MOST_TURNS, SPILL_AT, Backlog
+from w2z.kernel.sockets.backlog import (
+    BATCH,
+    FRONT,
+    MESSAGE_COST,
+    MOST_MEMORY,
+    MOST_TURNS,
+    SPILL_AT,
+    TURNS_SIZE,
+    Backlog,
+)
 
 LARGE = SPILL_AT // 2
 
@@ -172,6 +182,43 @@ def test_an_action_comes_when_what_waited_before_it_has_left():
     assert waiting.backlog
     assert waiting.take_all() == []
     assert seen[-1] == "third"
+
+
+def test_actions_that_keep_much_do_not_all_wait():
+    waiting = Waiting(Shelf())
+    seen: list[object] = []
+    waiting.backlog.append([parts(0)])
+    for number in range(5):
+        waiting.backlog.then(partial(seen.append, number), TURNS_SIZE // 2)
+    assert seen == [0, 1, 2]
+    waiting.take_all()
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_many_small_parts_count_for_the_memory_that_they_take():
+    with growth() as grown:
+        many = [b"stream", *(b"%06d" % number for number in range(100_000))]
+        taken = grown()
+    waiting = Waiting(None)
+    waiting.backlog.append([many])
+    assert taken <= waiting.backlog.memory < 2 * taken
+    waiting.backlog.append([parts(1, FRONT)])
+    assert gaps(waiting.take_all()) == [(1, size_of(parts(1, FRONT)))]
+
+
+def test_what_must_not_be_dropped_is_when_it_takes_too_much():
+    waiting = Waiting(None)
+    large = bytes(SPILL_AT)
+    count = MOST_MEMORY // SPILL_AT + 20
+    for number in range(count):
+        waiting.backlog.append([[b"status", b"%d" % number, large]])
+        assert waiting.backlog.memory <= MOST_MEMORY + FRONT + 2 * SPILL_AT
+    left = waiting.take_all()
+    [(gone, size)] = gaps(left)
+    assert gone_by(left) == count
+    assert size >= gone * SPILL_AT
+    numbers = [int(item[1]) for item in left if isinstance(item, list)]
+    assert numbers == sorted(numbers)
 
 
 def test_actions_without_end_do_not_all_wait():
