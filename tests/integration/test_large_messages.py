@@ -6,6 +6,7 @@ The fixture ``no_stall`` sees to the first in every test.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 import zmq
@@ -14,7 +15,7 @@ from tests.support.client import Client, open_client, request
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.memory import growth
 from tests.support.serving import Served, serving
-from tests.support.waiting import ready
+from tests.support.waiting import ready, until
 from w2z.kernel.sockets.drained import MAX_FRAMES
 from w2z.message import Channel, Message
 from w2z.wire.json import parse_object
@@ -223,3 +224,22 @@ async def test_a_reply_waits_for_the_output_before_it_however_many_parts_that_ha
             last = got
             got = await client.recv()
         assert last.content["text"] == "first"
+
+
+@pytest.mark.parametrize("wire", ["v1", "default"])
+async def test_a_large_message_to_many_slow_clients_is_in_memory_a_few_times(
+    kernel: FakeKernel, served: Served, wire: str
+) -> None:
+    await ready(served.bridge.kernel)
+    size = 16 * MIB
+    async with AsyncExitStack() as stack:
+        sessions = [served.url(f"{number}") for number in range(20)]
+        for url in sessions:
+            # They read on only when they are told to.
+            await stack.enter_async_context(open_client(url, wire, max_queue=1))
+        with growth() as grown:
+            await kernel.publish(output("x" * size))
+            hub = served.bridge.clients.hub
+            await until(lambda: not any(s.flowing for s in hub.sessions()), "all are stalled")
+            # The kernel's own, ZMQ's and w2z's, and one for each format; each client's pieces.
+            assert grown() < 6 * size

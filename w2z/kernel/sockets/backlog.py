@@ -5,11 +5,11 @@ know. So w2z receives messages first, which is cheap, and keeps them here: a few
 in the store.
 
 Invariants: messages leave in the order they came in, and unchanged. Memory holds at most
-:data:`FRONT` bytes that leave next and :data:`SPILL_AT` bytes that came last. Where the store takes
-no more, the droppable ones among those that came last are dropped, and their number and size leave
-in their place; only messages that must not be dropped exceed the limits, up to :data:`MOST_MEMORY`.
-An action queued with :meth:`Backlog.then` runs after every message that came before it, at most a
-batch later.
+:data:`FRONT` bytes that leave next, or one batch, and :data:`SPILL_AT` bytes that came last. Where
+the store takes no more, the droppable ones among those that came last are dropped, and their number
+and size leave in their place; only messages that must not be dropped exceed the limits, up to
+:data:`MOST_MEMORY`. An action queued with :meth:`Backlog.then` runs after every message received
+before it, at most a batch later.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Backlog:
         self._came += len(batch)
         size = _size_of(batch)
         self.memory += size
-        if not (self._chunks or self._back) and self.memory <= FRONT:
+        # A batch that leaves next stays in memory however large it is.
+        is_next = len(batch) <= BATCH and not (self._front or self._chunks or self._back)
+        if is_next or (not (self._chunks or self._back) and self.memory <= FRONT):
             self._front.append((batch, size))
             return
         self._back += batch

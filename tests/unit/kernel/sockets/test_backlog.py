@@ -195,6 +195,16 @@ def test_actions_that_keep_much_do_not_all_wait():
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_what_leaves_next_is_not_written_to_the_store_however_large_it_is():
+    shelf = Shelf()
+    waiting = Waiting(shelf)
+    waiting.backlog.append([parts(0, 2 * FRONT)])
+    assert not shelf.kept
+    waiting.backlog.append([parts(1, FRONT)])
+    assert shelf.kept
+    assert waiting.take_all() == [parts(0, 2 * FRONT), parts(1, FRONT)]
+
+
 def test_many_small_parts_count_for_the_memory_that_they_take():
     with growth() as grown:
         many = [b"stream", *(b"%06d" % number for number in range(100_000))]
