@@ -58,7 +58,7 @@ class Outbox:
         """Bytes that have left the transport, counted from any number."""
         return self._written - self.unsent
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Write data, or keep a reference to it until the transport takes it."""
         self._written += len(data)
         if len(data) <= PIECE and not self._waiting:

@@ -90,7 +90,7 @@ class Websocket:
         """Whether the peer keeps up: the transport is below its high-water mark."""
         return self._outbox.writable
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes | bytearray) -> None:
         """Write whole data frames; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:
