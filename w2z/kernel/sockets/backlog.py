@@ -101,12 +101,14 @@ class Backlog:
         """Whether a message or an action waits."""
         return bool(self._front or self._chunks or self._back or self._turns)
 
-    def append(self, batch: list[Parts]) -> None:
-        """Add a batch that was just received."""
+    def append(self, batch: list[Parts], content: int | None = None) -> None:
+        """Add a batch that was just received; ``content`` is the bytes of its parts, if known."""
         if not batch:
             return
         self._came += len(batch)
-        size = _size_of(batch)
+        if content is None:
+            content = sum(map(len, chain.from_iterable(batch)))
+        size = content + _cost_of(batch)
         self.memory += size
         # A batch that leaves next stays in memory however large it is.
         is_next = len(batch) <= BATCH and not (self._front or self._chunks or self._back)
@@ -198,13 +200,14 @@ class Backlog:
             self._set_back([])
             return
         kept: list[Parts | Missing] = []
+        is_too_much = self.memory > MOST_MEMORY
         room = MOST_MEMORY - (self.memory - self._back_size)
         for item in self._back:
             if isinstance(item, Missing) or room < 0 or self._may_go(item):
                 _drop(kept, item)
             else:
                 kept.append(item)
-                room -= _size_of([item])
+                room -= _size_of([item]) if is_too_much else 0
         size = self._back_size
         self._set_back(kept)
         self.memory -= size - self._back_size

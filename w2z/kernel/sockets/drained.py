@@ -164,11 +164,11 @@ class DrainedSocket:
         batch, size = self._drain()
         if self.is_emptied and not backlog:
             return batch, True
-        backlog.append(batch)
+        backlog.append(batch, size)
         count = len(batch)
         while not (self.is_emptied or self._long) and count < MESSAGES_AHEAD and size < BYTES_AHEAD:
             batch, more = self._drain()
-            backlog.append(batch)
+            backlog.append(batch, more)
             count += len(batch)
             size += more
         return backlog.pop() if backlog else [], self.is_emptied and not backlog
@@ -218,23 +218,26 @@ class DrainedSocket:
                 frame = receive(_NOBLOCK, False)
                 parts.append(frame.bytes)
                 length = sum(map(len, parts))
-                while frame.more and length <= most and len(parts) < FEW_FRAMES:
+                while (more := frame.more) and length <= most and len(parts) < FEW_FRAMES:
                     frame = receive(_NOBLOCK, False)
                     part = frame.bytes
                     parts.append(part)
                     length += len(part)
-                size += length
-                if frame.more or length > most:
-                    self._long = _Long(parts, length, most, is_whole=not frame.more)
+                if more or length > most:
+                    self._long = _Long(parts, length, most, is_whole=not more)
                 else:
+                    size += length
                     batch.append(parts)
         except zmq.Again:
             if parts:
                 # Too short to be a message, and none follows: hand it out, so that it is counted.
                 batch.append(parts)
+                size += sum(map(len, parts))
             self.is_emptied = True
         if self._long is not None and self._long.go_on(self._socket):
-            batch.append(self._long.result())
+            parts = self._long.result()
+            batch.append(parts)
+            size += sum(map(len, parts))
             self._long = None
         self.received += len(batch)
         return batch, size
