@@ -89,6 +89,10 @@ class Backlog:
         self._back: list[Parts | Missing] = []
         self._back_size = 0
         self._move_at = SPILL_AT
+        self._judged = 0
+        """How many of the back were looked at when the store failed, and stay."""
+        self._is_gapped = False
+        """Whether a message is missing from the back."""
         self._turns: deque[tuple[int, Callable[[], None], int]] = deque()
         """For each queued action: how many messages have to leave before it, the action, and the
         bytes that it keeps.
@@ -194,40 +198,62 @@ class Backlog:
             self._front.append((batch, _size_of(batch)))
 
     def _move(self) -> None:
-        """Spill the messages that came last; if the store fails, drop the droppable among them."""
-        if self._write():
-            self.memory -= self._back_size
-            self._set_back([])
-            return
-        kept: list[Parts | Missing] = []
-        is_too_much = self.memory > MOST_MEMORY
-        room = MOST_MEMORY - (self.memory - self._back_size)
-        for item in self._back:
-            if isinstance(item, Missing) or room < 0 or self._may_go(item):
-                _drop(kept, item)
+        """Spill the messages that came last; if the store fails, drop the droppable among them.
+
+        Each is looked at once, however often the store fails.
+        """
+        if not self._is_gapped:
+            self._write()
+        # No gap is among them: each is made below.
+        came = [item for item in self._back[self._judged :] if not isinstance(item, Missing)]
+        del self._back[self._judged :]
+        for item in came:
+            cost = _size_of([item])
+            too_much = self.memory > MOST_MEMORY
+            if too_much or self._may_go(item):
+                _drop(self._back, item)
+                self._is_gapped = True
+                self._back_size -= cost
+                self.memory -= cost
             else:
-                kept.append(item)
-                room -= _size_of([item]) if is_too_much else 0
-        size = self._back_size
-        self._set_back(kept)
-        self.memory -= size - self._back_size
+                self._back.append(item)
+        self._judged = len(self._back)
+        self._move_at = self._back_size + SPILL_AT
 
     def _set_back(self, items: list[Parts | Missing]) -> None:
         self._back = items
         self._back_size = _size_of(items)
         self._move_at = self._back_size + SPILL_AT
+        self._judged = 0
+        self._is_gapped = False
 
-    def _write(self) -> bool:
-        """Write the back to the store. Returns ``False`` where the store fails, and does not try
-        where messages are missing from the back.
+    def _write(self) -> None:
+        """Write the back to the store, piece by piece, up to one that the store does not take.
+        Call it only where no message is missing from the back.
         """
-        batch = [item for item in self._back if not isinstance(item, Missing)]
-        token = self._depot.put(batch) if len(batch) == len(self._back) else None
-        if token is None:
-            return False
-        lost = Missing(len(batch), self._back_size - _cost_of(batch))
-        self._chunks.append((token, lost))
-        return True
+        piece: list[Parts] = []
+        written = moved = size = 0
+        # Nearly always the back is one piece: then its size is known.
+        is_one = self._back_size < 2 * SPILL_AT
+        for number, item in enumerate(self._back, 1):
+            assert not isinstance(item, Missing)  # noqa: S101 (for mypy; the caller sees to it)
+            piece.append(item)
+            if not is_one:
+                size += _size_of([item])
+            elif number == len(self._back):
+                size = self._back_size
+            if size < SPILL_AT and number < len(self._back):
+                continue
+            token = self._depot.put(piece)
+            if token is None:
+                break
+            self._chunks.append((token, Missing(len(piece), size - _cost_of(piece))))
+            written, moved = number, moved + size
+            piece, size = [], 0
+        del self._back[:written]
+        self._judged = max(0, self._judged - written)
+        self._back_size -= moved
+        self.memory -= moved
 
     def _read(self, token: int, lost: Missing) -> list[Parts | Missing]:
         batch: list[Parts | Missing] | None = self._depot.take(token)
@@ -238,10 +264,9 @@ class Backlog:
         return batch
 
 
-def _drop(kept: list[Parts | Missing], item: Parts | Missing) -> None:
-    """Append the item to ``kept`` as missing, merged with a missing one right before it."""
-    if not isinstance(item, Missing):
-        item = Missing(1, sum(map(len, item)))
+def _drop(kept: list[Parts | Missing], message: Parts) -> None:
+    """Append the message to ``kept`` as missing, merged with a missing one right before it."""
+    item = Missing(1, sum(map(len, message)))
     if kept and isinstance(last := kept[-1], Missing):
         kept[-1] = Missing(last.messages + item.messages, last.size + item.size)
     else:

@@ -205,6 +205,13 @@ def test_what_leaves_next_is_not_written_to_the_store_however_large_it_is():
     assert waiting.take_all() == [parts(0, 2 * FRONT), parts(1, FRONT)]
 
 
+def test_the_bytes_of_a_batch_may_be_known():
+    counted, told = Waiting(None), Waiting(None)
+    counted.backlog.append([parts(0), parts(1)])
+    told.backlog.append([parts(0), parts(1)], size_of(parts(0)) + size_of(parts(1)))
+    assert told.backlog.memory == counted.backlog.memory
+
+
 def test_many_small_parts_count_for_the_memory_that_they_take():
     with growth() as grown:
         many = [b"stream", *(b"%06d" % number for number in range(100_000))]
@@ -229,6 +236,21 @@ def test_what_must_not_be_dropped_is_when_it_takes_too_much():
     assert size >= gone * SPILL_AT
     numbers = [int(item[1]) for item in left if isinstance(item, list)]
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("store", [None, Shelf(room=0)], ids=["no store", "a full store"])
+def test_each_message_is_looked_at_once_however_often_the_store_fails(store):
+    looked = 0
+
+    def count(message: list[bytes]) -> bool:
+        nonlocal looked
+        looked += 1
+        return False
+
+    backlog = Backlog(store, count, lambda *_: None, lambda _: None)
+    for number in range(100):
+        backlog.append([parts(number, SPILL_AT, b"status")])
+    assert looked <= 100
 
 
 def test_actions_without_end_do_not_all_wait():
