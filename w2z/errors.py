@@ -196,3 +196,14 @@ class ProxyError(W2zError):
 
 class KernelMessageError(W2zError):
     """A ZMQ message from the kernel with a wrong signature or shape; it is dropped."""
+
+
+class KernelMessageTooLarge(KernelMessageError):
+    """A ZMQ message from the kernel of more frames or bytes than w2z takes; it is dropped."""
+
+    def __init__(self, frames: int, size: int) -> None:
+        super().__init__(
+            f"{size} bytes in {frames} parts; larger ones than --max-kernel-message-size, and those"
+            " of too many parts, are not carried"
+        )
+        self.size = size

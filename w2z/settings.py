@@ -197,6 +197,12 @@ class Settings(BaseModel):
         description="Largest websocket message a client may send, in bytes. Widgets and uploads "
         "send tens of megabytes.",
     )
+    max_kernel_message_size: int = Field(
+        256 * MIB,
+        ge=MIB,
+        description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
+        "that it is missing.",
+    )
     max_body_size: int = Field(
         MIB,
         ge=0,

@@ -15,7 +15,7 @@ from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed
-from w2z.message import Channel, Message, Request, size_of
+from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
 PLENTY = 2**30
@@ -25,7 +25,7 @@ SIZE = 1000
 def sized(msg_type: str, text: str, size: int = SIZE, channel: Channel = Channel.IOPUB) -> Message:
     """A message that costs so many bytes, so that tests can count in messages."""
     bare = message(msg_type, text, channel=channel)
-    return bare._replace(buffers=(bytes(size - ITEM_COST - size_of([bare])),))
+    return bare._replace(buffers=(bytes(size - ITEM_COST - BUFFER_COST - size_of([bare])),))
 
 
 @dataclass(eq=False)
