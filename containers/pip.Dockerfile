@@ -16,5 +16,6 @@ USER 1000:0
 ENV W2Z_TOKEN_FILE=/run/secrets/w2z_token
 EXPOSE 8888
 HEALTHCHECK --start-period=60s --interval=30s --timeout=5s \
-    CMD ["w2z", "wait", "--timeout", "3"]
-ENTRYPOINT ["w2z", "--kernel", "python3"]
+    CMD ["python", "-I", "-m", "w2z", "wait", "--timeout", "3"]
+# -I: nothing of the home of the user who runs code, nor of the working directory, gets into w2z.
+ENTRYPOINT ["python", "-I", "-m", "w2z", "--kernel", "python3"]

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from w2z import __version__
 from w2z.errors import ExitCode, SettingsError, StartupError
+from w2z.privacy import hide_process, take_variable
 from w2z.settings import Settings
 
 ENVIRONMENT_ONLY = frozenset({"token"})
@@ -132,7 +133,8 @@ def _serve(**options: Any) -> None:
     """Serve a kernel as one authenticated websocket."""
     from w2z.serve.serve import serve  # noqa: PLC0415 (other commands need no server)
 
-    settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
+    hide_process()
+    settings = settings_from(options, take_variable("W2Z_TOKEN"))
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -177,6 +179,8 @@ def wait(url: str | None, timeout: float) -> None:
     Without URL: the w2z of this container, as W2Z_HOST, W2Z_PORT and W2Z_BASE_URL say. Needs no
     token.
     """
+    # A health check has the environment of its container, and the kernel beside it can see it.
+    hide_process()
     from w2z.client.wait import own_urls, wait_ready  # noqa: PLC0415 (only this needs HTTP)
 
     problem = wait_ready([url] if url else own_urls(os.environ), timeout)

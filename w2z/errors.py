@@ -53,6 +53,7 @@ class CloseCode(_Code):
     INTERNAL_ERROR = 1011, "no pong within `--ping-timeout`, or a defect of w2z"
     SERVICE_RESTART = 1012, "w2z is going away and may come back"
     TRY_AGAIN_LATER = 1013, "this client reads too slowly for what it is sent"
+    TOKEN_REVOKED = 4401, "the token that this connection was opened with is not valid any more"
     REPLACED = 4409, "replaced by a newer connection with the same `session_id`"
 
 
@@ -195,3 +196,14 @@ class ProxyError(W2zError):
 
 class KernelMessageError(W2zError):
     """A ZMQ message from the kernel with a wrong signature or shape; it is dropped."""
+
+
+class KernelMessageTooLarge(KernelMessageError):
+    """A ZMQ message from the kernel of more frames or bytes than w2z takes; it is dropped."""
+
+    def __init__(self, frames: int, size: int) -> None:
+        super().__init__(
+            f"{size} bytes in {frames} parts; larger ones than --max-kernel-message-size, and those"
+            " of too many parts, are not carried"
+        )
+        self.size = size

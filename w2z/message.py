@@ -49,12 +49,19 @@ class Request(NamedTuple):
     payload: bytes = b""
 
 
+BUFFER_COST = 100
+"""Bytes of memory that a buffer takes beside its content: an object, and places in lists."""
+
+
 def size_of(messages: Iterable[Message]) -> int:
-    """Return the bytes of the parts and buffers of ``messages``: what memory limits count."""
+    """Return the bytes of the parts and buffers of ``messages``: what memory limits count.
+
+    A buffer counts :data:`BUFFER_COST` more than its content: a message may have many small ones.
+    """
     total = 0
     for message in messages:
         _, header, parent_header, metadata, content, buffers = message
         total += len(header) + len(parent_header) + len(metadata) + len(content)
         for buffer in buffers:
-            total += len(buffer)
+            total += len(buffer) + BUFFER_COST
     return total

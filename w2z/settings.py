@@ -54,10 +54,18 @@ class Settings(BaseModel):
         "else derived from the connection file's key, or for a kernel that w2z starts from the "
         "host's name.",
     )
-    transport: Literal["tcp", "ipc"] = Field(
-        "tcp",
-        description="How w2z talks to a kernel that it starts: over TCP on the loopback "
-        "interface, which every kernel can, or over Unix sockets that only its user can open.",
+    transport: Literal["auto", "tcp", "ipc"] = Field(
+        "auto",
+        description="How w2z talks to a kernel that it starts: ipc, over Unix sockets that only "
+        "its user can open; tcp, over the loopback interface, which every kernel can; auto, over "
+        "Unix sockets where the command is known to start a kernel that takes them.",
+    )
+    kernel_uid: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,9}(:[0-9]{1,10})?$",
+        description="User, and after a colon group, that a kernel which w2z starts runs as, by "
+        "number; w2z itself has to be root. So the kernel's code cannot read w2z's files, such as "
+        "the token's. Default: as w2z.",
     )
     interrupt_mode: Literal["signal", "message"] | None = Field(
         None,
@@ -132,6 +140,12 @@ class Settings(BaseModel):
         None,
         description="File whose first line is the token; it is read again when it changes.",
     )
+    token_fd: int | None = Field(
+        None,
+        ge=0,
+        description="Number of an open file descriptor, such as a pipe's, whose first line is the "
+        "token; w2z reads it at its start and closes it.",
+    )
     no_auth: bool = Field(
         False,
         description="Serve anyone without a token. Whoever reaches the port runs code.",
@@ -182,6 +196,12 @@ class Settings(BaseModel):
         ge=1024,
         description="Largest websocket message a client may send, in bytes. Widgets and uploads "
         "send tens of megabytes.",
+    )
+    max_kernel_message_size: int = Field(
+        256 * MIB,
+        ge=MIB,
+        description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
+        "that it is missing.",
     )
     max_body_size: int = Field(
         MIB,
@@ -258,6 +278,7 @@ class Settings(BaseModel):
             for name, given in (
                 ("--no-auth", self.no_auth),
                 ("--token-file", self.token_file is not None),
+                ("--token-fd", self.token_fd is not None),
                 ("W2Z_TOKEN", self.token is not None),
             )
             if given

@@ -8,6 +8,7 @@ waits for them, and it can stop waiting.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 from _thread import start_new_thread
@@ -15,6 +16,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+WORKER = "w2z-work"
+"""The name of the threads."""
 
 
 def begin(work: Callable[[], T]) -> asyncio.Future[T]:
@@ -39,8 +43,26 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
             else:
                 loop.call_soon_threadsafe(settle, result)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name=WORKER, daemon=True).start()
     return outcome
+
+
+def at_once(seconds: float, work: Callable[[], T]) -> T:
+    """Do ``work`` in a thread, block until it is done, and return its result, or raise its error.
+
+    For code that may not wait in the event loop's way, and whose work takes microseconds unless a
+    file system does not answer. Raises :class:`TimeoutError` after ``seconds``; the thread goes on.
+    """
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:  # noqa: BLE001 (raised again by the caller)
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name=WORKER, daemon=True).start()
+    return outcome.result(seconds)
 
 
 def beside(work: Callable[[], None], patience: float) -> None:

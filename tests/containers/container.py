@@ -18,7 +18,7 @@ from tests.support.processes import W2z, running
 RUN: Sequence[str] = shlex.split(
     "podman run --detach --name kernel --secret w2z_token --publish 127.0.0.1:8888:8888"
 )
-"""How docs/containers.md runs an image, for tests of what it does not run."""
+"""How an image is run as its own user; docs/containers.md has more."""
 
 
 @dataclass

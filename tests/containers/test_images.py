@@ -149,6 +149,34 @@ async def test_only_the_secret_lets_in() -> None:
             assert len(await rest.json("GET /api/kernels")) == 1
 
 
+READ = """
+try:
+    print(open('/run/secrets/w2z_token').read())
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+async def test_the_kernel_s_code_cannot_read_the_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image("w2z-python")
+    async with container(command("W2Z_KERNEL_UID=1000:0")) as running:
+        await running.served.ready()
+        async with open_client(running.served.websocket("a"), "v1") as client:
+            heard = stdout(await client.execute(f"import os; print(os.getuid()){READ}"))
+            assert heard.split(maxsplit=1) == ["1000", "Permission denied\n"]
+            look = "print(os.environ['HOME'], [v for v in os.environ if v.startswith('W2Z_')])"
+            assert stdout(await client.execute(look)) == "/home/kernel []\n"
+        await stops(running, capsys)
+    assert "code in the kernel can read" not in running.served.process.output
+
+
+async def test_where_it_can_that_is_warned_of() -> None:
+    async with container(RUN, image("w2z-python")) as running:
+        await running.served.process.line("code in the kernel can read the token file")
+
+
 async def test_a_kernelspec_of_the_image_is_found_by_its_name() -> None:
     """With variables in the way that would lead the layer's own Python astray."""
     astray = ("--env", "PYTHONPATH=/proc", "--env", "PYTHONSTARTUP=/nowhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import execute_request, open_client, request, stdout
-from tests.support.processes import IPYKERNEL, TINY, WITHOUT_UVLOOP, Hurdle, W2z, launched
+from tests.support.processes import IPYKERNEL, TINY, WITHOUT_UVLOOP, Hurdle, W2z, is_there, launched
 from tests.support.rest import Rest
 
 both_loops = pytest.mark.parametrize(
@@ -19,10 +20,9 @@ both_loops = pytest.mark.parametrize(
 )
 
 _READABLE = """
-import w2z.serve.build as keepers
-keepers.prepare_process = lambda: None
-from w2z.cli import main
-main()
+from w2z import cli
+cli.hide_process = lambda: None
+cli.main()
 """
 READABLE = ("-c", _READABLE)
 """w2z whose /proc files this user may read, even if it is not root."""
@@ -210,3 +210,50 @@ async def test_delete_ends_the_kernel_as_on_delete_says(tmp_path: Path, on_delet
             assert int(stdout(await client.execute(code))) == await served.kernel(2)
         else:
             assert (await client.closed())[0] == 1012
+
+
+PLANT = """
+import os, subprocess, sys
+path = sys.argv[1]
+far = subprocess.Popen(
+    ["setsid", "sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done"],
+    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+)
+say(f"{far.pid} {open(path).read()}")
+"""
+"""Leaves a process in a Unix session of its own that ignores signals, and shows what it could know
+of the connection file.
+"""
+
+
+@pytest.mark.parametrize("how", ["POST", "DELETE"])
+async def test_nothing_that_ran_before_a_restart_outlives_it_or_knows_the_next_kernel(
+    tmp_path: Path, how: str
+) -> None:
+    async with (
+        launched(tmp_path, "--on-delete", "restart", *TINY) as served,
+        open_client(served.websocket("a"), "v1") as client,
+        served.rest() as rest,
+    ):
+        await served.ready()
+        [model] = await rest.json("GET /api/kernels")
+        planted, told = stdout(await client.execute(PLANT)).split(maxsplit=1)
+        before = json.loads(told)
+        assert is_there(int(planted))
+        waiting = await client.send(execute_request("import time; time.sleep(1000)"))
+        if how == "POST":
+            await restart(rest)
+        else:
+            await rest.done(f"DELETE /api/kernels/{model['id']}")
+        assert not is_there(int(planted))
+        replies = [one for one in await client.finished(waiting) if one.channel == "shell"]
+        assert [one.content["status"] for one in replies] == ["error"]
+        look = "import sys; say(open(sys.argv[1]).read())"
+        after = json.loads(stdout(await client.execute(look)))
+        assert before["key"] != after["key"]
+        ports = {name for name in before if name.endswith("_port")}
+        assert not {before[name] for name in ports} & {after[name] for name in ports}
+        if how == "DELETE":
+            async with open_client(f"{served.websocket('b')}&replay=all", "v1") as newcomer:
+                heard = await newcomer.until_state("idle")
+                assert told not in stdout(heard)

@@ -59,6 +59,10 @@ BAD_FILES = {
     "not an object": ("[]", "object"),
     "a field missing": (json.dumps({**WHOLE, "hb_port": None}), "hb_port"),
     "a port out of range": (json.dumps({**WHOLE, "shell_port": 70000}), "shell_port"),
+    "ports that were never chosen": (
+        json.dumps({name: 0 if name.endswith("_port") else WHOLE[name] for name in WHOLE}),
+        "the kernel has not put its ports there yet (waited 0.1 s: see --wait)",
+    ),
     "a port that is no number": (json.dumps({**WHOLE, "iopub_port": "x"}), "iopub_port"),
     "an unknown transport": (json.dumps({**WHOLE, "transport": "carrier"}), "transport"),
     "an unknown scheme": (json.dumps({**WHOLE, "signature_scheme": "hmac-no"}), "hmac-no"),
@@ -85,6 +89,32 @@ async def test_an_unreadable_file_is_exit_code_3(tmp_path: Path) -> None:
     async with running(*command(tmp_path)) as process:
         assert await process.end() == 3
         await process.line("Is a directory")
+
+
+@pytest.mark.parametrize(("option", "code"), [("--connection-file", 3), ("--token-file", 7)])
+async def test_a_pipe_in_the_place_of_a_file_is_one_line(
+    kernel_file: Path, tmp_path: Path, option: str, code: int
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
+    async with running(*command(kernel_file, option, str(pipe)), env=environment) as process:
+        assert await process.end() == code
+        await process.line("it is no regular file")
+
+
+async def test_the_token_may_come_by_a_pipe_that_is_closed_then(kernel_file: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
+    reader, writer = os.pipe()
+    os.write(writer, f"{TOKEN}\n".encode())
+    fd = ("--token-fd", str(reader))
+    async with running(*command(kernel_file, *fd), env=environment, pass_fds=[reader]) as process:
+        [url] = (await process.line(r"http://\S+"))[0].split()
+        os.close(reader)
+        async with open_client(f"ws{url.removeprefix('http')}channels?token={TOKEN}", "v1"):
+            with pytest.raises(BrokenPipeError):
+                os.write(writer, b"nobody has it open any more")
+    os.close(writer)
 
 
 async def test_a_signal_while_waiting_ends_it(tmp_path: Path) -> None:

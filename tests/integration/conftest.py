@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.support.fake_kernel import FakeKernel, fake_kernel
 from tests.support.serving import Served, serving
 from tests.support.stalls import watched
+from w2z.threads import WORKER
 
 
 def open_files() -> set[str]:
@@ -36,6 +38,10 @@ async def nothing_is_left() -> AsyncIterator[None]:
     yield
     gc.collect()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    for thread in threading.enumerate():
+        if thread.daemon and thread.name == WORKER:
+            # What it looks at is of no use any more, but still open.
+            thread.join(5)
     assert open_files() - before_files == set()
 
 

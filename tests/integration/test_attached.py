@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.attaching import announced, until_announced
 from tests.support.cable import cable
 from tests.support.client import Client, Received, open_client, request, stdout
 from tests.support.fake_kernel import FakeKernel, fake_kernel, header
+from tests.support.log import listening as listening_to_log
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import TOKEN, Served, serving
 from tests.support.successors import Kernels
@@ -292,6 +294,84 @@ async def test_a_busy_kernel_is_interrupted_and_told_to_end_before_requests_go_t
     assert first.received.empty()
     _, message = await second.received.get()
     assert json.loads(message.header) == sent
+
+
+# Something else in the place of its connection file.
+
+
+def put_in_place(path: Path, make: Callable[[Path], object]) -> None:
+    """Let something else be at ``path``, at once."""
+    other = path.with_suffix(".other")
+    make(other)
+    other.replace(path)
+
+
+def huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**36)
+
+
+ELSE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "it is no regular file"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "it is no regular file"),
+    "64 GiB": (huge, "it is larger than 65536 bytes"),
+    "another's": (lambda path: path.write_text('{"ip": "a b"}'), "shell_port: Field required"),
+}
+
+
+@pytest.mark.parametrize(("make", "told"), ELSE.values(), ids=ELSE)
+async def test_what_is_no_connection_file_is_told_once_and_the_kernel_stays(
+    served: Served,
+    client: Client,
+    kernels: Kernels,
+    looks: Looks,
+    make: Callable[[Path], object],
+    told: str,
+) -> None:
+    path = kernels.now.connection_file
+    whole = path.read_bytes()
+    with listening_to_log() as heard:
+        put_in_place(path, make)
+        await heard.line("the connection file changed to one that cannot be used", told)
+        await looks.more(10)
+        assert len(heard.lines) == 1
+        assert announced(await ask(client, kernels.now)) == []
+        put_in_place(path, lambda path: path.write_bytes(whole))
+        await looks.more(10)
+        assert announced(await ask(client, kernels.now)) == []
+        assert len(heard.lines) == 1
+
+
+async def test_ports_that_the_next_kernel_has_yet_to_choose_are_waited_for(
+    served: Served, client: Client, kernels: Kernels, looks: Looks
+) -> None:
+    path = kernels.now.connection_file
+    fields = json.loads(path.read_bytes())
+    unset = {name: 0 for name in fields if name.endswith("_port")}
+    with listening_to_log() as heard:
+        put_in_place(path, lambda path: path.write_text(json.dumps(fields | unset)))
+        await looks.more(10)
+        assert heard.lines == []
+        assert announced(await ask(client, kernels.now)) == []
+    second = await kernels.replace("second")
+    assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+    assert announced(await ask(client, second)) == []
+
+
+async def test_a_file_system_that_does_not_answer_holds_up_nothing(
+    served: Served, client: Client, kernels: Kernels, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked = threading.Event(), threading.Event()
+
+    def hang(path: Path, before: object) -> None:
+        asked.set()
+        answers.wait(30)
+
+    monkeypatch.setattr("w2z.kernel.keeping.attached._look_at", hang)
+    await until(asked.is_set, "the file is looked at")
+    await looks.more(10)
+    assert announced(await ask(client, kernels.now)) == []
+    answers.set()
 
 
 async def told(kernel: FakeKernel) -> tuple[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.support.fake_kernel import FakeKernel
 from tests.support.log import listening
 from tests.support.signals import as_before
+from tests.support.waiting import until
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ConnectionFileError, SettingsError
 from w2z.kernel import connection_file
@@ -24,10 +26,11 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched
 from w2z.kernel.process import specs
 from w2z.kernel.process.children import Children
+from w2z.kernel.process.command import Command
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve import build
 from w2z.serve.budget import ShutdownBudget
-from w2z.serve.build import printer, wait_for_file
+from w2z.serve.build import endpoints_for, printer, wait_for_file
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
@@ -129,6 +132,45 @@ async def test_a_kernelspec_that_is_not_there_is_told_with_those_that_are(stop: 
             pass
 
 
+# Where it listens.
+
+IPYKERNEL = Command(["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"])
+OTHER = Command(["deno", "jupyter", "--kernel", "--conn", "{connection_file}"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "command", "got"),
+    [
+        ("auto", IPYKERNEL, "ipc"),
+        ("auto", OTHER, "tcp"),
+        ("tcp", IPYKERNEL, "tcp"),
+        ("ipc", OTHER, "ipc"),
+    ],
+)
+def test_a_kernel_listens_on_unix_sockets_where_it_is_known_to_take_them(
+    asked: str, command: Command, got: str
+) -> None:
+    settings = Settings.model_validate({"command": command.argv, "transport": asked})
+    with endpoints_for(settings, command) as endpoints:
+        assert endpoints.info.transport == got
+
+
+def test_where_there_can_be_none_tcp_is_used_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    settings = Settings.model_validate({"command": IPYKERNEL.argv})
+    with endpoints_for(settings, IPYKERNEL) as endpoints:
+        assert endpoints.info.transport == "tcp"
+    [told] = caplog.messages
+    assert told.startswith("the kernel listens on TCP ports of the loopback interface: ")
+    asked = settings.model_copy(update={"transport": "ipc"})
+    with pytest.raises(ConnectionFileError, match="too long for a Unix socket"):
+        endpoints_for(asked, IPYKERNEL)
+
+
 # The connection file.
 
 
@@ -147,10 +189,10 @@ async def test_a_file_is_waited_for_until_it_is_whole(
     half: str | None,
 ) -> None:
     looks: asyncio.Queue[Path] = asyncio.Queue()
-    read = connection_file.read
+    read, loop = connection_file.read, asyncio.get_running_loop()
 
     def look(path: Path) -> ConnectionInfo:
-        looks.put_nowait(path)
+        loop.call_soon_threadsafe(looks.put_nowait, path)
         return read(path)
 
     monkeypatch.setattr(connection_file, "read", look)
@@ -176,6 +218,24 @@ async def test_a_file_that_does_not_come_is_an_error_that_names_the_option(
 ) -> None:
     with pytest.raises(Unfinished, match=rf"no such file \(waited {seconds:g} s: see --wait\)$"):
         await wait_for_file(tmp_path / "never.json", seconds, stop)
+
+
+async def test_a_drive_that_does_not_answer_does_not_hold_up_the_end(
+    stop: Stop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def hang(path: Path) -> None:
+        asked.set()
+        answers.wait(30)
+
+    monkeypatch.setattr(connection_file, "read", hang)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(wait_for_file(tmp_path / "kernel.json", LONG, stop))
+        await until(asked.is_set, "the file is read")
+        stop.because("the test says so")
+    assert waiting.result() is None
+    answers.set()
 
 
 async def test_a_file_that_is_wrong_is_not_waited_for(stop: Stop, tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from tests.support.probing import is_refused
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
-from w2z.kernel.keeping.listening import is_refused, shell_owner
-from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.keeping.listening import shell_owner
+from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
 from w2z.message import Channel
 
 CHANNELS = list(Channel)
@@ -90,20 +93,75 @@ def test_the_ports_are_held_for_who_may_share_them() -> None:
         stranger.bind(("127.0.0.1", ports(endpoints)[0]))
 
 
-def test_other_ports_can_be_taken_and_the_key_stays() -> None:
+def test_the_next_kernel_s_ports_and_key_are_others() -> None:
     with Endpoints(None, "tcp", "") as endpoints:
         before, key = ports(endpoints), endpoints.info.key
         endpoints.renew()
         assert not set(before) & set(ports(endpoints))
-        assert endpoints.info.key == key
+        assert endpoints.info.key != key
         endpoints.write()
         assert connection_file.read(endpoints.path) == endpoints.info
         with socket.socket() as stranger:
             stranger.bind(("127.0.0.1", before[0]))
+
+
+def test_and_so_are_its_unix_sockets() -> None:
     with Endpoints(None, "ipc", "") as endpoints:
-        info = endpoints.info
+        before = Path(endpoints.info.endpoint(Channel.SHELL).removeprefix("ipc://"))
+        key = endpoints.info.key
+        with socket.socket(socket.AF_UNIX) as kernel:
+            kernel.bind(str(before))
         endpoints.renew()
-        assert endpoints.info == info
+        assert endpoints.info.endpoint(Channel.SHELL) != f"ipc://{before}"
+        assert ports(endpoints) == [6, 7, 8, 9, 10]
+        assert endpoints.info.key != key
+        assert not before.exists()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_a_kernel_cannot_put_a_directory_in_the_connection_file_s_place(
+    transport: Literal["tcp", "ipc"],
+) -> None:
+    with Endpoints(None, transport, "") as endpoints:
+        endpoints.path.unlink()
+        endpoints.path.mkdir()
+        endpoints.renew()
+        endpoints.write()
+        assert connection_file.read(endpoints.path) == endpoints.info
+    with Endpoints(None, transport, "") as endpoints:
+        endpoints.path.parent.chmod(0)
+        endpoints.renew()
+        endpoints.write()
+        assert stat.S_IMODE(endpoints.path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("instead", [None, "a link", "a file"])
+def test_a_private_directory_that_is_gone_is_made_anew(private: Path, instead: str | None) -> None:
+    with Endpoints(None, "ipc", "") as endpoints:
+        before = endpoints.path
+        shutil.rmtree(before.parent)
+        if instead == "a link":
+            before.parent.symlink_to(private.parent)
+        elif instead == "a file":
+            before.parent.touch()
+        endpoints.renew()
+        endpoints.write()
+        assert endpoints.path.parent != before.parent
+        assert endpoints.info.ip.startswith(str(endpoints.path.parent))
+        assert stat.S_IMODE(endpoints.path.parent.stat().st_mode) == 0o700
+        if instead is not None:
+            before.parent.unlink()
+
+
+def test_nothing_that_a_kernel_puts_into_it_keeps_the_next_one_from_its_sockets() -> None:
+    with Endpoints(None, "ipc", "") as endpoints:
+        before = Path(endpoints.info.ip)
+        before.with_name(f"{before.name}-1").mkdir()
+        before.with_name("kernel2-0").mkdir()
+        endpoints.renew()
+        endpoints.write()
+        assert endpoints.path.parent != before.parent
+        assert not before.parent.exists()
 
 
 async def test_ports_that_are_only_held_refuse_connections() -> None:
@@ -141,6 +199,16 @@ def test_a_path_too_long_for_a_unix_socket_is_told(
     deep = private / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    with pytest.raises(ConnectionFileError, match="too long for a Unix socket: let TMPDIR"):
+    with pytest.raises(NoUnixSockets, match="too long for a Unix socket: let TMPDIR"):
         Endpoints(None, "ipc", "")
     deep.rmdir()
+
+
+def test_a_file_system_without_unix_sockets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("w2z.kernel.process.endpoints.socket.socket", Refusing)
+    with pytest.raises(NoUnixSockets, match="no Unix socket can be made there: Operation not"):
+        Endpoints(None, "ipc", "")

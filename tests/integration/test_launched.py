@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.log import listening
 from tests.support.scripted import COMMAND, LIMITS, PATIENT, ScriptedChild, World, world
 from tests.support.waiting import until
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotInterrupted, KernelNotStarted
@@ -303,26 +304,73 @@ async def test_what_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
         child.on_look = pass_the_time
         child.end(1)
         await made.started(2)
-        left = ["SIGTERM to what is left", "SIGKILL to what is left"]
+        left = [f"{name} to what is left" for name in ("SIGTERM", "SIGKILL")]
         assert [what for what in made.course if "left" in what] == left
 
 
-async def test_where_a_process_it_left_still_listens_the_next_one_gets_other_ports(
-    tmp_path: Path,
+def endpoints_of(path: Path) -> dict[str, object]:
+    fields = json.loads(path.read_text())
+    return {name: fields[name] for name in fields if name == "key" or name.endswith("_port")}
+
+
+@pytest.mark.parametrize("by_rest", [True, False])
+async def test_the_next_kernel_has_nothing_in_common_with_the_last(
+    tmp_path: Path, by_rest: bool
 ) -> None:
     path = tmp_path / "kernel.json"
+    async with world(tmp_path) as (made, keeper), asyncio.TaskGroup() as tasks:
+        child = await made.started()
+        made.ready("one", implementation="a-kernel")
+        before = endpoints_of(path)
+        if by_rest:
+            ends_when_told(made, child)
+            tasks.create_task(keeper.restart())
+        else:
+            child.end(1)
+        await made.started(2)
+        now = endpoints_of(path)
+        assert not {*before.values()} & {*now.values()}
+        assert made.kernel.connection_info.key == now["key"]
+        # It is of the same kind: what is known of that still counts.
+        assert made.kernel.implementation == "a-kernel"
+        made.ready("two")
+
+
+async def test_what_cannot_be_killed_is_told_and_the_next_one_is_started(tmp_path: Path) -> None:
+    async with world(tmp_path) as (made, keeper), asyncio.TaskGroup() as tasks:
+        child = await made.started()
+        made.ready("one")
+        made.children.can_kill = False
+        ends_when_told(made, child)
+        with listening() as log:
+            tasks.create_task(keeper.restart())
+            await made.started(2)
+            made.ready("two")
+            await log.line("processes that the last kernel started could not be killed")
+
+
+async def test_a_restart_after_a_crash_leaves_nothing_either(tmp_path: Path) -> None:
+    async with world(tmp_path) as (made, keeper), asyncio.TaskGroup() as tasks:
+        for number in (1, 2):
+            child = await made.started(number)
+            made.ready(f"number {number}")
+            child.end(1)
+        # Before the third is started there is a pause.
+        await made.course.until("restarting: the kernel ended with exit code 1", 2)
+        assert "all that is left is killed" not in made.course
+        tasks.create_task(keeper.restart())
+        await made.started(3)
+        assert made.course.count("all that is left is killed") == 1
+        made.ready("number 3")
+
+
+async def test_what_a_kernel_leaves_at_the_end_of_w2z_is_the_end_s_to_kill(tmp_path: Path) -> None:
     async with world(tmp_path) as (made, keeper):
         child = await made.started()
         made.ready("one")
-        before = json.loads(path.read_text())["shell_port"]
-        [held] = [one for one in keeper._endpoints._held if one.getsockname()[1] == before]
-        held.listen()
-        child.end(1)
-        await made.started(2)
-        port = json.loads(path.read_text())["shell_port"]
-        assert port != before
-        assert f"connected to {port}" in made.course
-        assert made.kernel.connection_info.shell_port == port
+        ends_when_told(made, child)
+        await keeper.stop()
+        assert "all that is left is killed" not in made.course
 
 
 # A restart by REST.
@@ -343,6 +391,7 @@ async def test_a_restart_asks_the_kernel_to_end_and_starts_another(tmp_path: Pat
             "process 1 ends",
             "last words while restarting",
             "lost: the kernel was restarted",
+            "all that is left is killed",
             f"connected to {port}",
             "started",
         ]
@@ -547,6 +596,7 @@ async def test_a_client_has_the_kernel_restarted(tmp_path: Path, is_quick: bool)
             "its reply is carried",
             "restarting: a client asked for it",
             "lost: the kernel was restarted",
+            "all that is left is killed",
             "started",
         ]
         made.ready("two")

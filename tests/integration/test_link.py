@@ -23,6 +23,7 @@ def link(listener: Mock) -> Link:
         name="w2z",
         sessions=["a", "b"],
         max_sessions=8,
+        max_size=2**20,
         store=None,
         reports=Reports(),
     )

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.probing import is_refused
 from w2z.kernel.actions import Found
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.kernel.keeping.listening import is_refused, probe
+from w2z.kernel.keeping.listening import probe
 
 NAME = "kernel.invalid"
 LONG = 60.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import open_client, request
+from tests.support.client import open_client, request, stdout
 from tests.support.fake_kernel import FakeKernel, header
 from tests.support.raw_http import Answer, raw_http
 from tests.support.rest import Rest
@@ -537,6 +537,27 @@ async def test_delete_may_restart_the_kernel(kernel: FakeKernel) -> None:
             await replace(kernel, "third")
         assert len(await rest.get("/api/sessions")) == 1
         assert not served.stopped.is_set()
+
+
+async def test_who_comes_after_a_delete_that_restarts_is_shown_nothing_of_before(
+    kernel: FakeKernel,
+) -> None:
+    async with (
+        serving(kernel.connection_file, on_delete="restart") as served,
+        rest_of(served) as rest,
+    ):
+        await rest.until("/readyz", "ready", True)
+        async with open_client(served.url("old"), "v1") as old:
+            await kernel.iopub("stream", {"name": "stdout", "text": "a secret"})
+            await old.until("stream")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(delete(rest))
+            await replace(kernel, "second")
+        await kernel.iopub("stream", {"name": "stdout", "text": "of now"})
+        async with open_client(f"{served.url('new')}&replay=all", "v1") as new:
+            shown = await new.collect("stream")
+        assert shown[-1].content["text"] == "of now"
+        assert "a secret" not in stdout(shown)
 
 
 async def test_delete_may_restart_a_kernel_that_does_not_come_back(kernel: FakeKernel) -> None:

@@ -8,17 +8,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from w2z.kernel.process.children import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, _below
+from w2z.kernel.process.children import PR_SET_CHILD_SUBREAPER, _below
 
-PR_GET_DUMPABLE = 3
 PR_GET_CHILD_SUBREAPER = 37
-"""Options of prctl(2), from linux/prctl.h."""
+"""Option of prctl(2), from linux/prctl.h."""
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
-def is_dumpable() -> bool:
-    return bool(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
 def is_subreaper() -> bool:
@@ -38,8 +33,7 @@ def parenthood() -> Iterator[None]:
     try:
         yield
     finally:
-        for option, value in ((PR_SET_CHILD_SUBREAPER, 0), (PR_SET_DUMPABLE, 1)):
-            assert _prctl(option, value, 0, 0, 0) == 0
+        assert _prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
         left = list(_below(os.getpid()))
         for pid in left:
             os.kill(pid, signal.SIGKILL)

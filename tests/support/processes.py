@@ -169,14 +169,27 @@ def peak(found: W2z) -> int:
 
 @asynccontextmanager
 async def w2z(
-    connection_file: Path, *options: str, token: str | None = TOKEN, development: bool = True
+    connection_file: Path,
+    *options: str,
+    token: str | None = TOKEN,
+    development: bool = True,
+    below: Sequence[str] = (),
 ) -> AsyncIterator[W2z]:
     """Run ``w2z`` with a connection file. At the end it has to stop by SIGTERM without complaints.
 
-    It runs in Python's ``development`` mode, which tests that measure memory turn off.
+    It runs in Python's ``development`` mode, which tests that measure memory turn off. ``below`` is
+    a command that runs it.
     """
     mode = ("-X", "dev") if development else ()
-    command = [sys.executable, *mode, "-m", "w2z", "--connection-file", str(connection_file)]
+    command = [
+        *below,
+        sys.executable,
+        *mode,
+        "-m",
+        "w2z",
+        "--connection-file",
+        str(connection_file),
+    ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("W2Z_")}
     if token is not None:
         environment["W2Z_TOKEN"] = token

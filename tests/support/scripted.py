@@ -27,6 +27,7 @@ from w2z.kernel.link import Link
 from w2z.kernel.process.children import Child, Children
 from w2z.kernel.process.command import Command
 from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.owner import Owner
 from w2z.kernel.sockets.channels import Channels
 from w2z.message import Buffer, Channel, Message
 from w2z.timing import Timing
@@ -153,10 +154,13 @@ class ScriptedChildren(Children):
         self.all: list[ScriptedChild] = []
         self.lines: list[list[str]] = []
         self.refusal: Exception | None = None
+        self.can_kill = True
         self._course = course
         self._state = state
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], owner: Owner | None = None
+    ) -> Child:
         """Start a fake process and note it. Raises :attr:`refusal` if the test set one."""
         if self.refusal is not None:
             raise self.refusal
@@ -165,6 +169,11 @@ class ScriptedChildren(Children):
         self.all.append(child)
         self._course.note("started")
         return child
+
+    async def kill_all(self, seconds: float) -> bool:
+        """Note that what a kernel left is killed."""
+        self._course.note("all that is left is killed")
+        return self.can_kill
 
 
 class ScriptedChannels:

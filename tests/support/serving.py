@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import attached
 from w2z.server.access.policy import AccessPolicy
-from w2z.server.access.token import token_source
+from w2z.server.access.token import TokenFile, token_source
 from w2z.server.app import App
 from w2z.server.connections import Connections
 from w2z.server.listener import Listener
@@ -54,6 +54,8 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
     """
     closes_within = settings.pop("closes_within", None)
     given = {"host": "127.0.0.1", "port": 0, "token": TOKEN, **settings}
+    if "token_file" in settings:
+        del given["token"]
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
     token, _ = token_source(chosen)
@@ -69,7 +71,10 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
         try:
             app = App(chosen, bridge, keeper, gate, stopped.set, specs=specs)
             seconds = ShutdownBudget.of(chosen).clients if closes_within is None else closes_within
-            async with Listener(app, closes_within=seconds) as listener:
+            async with AsyncExitStack() as stack:
+                listener = await stack.enter_async_context(Listener(app, closes_within=seconds))
+                if isinstance(token, TokenFile):
+                    await stack.enter_async_context(token.watched(app.close_revoked))
                 yield Served(
                     bridge, keeper, *listener.address, stopped, chosen, listener.connections
                 )

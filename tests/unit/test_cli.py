@@ -28,6 +28,14 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def hidden(monkeypatch):
+    """How often the process was hidden, which the tests' own process is not."""
+    done: list[bool] = []
+    monkeypatch.setattr("w2z.cli.hide_process", lambda: done.append(True))
+    return done
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """Stands for the server: notes the settings it is given, and ends with 0 or the error."""
@@ -51,6 +59,24 @@ def serve(monkeypatch):
 
 def run(*args: str, **environment: str) -> Result:
     return CliRunner().invoke(cli, args, env=environment)
+
+
+# Secrets
+
+
+def test_the_process_is_hidden_and_its_environment_is_rid_of_the_token(serve, hidden, monkeypatch):
+    monkeypatch.setenv("W2Z_TOKEN", "s3cret")
+    with pytest.raises(SystemExit):
+        cli(["--connection-file", "k"])
+    assert serve.given.token.get_secret_value() == "s3cret"
+    assert "W2Z_TOKEN" not in os.environ
+    assert hidden == [True]
+
+
+def test_a_health_check_is_hidden_too(hidden, monkeypatch):
+    monkeypatch.setattr("w2z.client.wait.wait_ready", lambda urls, seconds: None)
+    assert run("wait").exit_code == 0
+    assert hidden == [True]
 
 
 # Options
@@ -87,6 +113,7 @@ VALUES = {
     "connection_file": ("/run/k.json", Path("/run/k.json")),
     "kernel": ("ir", "ir"),
     "transport": ("ipc", "ipc"),
+    "kernel_uid": ("1000:0", "1000:0"),
     "interrupt_mode": ("message", "message"),
     "restart_limit": ("0", 0),
     "ready_timeout": ("7", 7),
@@ -103,6 +130,7 @@ VALUES = {
     "register_with_chp": ("http://chp:8001/", "http://chp:8001"),
     "advertise": ("https://w2z", "https://w2z"),
     "token_file": ("t", Path("t")),
+    "token_fd": ("3", 3),
     "no_auth": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
     "on_delete": ("stop", "stop"),
@@ -113,6 +141,7 @@ VALUES = {
     "ping_timeout": ("2", 2),
     "resume_window": ("0", 0),
     "max_message_size": ("1024", 1024),
+    "max_kernel_message_size": ("1048576", 2**20),
     "max_body_size": ("0", 0),
     "max_header_size": ("1024", 1024),
     "handshake_timeout": ("3", 3),

@@ -1,18 +1,27 @@
 """The measure of every memory limit, and the names of the channels."""
 
+from tests.support.memory import growth
 from tests.unit.examples import message
-from w2z.message import Channel, Message, size_of
+from w2z.message import BUFFER_COST, Channel, Message, size_of
 
 
 def test_the_size_counts_every_part_and_every_buffer_once():
     one = Message(Channel.SHELL, b"1", b"22", b"333", b"4444", (b"55555", b"666666"))
-    assert size_of([one]) == 1 + 2 + 3 + 4 + 5 + 6
+    assert size_of([one]) == 1 + 2 + 3 + 4 + 5 + 6 + 2 * BUFFER_COST
+
+
+def test_many_small_buffers_count_for_the_memory_that_they_take():
+    with growth() as grown:
+        buffers = tuple(b"%06d" % number for number in range(100_000))
+        taken = grown()
+    counted = size_of([Message(Channel.IOPUB, b"", b"", b"", b"", buffers)])
+    assert taken <= counted < 3 * taken
 
 
 def test_a_view_counts_as_the_bytes_it_shows():
     whole = memoryview(b"x" * 100)
     one = Message(Channel.SHELL, b"", b"", b"", b"", (whole[10:30],))
-    assert size_of([one]) == 20
+    assert size_of([one]) == 20 + BUFFER_COST
 
 
 def test_the_size_of_a_batch_is_the_sum_of_its_messages():

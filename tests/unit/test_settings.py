@@ -40,6 +40,7 @@ def test_the_defaults_are_those_that_scripts_and_images_depend_on():
     assert (got.host, got.port, got.base_url) == ("0.0.0.0", 8888, "/")
     assert (got.wait, got.resume_window) == (60, 600)
     assert got.max_message_size == 256 * MIB
+    assert got.max_kernel_message_size == 256 * MIB
     assert got.journal_size == 32 * MIB
     # Nobody gets in who was not let in on purpose.
     assert got.no_auth is False
@@ -62,6 +63,7 @@ def test_every_setting_is_described_by_a_sentence(name):
         ("resume_window", 0),
         ("max_body_size", 0),
         ("max_message_size", 1024),
+        ("max_kernel_message_size", MIB),
         ("max_header_size", 1024),
         ("journal_size", 1024),
         ("max_connections", 1),
@@ -128,9 +130,21 @@ def test_a_kernel_id_that_does_not_is_refused(wrong):
         settings(kernel_id=wrong)
 
 
+@pytest.mark.parametrize("usable", ["1", "1000", "1000:0", "65534:65534"])
+def test_a_kernel_s_user_is_a_number(usable):
+    assert settings(kernel_uid=usable).kernel_uid == usable
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "-1", "anna", "1:", ":1", "1:2:3", "1000\n", "1" * 11])
+def test_a_kernel_s_user_that_is_none_or_root_is_refused(wrong):
+    with pytest.raises(ValidationError, match="kernel_uid"):
+        settings(kernel_uid=wrong)
+
+
 SOURCES: dict[str, dict[str, Any]] = {
     "--no-auth": {"no_auth": True},
     "--token-file": {"token_file": "t"},
+    "--token-fd": {"token_fd": 3},
     "W2Z_TOKEN": {"token": "s3cret"},
 }
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from w2z.threads import beside, in_thread
+from w2z.threads import at_once, beside, in_thread
 
 
 async def test_it_gives_what_the_work_returns():
@@ -57,7 +57,7 @@ async def test_what_comes_after_a_cancellation_is_nobody_s():
 
 def test_the_process_does_not_wait_either():
     code = (
-        "import asyncio, time; from w2z.threads import in_thread\n"
+        "import asyncio, time; from w2z.threads import at_once, in_thread\n"
         "async def main():\n"
         "    async with asyncio.timeout(0.01):\n"
         "        await in_thread(lambda: time.sleep(1000))\n"
@@ -67,6 +67,19 @@ def test_the_process_does_not_wait_either():
         "    raise SystemExit(7)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
+
+
+def test_at_once_gives_what_the_work_returns_or_raises():
+    assert at_once(60, lambda: threading.current_thread() is not threading.main_thread())
+    with pytest.raises(ZeroDivisionError):
+        at_once(60, lambda: 1 // 0)
+
+
+def test_at_once_waits_no_longer_than_it_may():
+    go_on = threading.Event()
+    with pytest.raises(TimeoutError):
+        at_once(0.01, lambda: go_on.wait(60))
+    go_on.set()
 
 
 def test_work_beside_is_waited_for():

@@ -23,7 +23,7 @@ from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap, is_droppable
 from w2z.delivery.repeats import Repeat
-from w2z.errors import ClientError, KernelMessageError
+from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
@@ -250,7 +250,7 @@ class Bridge:
                 messages.append(zmq_wire.from_parts(channel, parts, signer))
             except KernelMessageError as error:
                 self.reports.drop(channel, error)
-                messages += self._rescue(channel, parts)
+                messages += self._in_place_of(channel, parts, error)
         if not messages:
             return
         if channel is Channel.IOPUB:
@@ -284,6 +284,13 @@ class Bridge:
         """The iopub socket is connected: pass that on to the kernel's life."""
         self.kernel.on_reached()
 
+    def refused(self, size: int) -> None:
+        """Iopub's connection ended because of a message of more than ``size`` bytes: count it, and
+        send every client a gap notice.
+        """
+        self.reports.drop(Channel.IOPUB, KernelMessageTooLarge(1, size))
+        self.clients.send(None, [self._too_large(size)])
+
     def shell_reached(self, *, is_up: bool) -> None:
         """Called when w2z's own shell socket is connected, and when that connection ended."""
         self.kernel.on_shell_reached(is_up=is_up)
@@ -309,12 +316,27 @@ class Bridge:
         gap = Gap(messages, size, b"{}", "the kernel sent them faster than w2z could carry them")
         self.clients.send(None, [gap.notice(self._own.header("stream"))])
 
-    def _rescue(self, channel: Channel, parts: Sequence[bytes]) -> list[Message]:
-        """Return the good message that was received glued to a bad one before it, if any."""
-        while parts := zmq_wire.rest_of(parts):
-            with contextlib.suppress(KernelMessageError):
-                return [zmq_wire.from_parts(channel, parts, self.kernel.link.signer)]
-        return []
+    def _in_place_of(
+        self, channel: Channel, parts: Sequence[bytes], error: KernelMessageError
+    ) -> list[Message]:
+        """Return what clients get of parts that could not be read.
+
+        That is the good message that was received glued to a bad one before it, if there is one.
+        In the place of output that was too large to be kept it is a gap notice, for the cell that
+        is running.
+        """
+        if not isinstance(error, KernelMessageTooLarge):
+            rescued = zmq_wire.rescue(channel, parts, self.kernel.link.signer)
+            return [] if rescued is None else [rescued]
+        if channel is not Channel.IOPUB:
+            return []
+        return [self._too_large(error.size)]
+
+    def _too_large(self, size: int) -> Message:
+        running = self.kernel.state.last_status
+        parent = b"{}" if running is None else running.parent_header
+        gap = Gap(1, size, parent, "the kernel sent more at once than w2z carries")
+        return gap.notice(self._own.header("stream"))
 
     # What clients learn of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
 
@@ -362,6 +384,7 @@ class Bridge:
             name=self.kernel_id,
             sessions=self.clients.speakers(),
             max_sessions=self._settings.max_connections,
+            max_size=self._settings.max_kernel_message_size,
             store=self._backlog_store,
             reports=self.reports,
         )

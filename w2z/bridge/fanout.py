@@ -14,13 +14,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from w2z.bridge.departed import Departed
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
 from w2z.errors import CloseCode, KernelMessageError
-from w2z.message import Message
+from w2z.message import Message, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.wire.payload import Codec, to_frames
@@ -34,6 +36,14 @@ LAST_REQUESTS = 30.0
 """Seconds that the requests of departed clients wait for the kernel when their session is gone: a
 kernel that is starting, or was restarted, mostly takes them by then.
 """
+
+
+LARGE = 2**20
+"""Bytes of a message from which on clients that catch up share what is written to them."""
+
+
+class Shared(bytearray):
+    """A framed payload. Unlike bytes it can be forgotten as soon as no client waits for it."""
 
 
 class Client(Protocol):
@@ -53,8 +63,8 @@ class Client(Protocol):
     def waiting(self) -> int:
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
-    def write(self, frames: bytes) -> None:
-        """Send framed payloads."""
+    def write(self, frames: bytes | bytearray) -> None:
+        """Send framed payloads; other clients may be sent the same object."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection. Nothing is written to the client after that."""
@@ -85,6 +95,7 @@ class Clients:
         self._reports = reports
         self._sockets: Sockets
         self._departed: Departed[Client] = Departed(settings.max_message_size)
+        self._shared: WeakValueDictionary[tuple[Codec, Message], Shared] = WeakValueDictionary()
 
     def use(self, sockets: Sockets) -> None:
         """Open and close the sessions' sockets in ``sockets`` from now on."""
@@ -156,6 +167,10 @@ class Clients:
             # Sent by way of the journal: it comes after the replay, and before all later messages.
             self.send(session_id, [status], own=True)
         self.flow(session_id, client)
+
+    def end_replay(self) -> None:
+        """Replay nothing to newcomers that was sent until now."""
+        self._hub.end_replay()
 
     def detach(self, session_id: str, client: Client) -> None:
         """Note that the client has left. Its session waits to be resumed, or is forgotten.
@@ -243,9 +258,12 @@ class Clients:
     def flow(self, session_id: str, client: Client) -> None:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
-            messages = self._hub.read(session_id)
-            if messages:
-                client.write(self._encode(client.codec, messages))
+            for is_large, messages in groupby(self._hub.read(session_id), _is_large):
+                if is_large:
+                    for message in messages:
+                        client.write(self._share(client.codec, message))
+                else:
+                    client.write(self._encode(client.codec, [*messages]))
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -254,6 +272,14 @@ class Clients:
     def acknowledge(self, session_id: str, client: Client, position: int) -> None:
         """Note that the client received everything before ``position``."""
         self._hub.acknowledge(session_id, client, position)
+
+    def _share(self, codec: Codec, message: Message) -> Shared:
+        """Encode a large message, or return what another client still waits for of the same."""
+        shared = self._shared.get((codec, message))
+        if shared is None:
+            shared = Shared(self._encode(codec, [message]))
+            self._shared[codec, message] = shared
+        return shared
 
     def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
         try:
@@ -310,3 +336,7 @@ class Clients:
         self._hub.forget(session_id)
         self._departed.forget(session_id)
         self._sockets.close_session(session_id)
+
+
+def _is_large(message: Message) -> bool:
+    return size_of([message]) >= LARGE

@@ -56,6 +56,7 @@ class Hub(Generic[ClientT]):
         self._sessions: dict[str, Session[ClientT]] = {}
         self._memory: Memory[ClientT] = Memory(limit, journal, self._sessions)
         self._gone = Counters()
+        self._first_to_replay = 0
 
     # Sessions and clients.
 
@@ -70,6 +71,8 @@ class Hub(Generic[ClientT]):
         session = self._sessions.get(session_id)
         if session is None:
             start, skip = self._journal.last(replay)
+            if start < self._first_to_replay:
+                start, skip = self._first_to_replay, 0
             session = Session(session_id, resumable, acked=start, sent=start, floor=start)
             session.skip = (start, skip)
             self._sessions[session_id] = session
@@ -80,6 +83,12 @@ class Hub(Generic[ClientT]):
             session.rewind()
         replaced, session.client = session.client, client
         return replaced
+
+    def end_replay(self) -> None:
+        """Replay nothing to new sessions that is in the journal now. Sessions that are there read
+        it all the same.
+        """
+        self._first_to_replay = self._journal.end
 
     def detach(self, session_id: str, client: ClientT, now: float) -> bool:
         """Note that the session's client has left. Returns whether the session was forgotten, too.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from w2z.message import Channel, Message, size_of
 from w2z.wire.authored import stream
-from w2z.wire.json import dump, parse_object
+from w2z.wire.json import dump, parse_small_object
 
 DROPPABLE = frozenset({"stream", "display_data", "update_display_data"})
 
@@ -116,8 +116,8 @@ def _left_by(message: Message) -> Gap:
     """Return the gap to record for a dropped message. Dropping a gap notice keeps its counts."""
     if GAP.encode() in message.metadata:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            gap = parse_object(message.metadata, "metadata")[GAP]
-            text = str(parse_object(message.content, "content")["text"])
+            gap = parse_small_object(message.metadata, "metadata")[GAP]
+            text = str(parse_small_object(message.content, "content")["text"])
             reason = text.rpartition(DROPPED)[2].removesuffix(".\n")[:MAX_GAP_REASON]
             return Gap(int(gap["messages"]), int(gap["bytes"]), message.parent_header, reason)
     return Gap(1, size_of([message]), message.parent_header)
@@ -136,6 +136,6 @@ def is_droppable(message: Message) -> bool:
     if message.channel is not Channel.IOPUB:
         return False
     try:
-        return parse_object(message.header, "header").get("msg_type") in DROPPABLE
+        return parse_small_object(message.header, "header").get("msg_type") in DROPPABLE
     except ValueError:
         return False

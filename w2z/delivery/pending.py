@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w2z.message import Channel, Message, Request
-from w2z.wire.json import parse_object
+from w2z.wire.json import parse_small_object
 
 MAX_PENDING = 1024
 """Most pending requests of a session: far more than wait at once. Requests of a type that the
@@ -79,7 +79,7 @@ class Pending:
 
     def _answer(self, position: int, reply: Message) -> None:
         try:
-            msg_id = parse_object(reply.parent_header, "parent_header").get("msg_id")
+            msg_id = parse_small_object(reply.parent_header, "parent_header").get("msg_id")
         except ValueError:
             return
         for number, (request, sent) in self._requests.items():

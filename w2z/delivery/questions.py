@@ -5,6 +5,7 @@ Rules:
 - A session has one question at most, the latest: a kernel that asks again gave up the one before.
 - The question ends when a client answers on stdin, when the kernel replies on shell (the code that
   asked has ended), or when the kernel or the connection to it is gone.
+- A question of more than :data:`MAX_QUESTION` bytes is not kept.
 - A client that resumes the session gets the question again if it was acknowledged: once, after
   everything that the session reads from the journal. A question that was not acknowledged comes
   with the journal.
@@ -14,8 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2z.message import Channel, Message
-from w2z.wire.json import parse_object
+from w2z.message import Channel, Message, size_of
+from w2z.wire.json import parse_small_object
+
+MAX_QUESTION = 2**16
+"""Bytes of a question that can be asked again: far more than a prompt has. No limit counts it."""
 
 
 class Question:
@@ -32,7 +36,8 @@ class Question:
             if message.channel is Channel.SHELL:
                 self._asked = None
             elif message.channel is Channel.STDIN and _is_input_request(message):
-                self._asked = (position, message)
+                is_small = size_of([message]) <= MAX_QUESTION
+                self._asked = (position, message) if is_small else None
                 self._is_due = False
 
     def end(self) -> None:
@@ -56,6 +61,6 @@ class Question:
 
 def _is_input_request(message: Message) -> bool:
     try:
-        return parse_object(message.header, "header").get("msg_type") == "input_request"
+        return parse_small_object(message.header, "header").get("msg_type") == "input_request"
     except ValueError:
         return False

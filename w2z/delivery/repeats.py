@@ -25,7 +25,7 @@ from typing import NamedTuple
 from w2z.delivery.journal import Journal
 from w2z.delivery.pending import Sent
 from w2z.message import Channel, Message, Request
-from w2z.wire.json import parse_object
+from w2z.wire.json import parse_small_object
 
 REMEMBERED = 4096
 """How many requests of a session are remembered, the latest: clients repeat unfinished ones."""
@@ -104,7 +104,7 @@ def _answer(sent: Sent, request: Request, session_id: str, journal: Journal) -> 
 
 def _msg_id(parent: bytes) -> object:
     try:
-        return parse_object(parent, "parent_header").get("msg_id")
+        return parse_small_object(parent, "parent_header").get("msg_id")
     except ValueError:
         return None
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import uuid
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -19,22 +20,34 @@ from pydantic_core import PydanticCustomError
 
 from w2z.errors import ConnectionFileError
 from w2z.message import Channel
+from w2z.small_files import read_small
 from w2z.wire.signature import Signer
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
-_CURVE_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+"""The digits of Z85 (https://rfc.zeromq.org/spec/32/): five of them are four bytes."""
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+_CURVE_KEY_DIGITS = 40
+
+_HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
+"""Labels of up to 63 characters with dots between them (RFC 1123): Python's resolver raises other
+errors than the system's for what is none.
+"""
 
 LONGEST_SOCKET_PATH = 107
 """Most bytes in a Unix socket's path (unix(7): 108 with the null)."""
+
+LARGEST_FILE = 64 * 1024
+"""The most bytes of a connection file; real ones have some hundred."""
 
 _KERNEL_FILE = re.compile(r"kernel-([A-Za-z0-9_.-]+)\.json")
 
 
 class Unfinished(ConnectionFileError):
-    """The file does not exist yet, or does not hold a whole JSON text yet; waiting may help."""
+    """The file does not exist yet, or holds no whole JSON text yet, or ports that the kernel has
+    yet to choose: waiting may help.
+    """
 
 
 class ConnectionInfo(BaseModel):
@@ -50,8 +63,8 @@ class ConnectionInfo(BaseModel):
     control_port: Port
     hb_port: Port
     key: str = Field("", repr=False)
-    signature_scheme: str = "hmac-sha256"
-    kernel_name: str = ""
+    signature_scheme: str = Field("hmac-sha256", max_length=64)
+    kernel_name: str = Field("", max_length=255)
     curve_publickey: str | None = Field(None, repr=False)
     curve_secretkey: str | None = Field(None, repr=False)
 
@@ -69,7 +82,7 @@ class ConnectionInfo(BaseModel):
     @field_validator("curve_publickey", "curve_secretkey")
     @classmethod
     def _is_z85(cls, key: str | None) -> str | None:
-        if key is not None and not _CURVE_KEY.fullmatch(key):
+        if key is not None and not _is_curve_key(key):
             raise PydanticCustomError("curve", "has to be a CurveZMQ key, 40 characters of Z85")
         return key
 
@@ -86,7 +99,8 @@ class ConnectionInfo(BaseModel):
             longest = max(len(self.endpoint(channel).encode()) for channel in Channel) - len(
                 "ipc://"
             )
-            if "\0" in self.ip or longest > LONGEST_SOCKET_PATH:
+            # Such a path would break the lines of the log, too.
+            if not self.ip.isprintable() or longest > LONGEST_SOCKET_PATH:
                 raise PydanticCustomError(
                     "ip",
                     "ip is no path of a Unix socket, or one of over {n} bytes",
@@ -124,7 +138,21 @@ class ConnectionInfo(BaseModel):
         return Signer(self.key.encode(), self.signature_scheme)
 
 
+def _is_curve_key(text: str) -> bool:
+    if len(text) != _CURVE_KEY_DIGITS or not set(text) <= set(_Z85):
+        return False
+    for at in range(0, _CURVE_KEY_DIGITS, 5):
+        value = 0
+        for digit in text[at : at + 5]:
+            value = value * len(_Z85) + _Z85.index(digit)
+        if value >= 2**32:
+            return False
+    return True
+
+
 def _is_address(text: str) -> bool:
+    if not text.isprintable() or " " in text:
+        return False  # Python takes any text for the zone of an IPv6 address
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         ip_address(bare)
@@ -136,15 +164,20 @@ def _is_address(text: str) -> bool:
 def parse(text: bytes, path: Path) -> ConnectionInfo:
     """Read the text of a connection file.
 
-    Raises :class:`Unfinished` for text that is not JSON (perhaps not yet), and
+    Raises :class:`Unfinished` for text that is not JSON (perhaps not yet) and for ports that are 0,
+    in whose place the kernel writes those that it took;
     :class:`~w2z.errors.ConnectionFileError` for JSON that is not a connection file.
     """
     try:
         return ConnectionInfo.model_validate_json(text)
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+        mistakes = error.errors(include_url=False, include_context=False)
     if mistakes[0]["type"] == "json_invalid":
         raise Unfinished(f"connection file {path}: not a whole JSON text: {mistakes[0]['msg']}")
+    if all(
+        mistake["type"] == "greater_than_equal" and mistake["input"] == 0 for mistake in mistakes
+    ):
+        raise Unfinished(f"connection file {path}: the kernel has not put its ports there yet")
     problem = "; ".join(
         f"{'.'.join(map(str, mistake['loc'])) or 'the text'}: {mistake['msg']}"
         for mistake in mistakes
@@ -155,16 +188,22 @@ def parse(text: bytes, path: Path) -> ConnectionInfo:
 def read(path: Path) -> ConnectionInfo:
     """Read the connection file at ``path``; raises like :func:`parse`."""
     try:
-        text = path.read_bytes()
+        text = read_small(path, LARGEST_FILE)
     except FileNotFoundError:
         raise Unfinished(f"connection file {path}: there is no such file") from None
     except OSError as error:
         raise ConnectionFileError(f"connection file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConnectionFileError(f"connection file {path}: {error}") from None
     return parse(text, path)
 
 
-def write(path: Path, info: ConnectionInfo) -> None:
+def write(
+    path: Path, info: ConnectionInfo, take: Callable[[int], None] = lambda descriptor: None
+) -> None:
     """Write a connection file that only its owner can read, whole or not at all.
+
+    ``take`` is called with the open file before it gets its name, to give it to another owner.
 
     Raises :class:`~w2z.errors.ConnectionFileError` when the file cannot be written.
     """
@@ -174,6 +213,7 @@ def write(path: Path, info: ConnectionInfo) -> None:
         unfinished.unlink(missing_ok=True)
         with open(unfinished, "x", opener=_for_owner_only) as file:
             file.write(info.model_dump_json(exclude_none=True, indent=1))
+            take(file.fileno())
         unfinished.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):  # do not leave the key behind

@@ -18,20 +18,28 @@ from w2z.errors import KernelSilent
 from w2z.kernel.sockets.channels import Channels
 from w2z.message import Channel, Message
 from w2z.wire.authored import header
-from w2z.wire.json import dump, parse_object
+from w2z.wire.json import dump, parse_object, parse_small_object
 from w2z.wire.signature import Signer
 from w2z.wire.zmq import to_parts
 
 log = logging.getLogger("w2z")
 
 
+MAX_ANSWER_READ = 2**20
+"""Bytes of content that w2z looks into of an answer to itself. A larger one counts as an answer
+without content: parsed JSON takes up to thirty times its bytes.
+"""
+
+
 class InfoReply(NamedTuple):
-    """A ``kernel_info_reply``: channel, header session, and content, parsed and as sent."""
+    """A ``kernel_info_reply``: channel, header session, and content, parsed and as sent. The latter
+    is ``None`` for a content that is too large to be kept.
+    """
 
     channel: Channel
     kernel_session: object
     content: dict[str, Any]
-    as_sent: bytes
+    as_sent: bytes | None
 
 
 class Goodbye(NamedTuple):
@@ -105,10 +113,11 @@ class Conversation:
         Yields each ``kernel_info_reply`` and ``shutdown_reply``, waited for or not.
         """
         for message in () if self._is_closed else messages:
+            as_sent = message.content if len(message.content) <= MAX_ANSWER_READ else None
             try:
                 head = parse_object(message.header, "header")
-                parent = parse_object(message.parent_header, "parent_header")
-                content = parse_object(message.content, "content")
+                parent = parse_small_object(message.parent_header, "parent_header")
+                content = parse_object(as_sent or b"{}", "content")
             except ValueError as error:
                 log.warning("the kernel's answer to w2z cannot be read: %s", error)
                 continue
@@ -116,6 +125,6 @@ class Conversation:
             if answer is not None and not answer.done():
                 answer.set_result(content)
             if head.get("msg_type") == "kernel_info_reply":
-                yield InfoReply(message.channel, head.get("session"), content, message.content)
+                yield InfoReply(message.channel, head.get("session"), content, as_sent)
             elif head.get("msg_type") == "shutdown_reply":
                 yield Goodbye(head.get("session"))

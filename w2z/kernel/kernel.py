@@ -131,7 +131,7 @@ class Kernel:
             # from the same kernel.
             self._generation += 1
             self._listener.cut()
-        if info != self._connection_info:
+        if info != self._connection_info and not self._is_owned:
             # The last kernel_info_reply may be from a kernel of another kind: this one may die of a
             # signal that the one before took.
             self.info = self.info_content = None

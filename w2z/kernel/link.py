@@ -35,7 +35,7 @@ class Link:
 
     ``generation`` tells the identities of its sockets from those of other links (see
     :func:`~w2z.kernel.sockets.channels.identity`). ``name`` is the header session of w2z's own
-    requests.
+    requests. ``max_size`` is the most bytes of a message from the kernel.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Link:
         name: str,
         sessions: Iterable[str],
         max_sessions: int,
+        max_size: int,
         store: Store | None,
         reports: Reports,
     ) -> None:
@@ -59,6 +60,7 @@ class Link:
             listener,
             generation=generation,
             max_sessions=max_sessions,
+            max_size=max_size,
             signed=self.signer.signs,
             backlog=self.backlog,
         )

@@ -5,19 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from w2z.message import Message
-from w2z.wire.json import parse_object
+from w2z.message import Message, size_of
+from w2z.wire.json import dump, parse_object
 
 _STATES = frozenset({"starting", "idle", "busy", "restarting", "terminating", "dead"})
 
-MAX_BUSY = 1024
+_HEADER_FIELDS = ("msg_id", "msg_type", "username", "session", "date", "version", "subshell_id")
+
+MAX_BUSY = 256
 """Most requests remembered as running. A kernel runs one at a time, and one for each subshell."""
+
+MAX_STATUS = 4096
+"""Bytes of a status that is kept as it is: several times what kernels send. Of a larger one the
+state is kept, and of its headers the ids.
+"""
+
+MAX_READ = 2**16
+"""Bytes of a part of a status that are looked into. A status with a larger part counts for nothing
+here: no kernel sends one, and parsed JSON takes up to thirty times its bytes.
+"""
+
+MAX_ID = 256
+"""Characters of a field of a header that are kept of a large status."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A request that the kernel is running: its ``busy`` status, and when that arrived."""
+    """A request that the kernel is running: its ``busy`` status, perhaps shortened, and when that
+    arrived.
+    """
 
     status: Message
     since: float
@@ -138,21 +156,15 @@ class KernelState:
             self.execution_state = "busy" if self._is_supposed_busy else "idle"
 
     def _observe_status(self, message: Message, now: float) -> None:
-        try:
-            header = parse_object(message.header, "header")
-            state = parse_object(message.content, "content").get("execution_state")
-            parent = parse_object(message.parent_header, "parent_header")
-        except ValueError:
+        status = _read(message)
+        if status is None:
             return
-        if header.get("msg_type") != "status" or not isinstance(state, str):
-            return
-        if state not in _STATES:
-            return
+        state, parent, message = status
         if parent.get("session") == self._own_session and state in ("busy", "idle"):
             if state == "idle" and not (self._running or self._is_supposed_busy):
                 self.last_status = message
             return
-        request = str(parent.get("msg_id"))
+        request = _key(parent.get("msg_id"))
         if state == "busy":
             is_in_subshell = parent.get("subshell_id") is not None
             self._begin(request, Running(message, now, is_in_subshell))
@@ -167,7 +179,7 @@ class KernelState:
             self._is_supposed_busy = False
         self._tell(state, message)
 
-    def _begin(self, request: str, running: Running) -> None:
+    def _begin(self, request: object, running: Running) -> None:
         if not (self._running or self._is_supposed_busy):
             self._busy_since = running.since
         self._running[request] = running
@@ -180,3 +192,36 @@ class KernelState:
         # The status for newcomers: that of the oldest running request, else the last one.
         oldest = next(iter(self._running.values()), None)
         self.last_status = oldest.status if oldest is not None else message
+
+
+def _key(msg_id: object) -> object:
+    """Return what a request is known by: its msg_id, or the hash of a long one."""
+    text = str(msg_id)
+    return text if len(text) <= MAX_ID else hash(text)
+
+
+def _read(message: Message) -> tuple[str, dict[str, Any], Message] | None:
+    """Return the state that a status tells, its parent_header, and the status to keep; ``None`` for
+    any other message.
+    """
+    if max(map(len, message[1:5])) > MAX_READ:
+        return None
+    try:
+        header = parse_object(message.header, "header")
+        state = parse_object(message.content, "content").get("execution_state")
+        parent = parse_object(message.parent_header, "parent_header")
+    except ValueError:
+        return None
+    if header.get("msg_type") != "status" or not isinstance(state, str) or state not in _STATES:
+        return None
+    if size_of([message]) > MAX_STATUS:
+        ids, parent_ids = dump(_ids(header)), dump(_ids(parent))
+        told = dump({"execution_state": state})
+        message = Message(message.channel, ids, parent_ids, b"{}", told)
+    return state, parent, message
+
+
+def _ids(header: dict[str, Any]) -> dict[str, str]:
+    """Return the fields that every header has, unless they are too long."""
+    found = ((name, header.get(name)) for name in _HEADER_FIELDS)
+    return {name: text for name, text in found if isinstance(text, str) and len(text) <= MAX_ID}

@@ -11,6 +11,7 @@ import time
 import uuid
 from codecs import getincrementaldecoder
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from w2z.bridge.bridge import Bridge
@@ -22,11 +23,13 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.launched import Launched, Limits
 from w2z.kernel.process.children import Children, prepare_process
 from w2z.kernel.process.command import Command, from_spec
-from w2z.kernel.process.endpoints import Endpoints
+from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
+from w2z.kernel.process.owner import owner_from
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
+from w2z.threads import begin
 
 log = logging.getLogger("w2z")
 
@@ -58,9 +61,7 @@ async def kernel(
         if command is None:
             return None
         prepare_process()
-        endpoints = stack.enter_context(
-            Endpoints(settings.connection_file, settings.transport, command.kernel_name)
-        )
+        endpoints = stack.enter_context(endpoints_for(settings, command))
         path, info = endpoints.path, endpoints.info
     else:
         path = settings.connection_file or Path()
@@ -82,6 +83,30 @@ async def kernel(
         listen=printer(bridge) if settings.forward_output else None,
     )
     return bridge, keeper, installed
+
+
+def endpoints_for(settings: Settings, command: Command) -> Endpoints:
+    """Make the endpoints of the kernel to start, and its connection file, as ``--transport`` says.
+
+    Raises :class:`~w2z.errors.ConnectionFileError` where that cannot be done, and
+    :class:`~w2z.errors.SettingsError` where w2z cannot run the kernel as another user.
+    """
+    path, name = settings.connection_file, command.kernel_name
+    owner = owner_from(settings.kernel_uid)
+    file = settings.token_file
+    if file is not None and (owner is None or owner.may_read(file)):
+        log.warning(
+            "code in the kernel can read the token file: start w2z as root, with --kernel-uid and a"
+            " file of mode 0400, or give the token by --token-fd"
+        )
+    if settings.transport != "auto":
+        return Endpoints(path, settings.transport, name, owner)
+    if command.takes_unix_sockets:
+        try:
+            return Endpoints(path, "ipc", name, owner)
+        except NoUnixSockets as error:
+            log.warning("the kernel listens on TCP ports of the loopback interface: %s", error)
+    return Endpoints(path, "tcp", name, owner)
 
 
 def attached(
@@ -106,8 +131,13 @@ async def wait_for_file(path: Path, seconds: float, stop: Stop) -> ConnectionInf
     deadline = time.monotonic() + seconds
     said = False
     while True:
+        # In a thread: a signal ends w2z even while a network drive does not answer.
+        look = begin(partial(connection_file.read, path))
+        while not (await asyncio.wait({look}, timeout=FILE_POLL_INTERVAL))[0]:
+            if await stop.wait(0):
+                return None
         try:
-            return connection_file.read(path)
+            return look.result()
         except Unfinished as error:
             if time.monotonic() >= deadline:
                 raise Unfinished(f"{error} (waited {seconds:g} s: see --wait)") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -15,12 +14,13 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.privacy import take_variable
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
 from w2z.server.access.policy import AccessPolicy
-from w2z.server.access.token import token_source
+from w2z.server.access.token import TokenFile, token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
 from w2z.server.http_connection import REFUSALS
@@ -49,6 +49,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     :class:`~w2z.errors.StartupError`.
     """
     stop = Stop()
+    api_token = take_variable("CONFIGPROXY_AUTH_TOKEN")
     token, generated = token_source(settings)
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
     budget = ShutdownBudget.of(settings)
@@ -64,6 +65,8 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
+            if isinstance(token, TokenFile):
+                await stack.enter_async_context(token.watched(app.close_revoked))
             shown = generated if terminal else None
             announce(greeting(settings, *listener.address, shown))
             _warn(settings, generated is not None and not terminal)
@@ -71,7 +74,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
                 keeper,
                 stop,
                 _aging(settings, bridge, stop),
-                _routing(settings, listener.address[1], budget.route),
+                _routing(settings, api_token, listener.address[1], budget.route),
             )
     return stop.exit_code
 
@@ -106,7 +109,7 @@ def _aging(settings: Settings, bridge: Bridge, stop: Stop) -> Work | None:
     return partial(grow_old, settings, bridge, stop)
 
 
-def _routing(settings: Settings, port: int, last: float) -> Work | None:
+def _routing(settings: Settings, api_token: str | None, port: int, last: float) -> Work | None:
     api = settings.register_with_chp
     if api is None:
         return None
@@ -116,7 +119,7 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
     )
 
     route = ProxyRoute(settings.base_url, settings.advertise, port)
-    return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
+    return partial(keep_route, api, api_token, route, last)
 
 
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:

@@ -7,6 +7,7 @@
 - :mod:`~w2z.server.backpressure`: whether a connection is read from.
 - :mod:`~w2z.server.websocket`: one connection that speaks websocket.
 - :mod:`~w2z.server.frames`: the frames of one websocket: bytes in, payloads out.
+- :mod:`~w2z.server.outbox`: what is written to one websocket.
 - :mod:`~w2z.server.acknowledgement`: when to ping, and what a pong proves.
 - :mod:`~w2z.server.websocket_client`: the bridge's client behind a websocket.
 - :mod:`~w2z.server.upstream`: one client's requests, waiting for the kernel in order.

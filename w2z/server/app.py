@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from w2z.bridge.bridge import Bridge
-from w2z.errors import HttpError
+from w2z.errors import CloseCode, HttpError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.policy import AccessPolicy
@@ -14,7 +16,10 @@ from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request, Response, error_response
 from w2z.server.rest.api import Api
 from w2z.server.routes import Route, Router
+from w2z.server.websocket_client import WebsocketClient
 from w2z.settings import Settings
+
+log = logging.getLogger("w2z")
 
 
 class App:
@@ -44,6 +49,8 @@ class App:
             *Api(settings, bridge, keeper, stop, specs=specs).routes(),
         ]
         self._router = Router(routes, settings.base_url)
+        # Weak: a client that has left is dropped without a word.
+        self._opened_with: WeakKeyDictionary[WebsocketClient, str] = WeakKeyDictionary()
 
     async def answer(self, request: Request) -> Response:
         """Answer an HTTP request. Every error becomes a response too; a defect becomes a 500."""
@@ -80,6 +87,20 @@ class App:
         if not self.bridge.clients.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
         return accepted
+
+    def opened(self, client: WebsocketClient, token: str | None) -> None:
+        """Called when a websocket was opened, with the token that it needed, if any."""
+        if token is not None:
+            self._opened_with[client] = token
+
+    def close_revoked(self, valid: str | None) -> None:
+        """Close each websocket that was opened with another token than the one ``valid`` now."""
+        revoked = [client for client, token in self._opened_with.items() if token != valid]
+        for client in revoked:
+            del self._opened_with[client]
+            client.close(CloseCode.TOKEN_REVOKED, "the token is not valid any more")
+        if revoked:
+            log.info("closed %d websockets that the last token had opened", len(revoked))
 
     async def _dispatch(self, request: Request) -> Response:
         # Before the token check: browsers send a CORS preflight without a token.

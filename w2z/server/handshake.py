@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
@@ -42,7 +42,8 @@ class Accepted:
     """A websocket that may open. ``answer`` is the 101 response as bytes.
 
     A client that sent no session_id gets a random one, and its session is not resumable. ``replay``
-    is the number of messages that a newcomer asks for.
+    is the number of messages that a newcomer asks for. ``token`` is the one that opened it, if one
+    is needed.
     """
 
     answer: bytes
@@ -50,12 +51,13 @@ class Accepted:
     session_id: str
     resumable: bool
     replay: int = 0
+    token: str | None = field(default=None, repr=False)
 
 
 def accept(request: Request, policy: AccessPolicy) -> Accepted:
     """Accept an upgrade request; raises :class:`~w2z.errors.HttpError` for one to reject."""
     choice = choose(request.header_list("sec-websocket-protocol"))
-    policy.check(request, choice.token)
+    token = policy.check(request, choice.token)
     named = request.query.get("session_id", [""])[0]
     if len(named) > MAX_SESSION_ID:
         raise HttpError(400, f"the session_id is longer than {MAX_SESSION_ID} characters")
@@ -86,6 +88,7 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
         named or uuid.uuid4().hex,
         bool(named),
         _replay(request.query.get("replay", ["0"])[0]),
+        token,
     )
 
 

@@ -281,6 +281,7 @@ class HttpConnection:
         # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
+        self._app.opened(client, accepted.token)
         self._connection.become(client.websocket)
         # Frames that came in one piece with the request.
         if trailing:

@@ -19,15 +19,11 @@ from w2z.errors import CloseCode
 from w2z.server.acknowledgement import Acknowledgement, Due, ping_payload
 from w2z.server.connections import Connection
 from w2z.server.frames import Frames, Payload
+from w2z.server.outbox import Outbox
 from w2z.settings import Settings
 
 HIGH_WATER = 512 * 1024
 """Bytes waiting in the transport at which a client counts as slow: a few round trips' worth."""
-
-UNREAD_LIMIT = 2**20
-"""Bytes of control frames that may wait on top of that: a client that sends pings and never reads
-the pongs is cut.
-"""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that the closing handshake may take before the connection is cut."""
@@ -94,7 +90,7 @@ class Websocket:
         """Whether the peer keeps up: the transport is below its high-water mark."""
         return self._outbox.writable
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes | bytearray) -> None:
         """Write whole data frames; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:
@@ -141,6 +137,7 @@ class Websocket:
         return False
 
     def connection_lost(self) -> None:
+        self._outbox.drop()
         self._frames.receive_eof()
         self._leave()
 
@@ -149,8 +146,8 @@ class Websocket:
         self._user.stalled()
 
     def resume_writing(self) -> None:
-        self._outbox.go_on()
-        self._user.flows()
+        if self._outbox.go_on():
+            self._user.flows()
 
     def shutdown(self) -> None:
         """Close because w2z ends, with a code after which clients connect again."""
@@ -183,60 +180,6 @@ class Websocket:
         self._pings.stop()
         self._user.left()
         self._connection.set_timer(CLOSE_TIMEOUT, self._transport.abort)
-
-
-class Outbox:
-    """Writes data frames at once, the queued control frames (pings, pongs, close frames) and the
-    end of the stream.
-    """
-
-    def __init__(self, frames: Frames, transport: asyncio.Transport) -> None:
-        self.writable = True
-        self._frames = frames
-        self._transport = transport
-        self._owed_bytes = 0
-        """Bytes of control frames written since :meth:`pause`."""
-        self._written = 0
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait in the transport's write buffer."""
-        return self._transport.get_write_buffer_size()
-
-    @property
-    def taken(self) -> int:
-        """Bytes that have left the transport, counted from any number."""
-        return self._written - self.unsent
-
-    def write(self, data: bytes) -> None:
-        """Write to the transport."""
-        self._written += len(data)
-        self._transport.write(data)
-
-    def pause(self) -> None:
-        """The transport holds more than its high-water mark: count what is written now."""
-        self.writable = False
-
-    def go_on(self) -> None:
-        """The transport takes data again: stop counting."""
-        self.writable = True
-        self._owed_bytes = 0
-
-    def flush(self) -> None:
-        """Write the queued control frames; cut a peer that leaves too many of them unread."""
-        for data in self._frames.to_send():
-            if self._transport.is_closing():
-                return
-            if not self.writable:
-                self._owed_bytes += len(data)
-            if self._owed_bytes > UNREAD_LIMIT:
-                self._transport.abort()
-            elif data:
-                self.write(data)
-            elif self._transport.can_write_eof():
-                self._transport.write_eof()
-            else:
-                self._transport.close()
 
 
 class Pings:

@@ -64,7 +64,7 @@ class WebsocketClient:
     def waiting(self) -> int:
         return self._upstream.waiting
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes | bytearray) -> None:
         self.websocket.write(frames)
 
     def close(self, code: CloseCode, reason: str) -> None:

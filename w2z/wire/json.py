@@ -12,6 +12,20 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+MAX_SMALL = 2**16
+"""Bytes of a part that is expected to be small: a hundred times what clients and kernels send.
+Parsed JSON takes up to thirty times its bytes.
+"""
+
+
+def parse_small_object(text: bytes, what: str) -> dict[str, Any]:
+    """Do as :func:`parse_object`, and raise :class:`ValueError` for more than :data:`MAX_SMALL`
+    bytes: of what others wrote, and w2z only carries, nothing large is parsed.
+    """
+    if len(text) > MAX_SMALL:
+        raise ValueError(f"{what} has {len(text)} bytes, more than {MAX_SMALL} to be read")
+    return parse_object(text, what)
+
 
 def parse_object(text: bytes, what: str) -> dict[str, Any]:
     """Parse ``text`` as one JSON object.

@@ -57,7 +57,7 @@ class Client:
         assert isinstance(self.codec, Heard)
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes | bytearray) -> None:
         self.writes += 1
         self.room -= 1
         if self.room == 0:
@@ -136,7 +136,7 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
-        def write(self, frames: bytes) -> None:
+        def write(self, frames: bytes | bytearray) -> None:
             super().write(frames)
             if self.writes == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
@@ -285,3 +285,40 @@ def test_what_there_is_no_room_for_is_dropped_and_logged(
     leave(stage, again, 20)
     assert "dropped 20 bytes of requests" in caplog.text
     assert stage.sockets.open == {"a"}, "the first one has yet to be heard"
+
+
+# What is large.
+
+
+class Slow(Client):
+    """A client that keeps what is written to it until it is told to let go."""
+
+    def __init__(self, session_id: str, codec: Codec) -> None:
+        super().__init__(session_id=session_id, codec=codec)
+        self.kept: list[bytes | bytearray] = []
+
+    def write(self, frames: bytes | bytearray) -> None:
+        self.kept.append(frames)
+        super().write(frames)
+
+
+def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fanout, "LARGE", 1000)
+    codec = Heard()
+    ann, ben = (Slow(name, codec) for name in ("ann", "ben"))
+    for client in (ann, ben):
+        stage.enter(client)
+        stage.clients.stalled(client.session_id, client)
+        client.kept.clear()
+    codec.encoded.clear()
+    stage.clients.send(None, [message("stream", text) for text in ("1", "x" * 1000, "2", "3")])
+    stage.reads(ann)
+    stage.reads(ben)
+    assert [text_of(one)[:2] for one in codec.encoded] == ["1", "xx", "2", "3", "1", "2", "3"]
+    assert len(ann.kept) == 3, "what is small is written together"
+    assert ann.kept[1] is ben.kept[1]
+    ann.kept.clear()
+    ben.kept.clear()
+    assert not stage.clients._shared

@@ -15,7 +15,7 @@ from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed
-from w2z.message import Channel, Message, Request, size_of
+from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
 PLENTY = 2**30
@@ -25,7 +25,7 @@ SIZE = 1000
 def sized(msg_type: str, text: str, size: int = SIZE, channel: Channel = Channel.IOPUB) -> Message:
     """A message that costs so many bytes, so that tests can count in messages."""
     bare = message(msg_type, text, channel=channel)
-    return bare._replace(buffers=(bytes(size - ITEM_COST - size_of([bare])),))
+    return bare._replace(buffers=(bytes(size - ITEM_COST - BUFFER_COST - size_of([bare])),))
 
 
 @dataclass(eq=False)
@@ -439,6 +439,19 @@ def test_what_was_said_to_others_is_not_replayed_and_does_not_count():
     stage.kernel("2")
     stage.kernel("for bob", to="bob")
     assert stage.enter("ann", replay=2).heard == ["1", "2"]
+
+
+def test_what_was_said_before_the_end_of_replays_is_not_replayed():
+    stage = Stage(tail=PLENTY)
+    there = stage.enter("there", slow=True)
+    stage.kernel("one", "two")
+    stage.hub.end_replay()
+    assert stage.enter("a", replay=9).heard == []
+    stage.kernel("three", "four")
+    assert stage.enter("b", replay=9).heard == ["three", "four"]
+    assert stage.enter("c", replay=1).heard == ["four"]
+    stage.unstall("there", there)
+    assert there.heard == ["one", "two", "three", "four"]
 
 
 def test_only_a_newcomer_is_replayed_to():

@@ -17,7 +17,7 @@ from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load, Memory
 from w2z.delivery.overflow import ITEM_COST, Gap
 from w2z.delivery.session import Session
-from w2z.message import Message, size_of
+from w2z.message import BUFFER_COST, Message, size_of
 
 SIZE = 1000
 
@@ -25,7 +25,7 @@ SIZE = 1000
 def sized(msg_type: str, text: str, size: int = SIZE) -> Message:
     """A message that costs so many bytes."""
     bare = message(msg_type, text)
-    return bare._replace(buffers=(bytes(size - ITEM_COST - size_of([bare])),))
+    return bare._replace(buffers=(bytes(size - ITEM_COST - BUFFER_COST - size_of([bare])),))
 
 
 class Room:
@@ -144,8 +144,8 @@ def test_what_a_newcomer_passes_over_is_not_in_its_gap():
 def test_what_was_to_be_read_once_and_was_does_not_remain(handed, owed):
     room = Room(2 * SIZE, "ann")
     room.sessions["ann"].handed = handed
-    room.journal.append(None, [sized("status", "1", SIZE // 2)], once=True)
-    room.say("2", "status", SIZE // 2)
+    room.journal.append(None, [sized("status", "1", SIZE * 7 // 10)], once=True)
+    room.say("2", "status", SIZE * 7 // 10)
     room.say("3", size=2 * SIZE)
     assert room.owed("ann") == [*owed, "1 dropped"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.examples import message, text_of
-from w2z.delivery.questions import Question
+from w2z.delivery.questions import MAX_QUESTION, Question
 from w2z.message import Channel
 
 
@@ -86,6 +86,13 @@ def test_a_new_question_comes_in_its_place_while_a_client_catches_up():
     assert again(question) == []
     question.next_connection(acked=8)
     assert again(question) == ["new"]
+
+
+def test_one_too_large_to_be_kept_is_asked_once_and_ends_the_one_before():
+    question = question_at(5)
+    question.hear(7, [asked()._replace(content=b'{"prompt":"%b"}' % (b"?" * MAX_QUESTION))])
+    question.next_connection(acked=8)
+    assert again(question) == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from tests.unit.examples import mutations, nested
 from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import (
+    LARGEST_FILE,
     ConnectionInfo,
     Unfinished,
     kernel_id,
@@ -190,7 +191,8 @@ def test_a_colon_in_a_path_is_no_ipv6():
     ("changes", "told"),
     [
         ({"shell_port": ...}, "shell_port: Field required"),
-        ({"hb_port": 0}, "hb_port: Input should be greater than or equal to 1"),
+        ({"hb_port": -1}, "hb_port: Input should be greater than or equal to 1"),
+        ({"hb_port": 0, "shell_port": 65536}, "hb_port: Input should be greater than or equal to"),
         ({"hb_port": 65536}, "hb_port: Input should be less than or equal to 65535"),
         ({"iopub_port": "x"}, "iopub_port: Input should be a valid integer"),
         ({"stdin_port": None}, "stdin_port: Input should be a valid integer"),
@@ -200,6 +202,17 @@ def test_a_colon_in_a_path_is_no_ipv6():
         ({"signature_scheme": "sha256"}, "'sha256' is not a signature scheme"),
         ({"signature_scheme": "hmac-rot13"}, "'hmac-rot13' needs a hash"),
         ({"signature_scheme": "hmac-shake_256"}, "'hmac-shake_256' needs a hash of fixed length"),
+        ({"signature_scheme": "hmac-" + "x" * 60}, "signature_scheme: String should have at most"),
+        ({"kernel_name": "k" * 256}, "kernel_name: String should have at most 255"),
+        ({"ip": "fe80::1%\n"}, "ip is neither an address nor the name of a host"),
+        ({"ip": "a..b"}, "ip is neither an address nor the name of a host"),
+        ({"ip": "a" * 64}, "ip is neither an address nor the name of a host"),
+        ({"ip": ".".join(["a" * 50] * 6)}, "ip is neither an address nor the name of a host"),
+        ({"ip": "a b"}, "ip is neither an address nor the name of a host"),
+        ({"ip": "127.0.0.1\0"}, "ip is neither an address nor the name of a host"),
+        ({"transport": "ipc", "ip": "/run/a\nb"}, "ip is no path of a Unix socket"),
+        ({"transport": "ipc", "ip": "/" + "a" * 105}, "ip is no path of a Unix socket"),
+        ({"curve_publickey": "#" * 40, "curve_secretkey": "0" * 40}, "has to be a CurveZMQ key"),
     ],
 )
 def test_a_mistake_is_told_with_its_field_and_is_not_worth_waiting_for(changes, told):
@@ -212,6 +225,21 @@ def test_all_mistakes_are_told_at_once():
     told = str(refused(text(shell_port=..., transport="udp")))
     assert "shell_port" in told
     assert "; transport" in told or "transport: " in told
+
+
+@pytest.mark.parametrize("name", ["kernel", "kernel.example.", "a_b-c.d", "a" * 63, "127.1"])
+def test_a_host_may_have_any_name_that_a_host_can_have(name):
+    assert info(ip=name).host == name
+
+
+PORTS = [f"{channel}_port" for channel in Channel]
+
+
+@pytest.mark.parametrize("unset", [PORTS, PORTS[:1]])
+def test_a_file_whose_ports_the_kernel_has_yet_to_choose_is_worth_waiting_for(unset):
+    error = refused(text(**dict.fromkeys(unset, 0)))
+    assert isinstance(error, Unfinished)
+    assert "the kernel has not put its ports there yet" in str(error)
 
 
 @pytest.mark.parametrize("wrong", [b"[]", b"null", b"5", b'"text"'])
@@ -238,6 +266,22 @@ def test_what_is_no_file_is_not(tmp_path):
     with pytest.raises(ConnectionFileError, match="Is a directory") as error:
         read(tmp_path)
     assert not isinstance(error.value, Unfinished)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConnectionFileError, match="it is no regular file") as error:
+        read(tmp_path / "pipe")
+    assert not isinstance(error.value, Unfinished)
+
+
+@pytest.mark.parametrize("size", [LARGEST_FILE + 1, 2**34])
+def test_a_file_too_large_for_a_connection_file_is_not_read(tmp_path, size):
+    path = tmp_path / "kernel.json"
+    path.touch()
+    os.truncate(path, size)
+    with pytest.raises(ConnectionFileError, match="it is larger than 65536 bytes"):
+        read(path)
 
 
 # Writing

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.examples import message, nested, status
-from w2z.kernel.state import MAX_BUSY, KernelState
-from w2z.message import Message
+from tests.unit.examples import decoded, message, nested, status
+from w2z.kernel.state import MAX_BUSY, MAX_READ, MAX_STATUS, KernelState
+from w2z.message import Message, size_of
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 LATER = START + timedelta(seconds=5)
@@ -141,6 +141,44 @@ def test_requests_that_never_end_are_forgotten_oldest_first():
     assert after(*busy, *idle[2:]) == "busy"
     # One less, and the first is remembered still.
     assert after(*busy[:-1], *idle[1:-1]) == "busy"
+
+
+def test_of_a_large_status_only_the_ids_and_the_state_are_kept():
+    parent = {"msg_id": "cell", "session": "s", "pad": "x" * MAX_STATUS, "username": "u" * 300}
+    large = about("cell", "busy")._replace(
+        parent_header=json.dumps(parent).encode(), buffers=(bytes(10**6),)
+    )
+    state = heard(large)
+    assert state.execution_state == "busy"
+    kept = state.last_status
+    assert kept is not None
+    assert decoded(kept.parent_header) == {"msg_id": "cell", "session": "s"}
+    assert decoded(kept.header) == decoded(large.header)
+    assert decoded(kept.content) == {"execution_state": "busy"}
+    assert kept.buffers == ()
+    assert state.settle(9.0) == [kept]
+
+
+def test_a_status_that_is_too_large_to_be_looked_into_counts_for_nothing():
+    padded = status("busy")._replace(metadata=b'{"pad":"%b"}' % (b"x" * MAX_READ))
+    state = heard(status("idle"), padded)
+    assert state.execution_state == "idle"
+    assert state.last_activity == LATER
+
+
+def test_however_many_and_large_statuses_are_what_is_kept_of_them_is_small():
+    pad = "x" * (MAX_READ // 2)
+    state = heard(*(about(f"{n}{pad}", "busy", pad=pad[:-400]) for n in range(2 * MAX_BUSY)))
+    assert state.execution_state == "busy"
+    kept = state.settle(9.0)
+    assert len(kept) == MAX_BUSY
+    assert size_of(kept) <= MAX_BUSY * MAX_STATUS
+
+
+def test_long_ids_are_told_apart():
+    long = "x" * 10_000
+    assert after(about(f"{long}1", "busy"), about(f"{long}2", "idle")) == "busy"
+    assert after(about(f"{long}1", "busy"), about(f"{long}1", "idle")) == "idle"
 
 
 def test_a_marked_state_is_said_whatever_the_kernel_says():

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import json_objects, nested, wild_texts
-from w2z.wire.json import dump, parse_object
+from w2z.wire.json import MAX_SMALL, dump, parse_object, parse_small_object
 
 
 @given(json_objects(wild_texts), st.booleans())
@@ -95,3 +95,10 @@ def test_any_bytes_are_read_as_json_reads_them_or_refused_with_a_sentence(text):
         assert str(error).startswith("the part is ")  # noqa: PT017 (either outcome is right)
     else:
         assert repr(got) == repr(json.loads(text.decode()))
+
+
+def test_what_is_expected_to_be_small_is_not_parsed_when_it_is_large():
+    largest = b'{"a":"%b"}' % (b"x" * (MAX_SMALL - 8))
+    assert parse_small_object(largest, "the part") == parse_object(largest, "the part")
+    with pytest.raises(ValueError, match=r"^the part has 65537 bytes"):
+        parse_small_object(largest + b" ", "the part")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2z.wire.signature import Signer
+from w2z.wire.signature import JOINED, Signer
 
 FIXED_LENGTH = sorted(
     name for name in hashlib.algorithms_guaranteed if hashlib.new(name).digest_size > 0
@@ -19,6 +19,13 @@ FIXED_LENGTH = sorted(
 def test_a_signature_is_the_hmac_of_the_json_parts(name, key, json_parts):
     signature = Signer(key, f"hmac-{name}").sign(json_parts)
     assert signature == hmac.new(key, json_parts, name).hexdigest().encode()
+
+
+@pytest.mark.parametrize("size", [0, JOINED - 1, JOINED, 3 * JOINED])
+def test_parts_are_signed_as_if_they_were_joined_however_large(size):
+    signer, parts = Signer(b"key", "hmac-sha256"), [b"{}", b"", bytes(size)]
+    expected = hmac.new(b"key", b"".join(parts), "sha256").hexdigest().encode()
+    assert signer.sign(*parts) == expected
 
 
 def test_one_signer_signs_any_number_of_messages():

@@ -7,11 +7,11 @@ same or another kernel is back. It never starts a kernel.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from w2z.errors import ConnectionFileError, KernelNotInterrupted, KernelSilent
@@ -23,6 +23,7 @@ from w2z.kernel.keeping.listening import find_shell_owner, probe
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.sockets.channels import check_endpoints
 from w2z.kernel.transitions import State
+from w2z.threads import begin
 
 log = logging.getLogger("w2z")
 
@@ -52,7 +53,8 @@ class Attached(Keeper):
         self._info = self._served = info
         self._find_spec_mode = find_spec_mode
         # None: the first look reads the file again, which may have changed since it was read.
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
+        self._look: asyncio.Future[Seen | None] | None = None
 
     async def run(self) -> int:
         """Watch the kernel and its connection file. Never returns."""
@@ -179,21 +181,33 @@ class Attached(Keeper):
             self._serve(where)
 
     def _look_at_file(self) -> None:
-        """Leave for another kernel when the connection file has changed and is whole again."""
-        stamp = _stamp(self._path)
-        if stamp in (None, self._stamp):
-            return
-        try:
-            info = connection_file.read(self._path)
-            check_endpoints(info)
-        except Unfinished:
-            return
-        except ConnectionFileError as error:
-            log.warning("the connection file changed to one that cannot be used: %s", error)
-            self._stamp = stamp
-            return
-        self._stamp = stamp
-        if info != self._info:
+        """Leave for another kernel when the connection file has changed and is whole again.
+
+        The file is looked at in a thread, and what came of that counts here, in the keeper's task:
+        a drive that does not answer holds up nothing, and the file changes at no other moment.
+        """
+        if self._look is not None and self._look.done():
+            seen, self._look = self._look.result(), None
+            if seen is not None:
+                self._take(seen)
+        if self._look is None:
+            self._look = begin(partial(_look_at, self._path, self._stamp))
+            self._look.add_done_callback(self._on_look)
+
+    def _on_look(self, look: asyncio.Future[Seen | None]) -> None:
+        if not look.cancelled() and (look.exception() or look.result()):
+            self.kernel.wake()
+
+    def _take(self, seen: Seen) -> None:
+        self._stamp, info, problem = seen
+        if info is not None:
+            try:
+                check_endpoints(info)
+            except ConnectionFileError as error:
+                info, problem = None, str(error)
+        if info is None:
+            log.warning("the connection file changed to one that cannot be used: %s", problem)
+        elif info != self._info:
             log.info("the connection file changed: on to another kernel")
             self._info = info
             self.kernel.on_hung_up()
@@ -202,9 +216,28 @@ class Attached(Keeper):
                 self._serve(info)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return inode, time and size, which change when a file is written; ``None`` without a file."""
-    with contextlib.suppress(OSError):
+Stamp = tuple[int, int, int]
+"""Inode, time and size of a file, which change when it is written."""
+
+Seen = tuple[Stamp, ConnectionInfo | None, str]
+"""A file's stamp, its content, and if that cannot be used the problem in its place."""
+
+
+def _look_at(path: Path, before: Stamp | None) -> Seen | None:
+    """Read the file if its stamp is another than ``before``; ``None`` if there is nothing new.
+
+    What is missing or unfinished is nothing new: the next look reads it again.
+    """
+    try:
         status = path.stat()
-        return status.st_ino, status.st_mtime_ns, status.st_size
-    return None
+    except OSError:
+        return None
+    stamp = status.st_ino, status.st_mtime_ns, status.st_size
+    if stamp == before:
+        return None
+    try:
+        return stamp, connection_file.read(path), ""
+    except Unfinished:
+        return None
+    except ConnectionFileError as error:
+        return stamp, None, str(error)

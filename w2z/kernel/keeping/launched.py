@@ -16,7 +16,6 @@ from enum import Enum
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotStarted
 from w2z.kernel.keeping.ending import Ending
 from w2z.kernel.keeping.keeper import Keeper
-from w2z.kernel.keeping.listening import is_refused
 from w2z.kernel.keeping.policy import RestartPolicy, describe, exit_code
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.process.children import Child, Children
@@ -171,22 +170,27 @@ class Launched(Keeper):
         return 0 if self._wanted is Wanted.END else exit_code(code)
 
     async def _move_on(self) -> None:
-        """Connect to where the next kernel will listen.
+        """Connect to where the next kernel will listen, with another key.
 
-        If a process that the last kernel forked still listens there, take other endpoints first.
+        After a restart that somebody asked for nothing of the last kernel is left, which had the
+        key before: processes that left its process group are found because w2z adopted them. After
+        a crash they live on; they may be meant to outlive a kernel.
         """
-        if not await is_refused(self._endpoints.info, self.kernel.timing.probe_timeout):
-            self._endpoints.renew()
+        if self._wanted is Wanted.RESTART and not await self._children.kill_all(self._ending.kill):
+            log.warning("processes that the last kernel started could not be killed")
+        self._endpoints.renew()
         self.kernel.connect(self._endpoints.info)
 
     def _start(self) -> tuple[Child, Output]:
+        owner = self._endpoints.owner
+        environment = self._command.full_environment(os.environ, owner)
         self._endpoints.write()
         line = self._command.line(self._endpoints.path)
         if self._wanted is Wanted.RESTART:
             self._wanted = Wanted.RUN
         self._is_late = False
         try:
-            child = self._children.start(line, self._command.full_environment(os.environ))
+            child = self._children.start(line, environment, owner)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise KernelEnded(f"the kernel cannot be started: {line[0]}: {reason}") from None

@@ -77,12 +77,6 @@ async def probe(info: ConnectionInfo, seconds: float) -> tuple[Found, Connection
     return best, info
 
 
-async def is_refused(info: ConnectionInfo, seconds: float) -> bool:
-    """Whether the kernel's shell endpoint refuses connections; no answer is no refusal."""
-    found, _ = await probe(info, seconds)
-    return found is Found.REFUSED
-
-
 async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     """Return the addresses of the shell endpoint; none if its name cannot be resolved now."""
     host = info.host.strip("[]")
@@ -93,7 +87,7 @@ async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, t
         else:
             # Not the event loop's: the end of w2z would wait for a name server that is silent.
             found = await in_thread(find)
-    except OSError:
+    except (OSError, UnicodeError):
         return []
     return [(family, address) for family, _, _, _, address in found]
 

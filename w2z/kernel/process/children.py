@@ -18,11 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
+from w2z.kernel.process.owner import Owner
+
 log = logging.getLogger("w2z")
 
-PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
-"""Options of prctl(2), from linux/prctl.h."""
+"""Option of prctl(2), from linux/prctl.h."""
 
 LAST_LOOK = 0.02
 """Seconds between checks whether the killed processes are gone."""
@@ -93,8 +94,13 @@ class Children:
     def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGCHLD, self._before)
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Start a process without stdin. Raises :class:`OSError` or :class:`ValueError`."""
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], owner: Owner | None = None
+    ) -> Child:
+        """Start a process without stdin, as ``owner``, or w2z's own user.
+
+        Raises :class:`OSError` or :class:`ValueError`.
+        """
         popen = subprocess.Popen(  # noqa: S603 (w2z's purpose is to run the given command)
             command,
             env=environment,
@@ -103,6 +109,9 @@ class Children:
             stderr=subprocess.PIPE,
             start_new_session=True,
             bufsize=0,
+            user=None if owner is None else owner.uid,
+            group=None if owner is None else owner.gid,
+            extra_groups=None if owner is None else owner.groups,
         )
         child = Child(popen)
         self._known[popen.pid] = child
@@ -110,10 +119,10 @@ class Children:
         self._reap()
         return child
 
-    async def kill_all(self, seconds: float) -> None:
+    async def kill_all(self, seconds: float) -> bool:
         """Kill every process below this one, adopted ones included, until none is left.
 
-        Gives up after ``seconds``.
+        Gives up after ``seconds``. Returns whether none is left.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -123,6 +132,8 @@ class Children:
                             os.kill(pid, signal.SIGKILL)
                     await asyncio.sleep(LAST_LOOK)
                     self._reap()
+            return True
+        return False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -144,17 +155,14 @@ class Children:
 
 
 def prepare_process() -> None:
-    """Make w2z's process fit to be a kernel's parent.
-
-    It adopts descendants whose own parent ends, as PID 1 does by itself. And other processes of the
-    same user, except root's, can no longer read its environment, which may hold the token.
+    """Make w2z's process fit to be a kernel's parent: it adopts descendants whose own parent ends,
+    as PID 1 does by itself.
     """
     import ctypes  # noqa: PLC0415 (only needed to start a kernel)
 
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
-        if prctl(option, value, 0, 0, 0):
-            log.warning("prctl(%d) failed: %s", option, os.strerror(ctypes.get_errno()))
+    if prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        log.warning("prctl(%d) failed: %s", PR_SET_CHILD_SUBREAPER, os.strerror(ctypes.get_errno()))
 
 
 def _below(pid: int) -> Iterator[int]:

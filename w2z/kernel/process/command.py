@@ -6,6 +6,7 @@ https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from string import Template
 from typing import Any
 
 from w2z.errors import SettingsError
+from w2z.kernel.process.owner import Owner
 from w2z.kernel.process.specs import InstalledSpec
 
 _KEPT = "W2Z_LD_"
@@ -25,6 +27,15 @@ _ROUTES_TOKEN = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105 (a name)
 """The variable with the token of --register-with-chp's proxy. It is kept from the kernel, because
 with that token the kernel could redirect every user.
 """
+
+_TAKE_UNIX_SOCKETS = frozenset({"ipykernel", "ipykernel_launcher", "bash_kernel", "octave_kernel"})
+"""Python modules that start a kernel which listens on Unix sockets if its connection file says so:
+those that are made of ipykernel's own program.
+"""
+
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*")
+_SAYS_WHERE = re.compile(r"--([\w.]+\.)?(ip|transport|\w+_port|stdin|shell|iopub|hb|control)(=|$)")
+"""Options of these modules that say where to listen, and count more than the connection file."""
 
 _PYTHONS = frozenset({"python", "python3", f"python3.{sys.version_info.minor}"})
 
@@ -43,8 +54,22 @@ class Command:
         """Return the command line for the connection file at ``path``."""
         return [part.replace("{connection_file}", str(path)) for part in self.argv]
 
-    def full_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
-        """Return the kernel's environment, made from w2z's environment ``ours``.
+    @property
+    def takes_unix_sockets(self) -> bool:
+        """Whether the kernel is known to listen on Unix sockets: Python runs a module of which that
+        is known, without another program around it, and no option says where to listen.
+        """
+        program, *options = [*self.argv, ""]
+        if not _PYTHON.fullmatch(Path(program).name) or "-m" not in options:
+            return False
+        at = options.index("-m")
+        mentions = any(_SAYS_WHERE.match(option) for option in options)
+        return options[at + 1] in _TAKE_UNIX_SOCKETS and not mentions
+
+    def full_environment(
+        self, ours: Mapping[str, str], owner: Owner | None = None
+    ) -> dict[str, str]:
+        """Return the environment of ``owner``'s kernel, made from w2z's environment ``ours``.
 
         It has none of w2z's settings and secrets; the kernelspec's variables are added.
         """
@@ -58,6 +83,8 @@ class Command:
             for name, value in ours.items()
             if name.startswith(_KEPT)
         }
+        if owner is not None:
+            inherited = owner.environment(inherited)
         own = {
             name: Template(value).safe_substitute(inherited)
             for name, value in self.environment.items()

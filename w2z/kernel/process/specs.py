@@ -13,7 +13,6 @@ import importlib.util
 import logging
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Annotated, Any, Literal
 from jupyter_core import paths
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from w2z.small_files import read_small
 from w2z.threads import begin, within
 
 log = logging.getLogger("w2z")
@@ -196,7 +196,7 @@ def _load(folder: Path) -> KernelSpec | None:
     """Read the folder's kernel.json; ``None`` if it is missing, or unusable, which is logged."""
     file = folder / "kernel.json"
     try:
-        return KernelSpec.model_validate_json(_read(file))
+        return KernelSpec.model_validate_json(read_small(file, MAX_SIZE))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -208,25 +208,6 @@ def _load(folder: Path) -> KernelSpec | None:
         problem = str(error)
     log.warning("the kernelspec %s is left out: %s", file, problem)
     return None
-
-
-def _read(file: Path) -> bytes:
-    """Read a regular file; pipes and devices might never end.
-
-    Raises :class:`ValueError` for any other file, or one larger than :data:`MAX_SIZE`.
-    """
-    with open(file, "rb", opener=_open_at_once) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise ValueError("it is no regular file")
-        text = opened.read(MAX_SIZE + 1)
-    if len(text) > MAX_SIZE:
-        raise ValueError(f"it is larger than {MAX_SIZE} bytes")
-    return text
-
-
-def _open_at_once(name: str, flags: int) -> int:
-    """Open a file; if it is a pipe, do not wait for its other end."""
-    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _native() -> InstalledSpec | None:

@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 import zmq
 
@@ -45,6 +46,14 @@ high-water mark. So the number is far more than arrives while w2z is held up for
 memory bounded.
 """
 
+FRAME_SIZE_FACTOR = 2
+"""How many times the largest message libzmq receives as one frame (``ZMQ_MAXMSGSIZE``). At a larger
+frame it closes the connection and makes no other. w2z connects iopub again, but what waited in the
+kernel is lost, and nobody knows how much that is; a session's socket stays without a connection
+until it is replaced. So a message that is only somewhat too large is received whole and dropped by
+itself.
+"""
+
 MAX_USED = 4096
 """Most closed sessions for which w2z remembers that their identity was used."""
 
@@ -53,6 +62,8 @@ MAX_HELD = 1024
 
 TERM_PATIENCE = 0.05
 """Seconds that the event loop waits, beside the linger, until a kernel's sockets are closed."""
+MAX_HELD_SIZE = 2**25
+"""Most bytes of these replies."""
 
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
@@ -92,7 +103,7 @@ def check_endpoints(info: ConnectionInfo) -> None:
                 socket.connect(info.endpoint(channel))
             except zmq.ZMQError as error:
                 raise ConnectionFileError(
-                    f"connection file: {info.endpoint(channel)} is no endpoint that ZMQ takes"
+                    f"connection file: {info.endpoint(channel)!r} is no endpoint that ZMQ takes"
                     f" ({error.strerror}): look at its ip and transport"
                 ) from None
 
@@ -103,6 +114,14 @@ class _Dealers:
 
     identity: bytes
     sockets: dict[Channel, DrainedSocket] = field(default_factory=dict)
+
+
+class _Held(NamedTuple):
+    """A batch of replies that waits until iopub has given ``turn`` messages."""
+
+    turn: int
+    size: int
+    carry: Callable[[], None]
 
 
 class ChannelsListener(Protocol):
@@ -125,6 +144,11 @@ class ChannelsListener(Protocol):
     def hung_up(self) -> None:
         """Called when iopub's connection ended: the kernel ended, or the network failed."""
 
+    def refused(self, size: int) -> None:
+        """Called when iopub's connection ended because of a message that libzmq did not receive,
+        mostly one of more than ``size`` bytes, and another connection is being made.
+        """
+
     def shell_reached(self, *, is_up: bool) -> None:
         """Called when the watched session's shell socket is connected and ZMQ's own handshake is
         done, and with ``is_up`` false when that connection ended.
@@ -138,8 +162,9 @@ class Channels:
     """All sockets to one kernel; another kernel gets new ones.
 
     ``signed`` says that messages carry signatures; then w2z can receive them faster. Output that
-    comes faster than ``listener`` takes it waits in ``backlog``. Raises :class:`zmq.ZMQError` for
-    endpoints that ZMQ refuses: call :func:`check_endpoints` first.
+    comes faster than ``listener`` takes it waits in ``backlog``. A message of more than
+    ``max_size`` bytes is dropped. Raises :class:`zmq.ZMQError` for endpoints that ZMQ refuses: call
+    :func:`check_endpoints` first.
     """
 
     def __init__(
@@ -149,12 +174,14 @@ class Channels:
         *,
         generation: int,
         max_sessions: int,
+        max_size: int,
         signed: bool,
         backlog: Backlog,
     ) -> None:
         self._info = info
         self._listener = listener
         self._generation = generation
+        self._max_size = max_size
         self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -172,10 +199,9 @@ class Channels:
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
-        self._held: deque[tuple[int, Callable[[], None]]] = deque()
-        """Replies that wait for output that arrived before them, and how much iopub has to have
-        given by then.
-        """
+        self._held: deque[_Held] = deque()
+        """Replies that wait for output that arrived before them."""
+        self._held_size = 0
         self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
@@ -293,7 +319,8 @@ class Channels:
             return
         # Link.close carries them, behind the word that output is missing.
         while self._held:
-            self._backlog.then(self._held.popleft()[1])
+            held = self._held.popleft()
+            self._backlog.then(held.carry, held.size)
         # Monitors before their sockets.
         for monitor in self._monitors:
             monitor.close()
@@ -308,6 +335,7 @@ class Channels:
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, FRAME_SIZE_FACTOR * self._max_size)
         socket.setsockopt(zmq.IPV6, self._info.is_ipv6)
         if self._info.curve_publickey and self._info.curve_secretkey:
             # The file has one key pair, the server's; the kernel's clients use it as theirs, too.
@@ -341,8 +369,21 @@ class Channels:
         # Subscribe before connecting: else a message could come between the two and be missed.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._is_lost = asyncio.Event()
-        self._monitors.append(Monitor(socket, self._on_iopub_change))
-        socket.connect(self._info.endpoint(Channel.IOPUB))
+        endpoint = self._info.endpoint(Channel.IOPUB)
+
+        def connect_again() -> bool:
+            # What was received before has to be read first: it goes with the old connection.
+            if not self._iopub.is_emptied:
+                return False
+            # libzmq ignores another connection to an endpoint that it has.
+            with contextlib.suppress(zmq.ZMQError):
+                socket.disconnect(endpoint)
+            socket.connect(endpoint)
+            self._listener.refused(FRAME_SIZE_FACTOR * self._max_size)
+            return True
+
+        self._monitors.append(Monitor(socket, self._on_iopub_change, connect_again))
+        socket.connect(endpoint)
         return DrainedSocket(
             socket,
             partial(self._listener.from_kernel, None, Channel.IOPUB),
@@ -350,6 +391,7 @@ class Channels:
             poll_interval=IOPUB_POLL_INTERVAL,
             backlog=self._backlog,
             looked=self._release,
+            max_size=self._max_size,
         )
 
     def _open_dealer(
@@ -370,6 +412,7 @@ class Channels:
             partial(self._receive_addressed, session_id, channel),
             partial(self._listener.writable, session_id),
             min_frames=self._min_frames,
+            max_size=self._max_size,
         )
 
     def _on_iopub_change(self, is_up: bool) -> None:
@@ -399,7 +442,9 @@ class Channels:
         if channel is Channel.CONTROL:
             carry()
             return
-        self._held.append((self._iopub.received + IOPUB_MARK, carry))
+        size = sum(map(len, chain.from_iterable(batch)))
+        self._held.append(_Held(self._iopub.received + IOPUB_MARK, size, carry))
+        self._held_size += size
         self._release()
 
     def _release(self) -> None:
@@ -409,9 +454,15 @@ class Channels:
         is received a part at a time, so that no single step holds up the event loop.
         """
         held, iopub = self._held, self._iopub
-        while held and (iopub.is_emptied or iopub.received >= held[0][0] or len(held) > MAX_HELD):
-            carry = held.popleft()[1]
+        while held and (
+            iopub.is_emptied
+            or iopub.received >= held[0].turn
+            or len(held) > MAX_HELD
+            or self._held_size > MAX_HELD_SIZE
+        ):
+            _, size, carry = held.popleft()
+            self._held_size -= size
             if self._backlog:
-                self._backlog.then(carry)
+                self._backlog.then(carry, size)
             else:
                 carry()

@@ -17,6 +17,8 @@ import zmq
 
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.message import Buffer
+from w2z.wire.payload import MAX_BUFFERS
+from w2z.wire.zmq import too_large
 
 BATCH_MESSAGES = 128
 """Messages received before other sockets get their turn: about a millisecond's worth."""
@@ -34,6 +36,22 @@ BYTES_AHEAD = 32 * 2**20
 libzmq's own queue, which has no bound in bytes, faster than w2z empties it.
 """
 
+FEW_FRAMES = 64
+"""ZMQ frames of a multipart that are received without a look at the limits: nearly all have 7."""
+
+FRAMES_AT_ONCE = 2**13
+"""ZMQ frames of one multipart to receive before other sockets get their turn: some milliseconds'
+worth. The next turn goes on where this one stopped.
+"""
+
+MAX_FRAMES = MAX_BUFFERS + FEW_FRAMES
+"""Most ZMQ frames of a multipart. One that has more is received and dropped: each frame takes its
+sender a few bytes and w2z about a hundred.
+"""
+
+SMALL_MESSAGE = 2**20
+"""Most bytes of a multipart where none is expected to be large: heartbeats and monitors."""
+
 # Plain integers: pyzmq converts its enums on every call.
 _NOBLOCK = int(zmq.NOBLOCK)
 
@@ -45,9 +63,12 @@ class DrainedSocket:
     refused a message takes messages again. ``min_frames`` is the least number of ZMQ frames in a
     multipart: that many are received without asking whether they belong together, because asking is
     most of the cost; a multipart with fewer comes glued to the next one (see
-    :func:`w2z.wire.zmq.rest_of`). ``poll_interval`` is the seconds between looks while messages
+    :func:`w2z.wire.zmq.rescue`). ``poll_interval`` is the seconds between looks while messages
     keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
     ahead of the work on them. ``looked`` is called after each look, with or without a batch.
+
+    A multipart of more than ``max_size`` bytes or :data:`MAX_FRAMES` frames is dropped. In its
+    place ``receive`` gets what :func:`w2z.wire.zmq.too_large` returns.
     """
 
     def __init__(
@@ -60,6 +81,7 @@ class DrainedSocket:
         poll_interval: float = 0,
         backlog: Backlog | None = None,
         looked: Callable[[], None] | None = None,
+        max_size: int = SMALL_MESSAGE,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
@@ -69,6 +91,9 @@ class DrainedSocket:
         self._poll_interval = poll_interval
         self._backlog = backlog
         self._looked = looked
+        self._max_size = max_size
+        self._long: _Long | None = None
+        """A multipart of which a part has been received; the next turn goes on with it."""
         self.received = 0
         """How many messages the socket has given."""
         self.is_emptied = False
@@ -107,9 +132,11 @@ class DrainedSocket:
         Returns whether there may be a rest.
         """
         self._cancel()
-        batch, emptied = (
-            self._drain() if self._backlog is None else self._drain_ahead(self._backlog)
-        )
+        if self._backlog is None:
+            batch, _ = self._drain()
+            emptied = self.is_emptied
+        else:
+            batch, emptied = self._drain_ahead(self._backlog)
         # Before anything below can raise: the edge is spent, and no other wake-up comes.
         if not emptied:
             self._schedule()
@@ -140,22 +167,24 @@ class DrainedSocket:
 
         Returns the batch whose turn it is, and whether socket and backlog are empty.
         """
-        batch, emptied = self._drain()
-        if emptied and not backlog:
+        batch, size = self._drain()
+        if self.is_emptied and not backlog:
             return batch, True
-        backlog.append(batch)
-        if not emptied:
-            self._fill(backlog, len(batch), _size(batch))
-        return backlog.pop(), self.is_emptied and not backlog
+        backlog.append(batch, size)
+        if not (self.is_emptied or self._long):
+            self._fill(backlog, len(batch), size)
+        return backlog.pop() if backlog else [], self.is_emptied and not backlog
 
     def _fill(self, backlog: Backlog, count: int = 0, size: int = 0) -> None:
         """Receive into the backlog until the socket is empty or it is enough for one step."""
-        emptied = False
-        while not emptied and count < MESSAGES_AHEAD and size < BYTES_AHEAD:
-            batch, emptied = self._drain()
-            backlog.append(batch)
+        is_enough = False
+        while not is_enough:
+            batch, more = self._drain()
+            backlog.append(batch, more)
             count += len(batch)
-            size += _size(batch)
+            size += more
+            is_full = count >= MESSAGES_AHEAD or size >= BYTES_AHEAD
+            is_enough = self.is_emptied or bool(self._long) or is_full
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.
@@ -183,39 +212,82 @@ class DrainedSocket:
     def _events(self) -> int:
         return cast(int, self._socket.getsockopt(zmq.EVENTS))
 
-    def _drain(self) -> tuple[list[list[bytes]], bool]:
-        """Receive one batch; also returns whether that emptied the socket.
+    def _drain(self) -> tuple[list[list[bytes]], int]:
+        """Receive one batch; also returns its bytes. :attr:`is_emptied` says whether that was all.
 
         From the ``min_frames``-th on, ZMQ frames are received as frame objects, because these know
         whether more frames follow.
         """
-        receive = self._socket.recv
+        receive, most = self._socket.recv, self._max_size
         batch: list[list[bytes]] = []
         parts: list[bytes] = []
         size = 0
+        self.is_emptied = False
         try:
-            while len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
+            while self._long is None and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
                 parts = []
                 for _ in self._all_but_last:
                     parts.append(receive(_NOBLOCK))
                 frame = receive(_NOBLOCK, False)
                 parts.append(frame.bytes)
-                while frame.more:
+                length = sum(map(len, parts))
+                while (more := frame.more) and length <= most and len(parts) < FEW_FRAMES:
                     frame = receive(_NOBLOCK, False)
-                    parts.append(frame.bytes)
-                size += len(parts[-1])
-                batch.append(parts)
+                    part = frame.bytes
+                    parts.append(part)
+                    length += len(part)
+                if more or length > most:
+                    self._long = _Long(parts, length, most, is_whole=not more)
+                else:
+                    size += length
+                    batch.append(parts)
         except zmq.Again:
             if parts:
                 # Too short to be a message, and none follows: hand it out, so that it is counted.
                 batch.append(parts)
+                size += sum(map(len, parts))
             self.is_emptied = True
-        else:
-            self.is_emptied = False
+        if self._long is not None and self._long.go_on(self._socket):
+            parts = self._long.result()
+            batch.append(parts)
+            size += sum(map(len, parts))
+            self._long = None
         self.received += len(batch)
-        return batch, self.is_emptied
+        return batch, size
 
 
-def _size(batch: list[list[bytes]]) -> int:
-    """Return the bytes of the last frames, in which large messages have theirs."""
-    return sum(len(parts[-1]) for parts in batch)
+class _Long:
+    """One multipart of many frames or bytes. It is received in several turns, and beyond the limits
+    only counted.
+    """
+
+    def __init__(self, parts: list[bytes], size: int, max_size: int, *, is_whole: bool) -> None:
+        self._parts = parts
+        self._count = len(parts)
+        self._size = size
+        self._max_size = max_size
+        self._is_whole = is_whole
+        self._is_dropped = False
+        self._limit()
+
+    def go_on(self, socket: zmq.Socket[bytes]) -> bool:
+        """Receive more of the multipart. Returns whether that was the rest."""
+        stop = self._count + FRAMES_AT_ONCE, self._size + BYTES_AHEAD
+        while not self._is_whole and self._count < stop[0] and self._size < stop[1]:
+            frame = socket.recv(_NOBLOCK, False)
+            self._is_whole = not frame.more
+            self._count += 1
+            self._size += len(frame)
+            self._limit()
+            if not self._is_dropped:
+                self._parts.append(frame.bytes)
+        return self._is_whole
+
+    def result(self) -> list[bytes]:
+        """Return the parts, or what stands for them if they were dropped."""
+        return too_large(self._count, self._size) if self._is_dropped else self._parts
+
+    def _limit(self) -> None:
+        if self._count > MAX_FRAMES or self._size > self._max_size:
+            self._is_dropped = True
+            self._parts = []

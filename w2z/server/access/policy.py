@@ -25,14 +25,18 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """The policy. ``token`` returns the token valid now; it is ``None`` for ``--no-auth``."""
+    """The policy. ``token`` returns the token valid now, or ``None`` when none is; it is itself
+    ``None`` for ``--no-auth``.
+    """
 
-    token: Callable[[], str] | None
+    token: Callable[[], str | None] | None
     allow_origin: tuple[str, ...] = ()
     strict_origin: bool = False
 
-    def check(self, request: Request, subprotocol_token: str | None = None) -> None:
+    def check(self, request: Request, subprotocol_token: str | None = None) -> str | None:
         """Let the request pass, or raise :class:`~w2z.errors.HttpError` (401 or 403).
+
+        Returns the token that it passed with; ``None`` where none is needed.
 
         A valid token in any of the possible places is enough: a proxy may use one of them for
         itself, and clients then use another.
@@ -40,7 +44,7 @@ class AccessPolicy:
         if self.token is None or self.strict_origin:
             self._check_origin(request)
         if self.token is None:
-            return
+            return None
         presented = _presented(request, subprotocol_token)
         if not presented:
             raise HttpError(
@@ -49,10 +53,13 @@ class AccessPolicy:
                 " or as a websocket subprotocol",
                 {"WWW-Authenticate": 'Bearer realm="w2z"'},
             )
-        token = self.token().encode()
+        token = self.token()
         # In constant time: the time taken does not show how much of a wrong token is right.
-        if not any(hmac.compare_digest(one.encode(), token) for one in presented):
+        if token is None or not any(
+            hmac.compare_digest(one.encode(), token.encode()) for one in presented
+        ):
             raise HttpError(403, "the token is not valid")
+        return token
 
     def cors_headers(self, origin: str | None) -> dict[str, str]:
         """Return the headers that let pages of ``origin`` read a response; none if not allowed."""

@@ -234,7 +234,11 @@ class Api:
 
     async def _on_delete(self) -> None:
         if self._settings.on_delete == "restart":
+            # Who comes after this is somebody else. What the kernel says until it has ended is
+            # not theirs to read either.
+            self._bridge.clients.end_replay()
             await self._restart()
+            self._bridge.clients.end_replay()
         elif self._settings.on_delete == "stop":
             await self._keeper.end()
             self._stop()

@@ -40,6 +40,46 @@ def test_variables_of_the_loader_are_given_back_to_the_kernel():
     assert made == {"LD_PRELOAD": "/x.so", "LD_BIND_NOW": "1", "JPY_PARENT_PID": str(os.getpid())}
 
 
+FILE = ["-f", "{connection_file}"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["python", "-m", "ipykernel_launcher", *FILE],
+        ["/usr/bin/python3.13", "-Xfrozen_modules=off", "-m", "ipykernel_launcher", *FILE],
+        [sys.executable, "-m", "bash_kernel", *FILE],
+        ["pypy3", "-m", "ipykernel", "--colors=NoColor", *FILE],
+    ],
+)
+def test_a_command_that_is_known_to_start_a_kernel_that_takes_unix_sockets(argv):
+    assert Command(argv).takes_unix_sockets
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["python"],
+        ["python", "-m"],
+        ["python", "-m", "xeus", *FILE],
+        ["R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"],
+        ["python", "kernel.py", "ipykernel_launcher"],
+        ["sh", "-c", "python -m ipykernel_launcher -f {connection_file}"],
+        ["docker", "run", "-m", "ipykernel_launcher", *FILE],
+        ["pythonic", "-m", "ipykernel_launcher", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--ip=0.0.0.0", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--ip", "0.0.0.0", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--IPKernelApp.ip=0.0.0.0", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--transport=tcp", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--shell=5555", *FILE],
+        ["python", "-m", "ipykernel_launcher", "--IPKernelApp.hb_port=5555", *FILE],
+    ],
+)
+def test_of_any_other_that_is_not_known(argv):
+    assert not Command(argv).takes_unix_sockets
+
+
 def test_an_installed_spec_is_a_command(tmp_path):
     argv = ["{resource_dir}/run", "{prefix}/x", "{connection_file}"]
     command = from_spec(installed(tmp_path, argv=argv, env={"A": "b"}, interrupt_mode="message"))

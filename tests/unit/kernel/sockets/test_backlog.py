@@ -13,8 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.memory import growth
 from tests.unit.shelf import Shelf
-from w2z.kernel.sockets.backlog import BATCH, FRONT, MESSAGE_COST, MOST_TURNS, SPILL_AT, Backlog
+from w2z.kernel.sockets.backlog import (
+    BATCH,
+    FRONT,
+    MESSAGE_COST,
+    MOST_MEMORY,
+    MOST_TURNS,
+    SPILL_AT,
+    TURNS_SIZE,
+    Backlog,
+)
 
 LARGE = SPILL_AT // 2
 
@@ -172,6 +182,75 @@ def test_an_action_comes_when_what_waited_before_it_has_left():
     assert waiting.backlog
     assert waiting.take_all() == []
     assert seen[-1] == "third"
+
+
+def test_actions_that_keep_much_do_not_all_wait():
+    waiting = Waiting(Shelf())
+    seen: list[object] = []
+    waiting.backlog.append([parts(0)])
+    for number in range(5):
+        waiting.backlog.then(partial(seen.append, number), TURNS_SIZE // 2)
+    assert seen == [0, 1, 2]
+    waiting.take_all()
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_what_leaves_next_is_not_written_to_the_store_however_large_it_is():
+    shelf = Shelf()
+    waiting = Waiting(shelf)
+    waiting.backlog.append([parts(0, 2 * FRONT)])
+    assert not shelf.kept
+    waiting.backlog.append([parts(1, FRONT)])
+    assert shelf.kept
+    assert waiting.take_all() == [parts(0, 2 * FRONT), parts(1, FRONT)]
+
+
+def test_the_bytes_of_a_batch_may_be_known():
+    counted, told = Waiting(None), Waiting(None)
+    counted.backlog.append([parts(0), parts(1)])
+    told.backlog.append([parts(0), parts(1)], size_of(parts(0)) + size_of(parts(1)))
+    assert told.backlog.memory == counted.backlog.memory
+
+
+def test_many_small_parts_count_for_the_memory_that_they_take():
+    with growth() as grown:
+        many = [b"stream", *(b"%06d" % number for number in range(100_000))]
+        taken = grown()
+    waiting = Waiting(None)
+    waiting.backlog.append([many])
+    assert taken <= waiting.backlog.memory < 2 * taken
+    waiting.backlog.append([parts(1, FRONT)])
+    assert gaps(waiting.take_all()) == [(1, size_of(parts(1, FRONT)))]
+
+
+def test_what_must_not_be_dropped_is_when_it_takes_too_much():
+    waiting = Waiting(None)
+    large = bytes(SPILL_AT)
+    count = MOST_MEMORY // SPILL_AT + 20
+    for number in range(count):
+        waiting.backlog.append([[b"status", b"%d" % number, large]])
+        assert waiting.backlog.memory <= MOST_MEMORY + FRONT + 2 * SPILL_AT
+    left = waiting.take_all()
+    [(gone, size)] = gaps(left)
+    assert gone_by(left) == count
+    assert size >= gone * SPILL_AT
+    numbers = [int(item[1]) for item in left if isinstance(item, list)]
+    assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("store", [None, Shelf(room=0)], ids=["no store", "a full store"])
+def test_each_message_is_looked_at_once_however_often_the_store_fails(store):
+    looked = 0
+
+    def count(message: list[bytes]) -> bool:
+        nonlocal looked
+        looked += 1
+        return False
+
+    backlog = Backlog(store, count, lambda *_: None, lambda _: None)
+    for number in range(100):
+        backlog.append([parts(number, SPILL_AT, b"status")])
+    assert looked <= 100
 
 
 def test_actions_without_end_do_not_all_wait():

@@ -102,6 +102,17 @@ def test_the_token_valid_now_counts():
     assert status_of(policy, asking(query="token=old")) == 403
 
 
+def test_what_passes_is_told_with_which_token():
+    assert POLICY.check(asking(query="token=wrong&token=s3cret")) == "s3cret"
+    assert AccessPolicy(None).check(asking(query="token=wrong")) is None
+
+
+def test_when_no_token_is_valid_nobody_passes():
+    policy = AccessPolicy(lambda: None)
+    assert status_of(policy, asking()) == 401
+    assert status_of(policy, asking(query="token=None")) == 403
+
+
 def test_tokens_are_compared_in_constant_time(monkeypatch):
     compared = []
 
