@@ -197,9 +197,7 @@ async def test_a_kernel_that_is_a_moment_late_is_not_called_dead(kernels: Kernel
     """Containers of a pod start in any order."""
     await kernels.hang_up()
     async with (
-        serving(
-            kernels.now.connection_file, timing=replace(SOON, never_there=60, grace=5.0)
-        ) as served,
+        serving(kernels.now.connection_file, timing=PATIENT) as served,
         rest_of(served) as rest,
         open_client(served.url("a"), "v1") as client,
     ):
