@@ -27,6 +27,7 @@ from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
+from w2z.kernel.sockets.options import check_endpoints
 from w2z.message import Channel, Message, Request
 from w2z.reports import Reports
 from w2z.settings import Settings
@@ -95,6 +96,7 @@ class Bridge:
             # The last to be closed: closing the link still frees what its backlog stored.
             for spill in self._spills:
                 undo.callback(spill.close)
+            check_endpoints(self.kernel.connection_info)
             self.kernel.connect()
             undo.callback(self.kernel.close)
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
@@ -183,8 +185,8 @@ class Bridge:
             self.clients.send(session_id, answer, own=True)
 
     def _may_be_answered_soon(self, session_id: str) -> bool:
-        """Whether a ``kernel_info_request`` is refused for now, so that the kernel does not answer
-        it after a whole cell.
+        """Whether a ``kernel_info_request`` is refused, because somebody may answer it soon: the
+        kernel sent it now might answer after a whole cell.
 
         A kernel that is not ready may turn out to be busy; one that is busy may soon be idle. The
         session's requests are retried when that is known, and at the latest after a moment.
