@@ -326,6 +326,9 @@ class Channels:
         # Output that has already arrived goes first, so that no reply overtakes it. A reply on
         # control does not wait for it, because it is wanted at once.
         self._iopub.receive_batch()
+        if self._iopub.is_emptied and not (self._held or self._backlog):
+            self._listener.from_kernel(session_id, channel, batch)
+            return
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
         if channel is Channel.CONTROL:
             carry()
