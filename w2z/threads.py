@@ -61,25 +61,9 @@ def at_once(seconds: float, work: Callable[[], T]) -> T:
         except Exception as error:  # noqa: BLE001 (raised again by the caller)
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name=WORKER, daemon=True).start()
-    return outcome.result(seconds)
-
-
-def beside(work: Callable[[], None], patience: float) -> None:
-    """Do ``work``, which must raise nothing, in a thread; wait for it ``patience`` seconds at most.
-
-    Blocks the caller that long.
-    """
-    is_done = threading.Lock()
-    is_done.acquire()
-
-    def run() -> None:
-        work()
-        is_done.release()
-
     # Not threading.Thread, whose start waits until the new thread has had its turn.
     start_new_thread(run, ())
-    is_done.acquire(timeout=patience)
+    return outcome.result(seconds)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

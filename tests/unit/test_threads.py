@@ -4,10 +4,11 @@ import asyncio
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
-from w2z.threads import at_once, beside, in_thread
+from w2z.threads import WORKER, at_once, in_thread
 
 
 async def test_it_gives_what_the_work_returns():
@@ -50,9 +51,14 @@ async def test_what_comes_after_a_cancellation_is_nobody_s():
     go_on.set()
     # By then the first one's thread has ended, too.
     for thread in threading.enumerate():
-        if thread.name == "w2z-aside":
-            await in_thread(thread.join)
+        if thread.name == WORKER and thread.is_alive():
+            await in_thread(partial(join_another, thread))
     await asyncio.sleep(0)
+
+
+def join_another(thread: threading.Thread) -> None:
+    if thread is not threading.current_thread():
+        thread.join()
 
 
 def test_the_process_does_not_wait_either():
@@ -80,23 +86,3 @@ def test_at_once_waits_no_longer_than_it_may():
     with pytest.raises(TimeoutError):
         at_once(0.01, lambda: go_on.wait(60))
     go_on.set()
-
-
-def test_work_beside_is_waited_for():
-    done = []
-    beside(lambda: done.append(threading.current_thread()), 60)
-    assert done
-    assert done != [threading.main_thread()]
-
-
-def test_and_no_longer_than_one_likes():
-    go_on, done = threading.Event(), threading.Event()
-
-    def work() -> None:
-        go_on.wait()
-        done.set()
-
-    beside(work, 0)
-    assert not done.is_set()
-    go_on.set()
-    assert done.wait(60)

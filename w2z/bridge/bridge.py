@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from types import TracebackType
@@ -19,6 +18,7 @@ from typing import Self
 
 from w2z.bridge.fanout import Client, Clients
 from w2z.bridge.own_messages import OwnMessages
+from w2z.bridge.waits import Waits
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap, is_droppable
@@ -40,15 +40,6 @@ from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
 DEFAULT_TIMING = Timing()
-
-
-@dataclass
-class Wait:
-    """The moment for which a session's ``kernel_info_request`` is refused."""
-
-    seconds: float
-    timer: asyncio.TimerHandle
-    is_over: bool = False
 
 
 class Bridge:
@@ -88,8 +79,7 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
-        # Sessions whose `kernel_info_request` was refused for a moment.
-        self._waits: dict[str, Wait] = {}
+        self._waits = Waits(self.clients.retry)
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
@@ -101,7 +91,7 @@ class Bridge:
             undo.callback(self.kernel.close)
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
             undo.callback(tasks.create_task(self.clients.sweep()).cancel)
-            undo.callback(self._forget_waits)
+            undo.callback(self._waits.close)
             self._stack = undo.pop_all()
         return self
 
@@ -198,33 +188,7 @@ class Bridge:
             seconds = kernel.timing.busy_for
         else:
             return False
-        wait = self._waits.get(session_id)
-        if wait is None or wait.seconds != seconds:
-            # It is known by now that the kernel is busy, or it was busy and is another one.
-            if wait is not None:
-                wait.timer.cancel()
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(seconds, self._end_wait, session_id)
-            wait = self._waits[session_id] = Wait(seconds, timer)
-        return not wait.is_over
-
-    def _end_waits(self) -> None:
-        """Retry all that waits: the kernel is idle, and answers for itself."""
-        for session_id in list(self._waits):
-            self.clients.retry(session_id)
-
-    def _forget_waits(self) -> None:
-        for wait in self._waits.values():
-            wait.timer.cancel()
-        self._waits.clear()
-
-    def _end_wait(self, session_id: str) -> None:
-        # Forgotten after the retry: so the retried request is not refused again.
-        wait = self._waits[session_id]
-        wait.is_over = True
-        self.clients.retry(session_id)
-        if self._waits[session_id] is wait:
-            del self._waits[session_id]
+        return self._waits.refuses(session_id, seconds)
 
     def _answer_for_the_kernel(self, session_id: str, request: Request, content: bytes) -> None:
         """Answer a ``kernel_info_request`` in the place of a busy kernel."""
@@ -258,7 +222,7 @@ class Bridge:
         if channel is Channel.IOPUB:
             self.kernel.observe(messages)
             if self._waits and not self.kernel.is_busy:
-                self._end_waits()
+                self._waits.end()
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_replies(messages)
         else:

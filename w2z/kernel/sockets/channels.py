@@ -38,7 +38,7 @@ from w2z.kernel.sockets.options import (
     new_context,
 )
 from w2z.message import Buffer, Channel
-from w2z.threads import beside
+from w2z.threads import at_once
 from w2z.wire.zmq import LEAST_PARTS
 
 MAX_USED = 4096
@@ -234,7 +234,8 @@ class Channels:
         self._heartbeat.close()
         # In a thread, because libzmq's own threads may take their time on a busy machine. Waited
         # for, because the sockets to the next kernel have the same identities.
-        beside(self._context.term, linger_ms / 1000 + TERM_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            at_once(linger_ms / 1000 + TERM_PATIENCE, self._context.term)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
