@@ -98,7 +98,8 @@ def _without_content(request: Request) -> Request:
     message = request.message
     # The answer to a shutdown_request has to repeat the field `restart` of its content.
     content = message.content if request.msg_type == "shutdown_request" else b"{}"
-    return request._replace(message=Message(message.channel, message.header, b"{}", b"{}", content))
+    kept = Message(message.channel, message.header, b"{}", b"{}", content)
+    return Request(kept, request.msg_type, request.msg_id)
 
 
 def _size_of(request: Request) -> int:

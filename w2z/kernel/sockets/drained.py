@@ -139,10 +139,11 @@ class DrainedSocket:
         self._cancel()
         self._socket.close(linger_ms)
 
-    def receive_batch(self) -> bool:
+    def receive_batch(self, *, flows: bool = True) -> bool:
         """Receive what is there and hand out at most one batch; schedule a call for the rest.
 
-        Returns whether there may be a rest.
+        ``flows`` says that a batch makes more messages likely, and so lets the next one wait for
+        ``poll_interval``. Returns whether there may be a rest.
         """
         self._cancel()
         if self._backlog is None:
@@ -154,7 +155,7 @@ class DrainedSocket:
         if not emptied:
             self._schedule()
         elif self._poll_interval:
-            self._set_polling(bool(batch))
+            self._set_polling(flows and bool(batch))
         if self._refused:
             events = self._events()
             # Reading EVENTS may have consumed the edge of a message that came after the drain.
