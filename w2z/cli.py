@@ -7,6 +7,7 @@ which beats the defaults. The exit codes are those of :class:`w2z.errors.ExitCod
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -21,6 +22,11 @@ from pydantic.fields import FieldInfo
 from w2z import __version__
 from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.settings import Settings
+
+log = logging.getLogger("w2z")
+
+PATIENCE = 0.5
+"""Seconds to wait for a reader of stderr before an error is not printed."""
 
 ENVIRONMENT_ONLY = frozenset({"token"})
 """Settings without an option, because process lists show the arguments of a command."""
@@ -130,15 +136,22 @@ def cli() -> None:
 
 def _serve(**options: Any) -> None:
     """Serve a kernel as one authenticated websocket."""
-    from w2z.serve.serve import serve  # noqa: PLC0415 (other commands need no server)
+    from w2z.logs.output import ServingOutput  # noqa: PLC0415 (other commands need no server)
+    from w2z.serve.budget import ShutdownBudget  # noqa: PLC0415
+    from w2z.serve.serve import serve  # noqa: PLC0415
 
     settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        code = runner.run(serve(settings, click.echo, sys.stdout.isatty()))
+    budget = ShutdownBudget.of(settings)
+    with ServingOutput(settings.log_format, settings.log_level, budget.log) as output:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                code = runner.run(serve(settings, output.announce, sys.stdout.isatty()))
+        except* StartupError as group:
+            if settings.log_format == "text":
+                raise
+            failed = _first(group)
+            log.error("%s", failed)  # noqa: TRY400 (the traceback tells the operator nothing)
+            code = getattr(failed, "exit_code", StartupError.exit_code)
     raise SystemExit(code)
 
 
@@ -190,12 +203,26 @@ def main() -> None:
     try:
         cli()
     except* StartupError as group:
-        failed: BaseException = group
-        # Task groups wrap exceptions in groups, and these in more groups.
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        click.echo(f"w2z: {failed}", err=True)
+        failed = _first(group)
+        _complain(f"w2z: {failed}")
         code = getattr(failed, "exit_code", StartupError.exit_code)
     else:
         return
     raise SystemExit(code)
+
+
+def _first(group: BaseException) -> BaseException:
+    """Return the first error of a group: task groups wrap errors in groups, and these in more."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _complain(line: str) -> None:
+    """Print a line to stderr, unless nobody reads that."""
+    from w2z.logs.writer import is_writable  # noqa: PLC0415 (only this needs it)
+
+    with contextlib.suppress(OSError, ValueError):  # no descriptor: not a stream of the system
+        if not is_writable(sys.stderr.fileno(), PATIENCE):
+            return
+    click.echo(line, err=True)

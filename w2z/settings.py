@@ -22,6 +22,9 @@ from pydantic_core import PydanticCustomError, from_json
 
 MIB = 2**20
 
+LogFormat = Literal["text", "json"]
+"""How w2z logs."""
+
 
 class Settings(BaseModel):
     """The settings of ``w2z serve``."""
@@ -230,6 +233,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least severity to log to standard error.",
+    )
+    log_format: LogFormat = Field(
+        "text",
+        description="How to log: as text, or as one JSON object a line, with the time in UTC. What "
+        "the kernel prints is marked as its own in both.",
     )
 
     @property

@@ -122,6 +122,7 @@ VALUES = {
     "spill_dir": ("/spill", Path("/spill")),
     "replay_size": ("0", 0),
     "log_level": ("error", "error"),
+    "log_format": ("json", "json"),
 }
 
 
