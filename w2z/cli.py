@@ -10,20 +10,27 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from w2z import __version__
+from w2z import __version__, environment, starting
 from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.settings import Settings
+from w2z.units import LONGEST
 
 log = logging.getLogger("w2z")
+
+WARNINGS = "w2z.warnings"
+"""The key of the warnings that wait for the log, in the context of a command."""
 
 PATIENCE = 0.5
 """Seconds to wait for a reader of stderr before an error is not printed."""
@@ -33,6 +40,14 @@ ENVIRONMENT_ONLY = frozenset({"token"})
 
 ARGUMENTS = frozenset({"command"})
 """Settings that are positional arguments, not options."""
+
+NUMBER_MISTAKES = frozenset(
+    {
+        *("size", "duration", "int_parsing", "int_from_float", "float_parsing", "finite_number"),
+        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+    }
+)
+"""The mistakes whose message shows the value: a number that cannot be used is no secret."""
 
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
@@ -56,6 +71,21 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
+class SettingOption(click.Option):
+    """An option whose variable may have spaces around its value, or be somebody else's."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the variable's value, ``None`` for nothing, and for a link of the platform."""
+        text = super().resolve_envvar_value(ctx)
+        if text is not None and environment.is_link(text):
+            log_later(
+                ctx,
+                f"{self.envvar}={text.strip()} is no setting of w2z's, and is ignored: a"
+                " platform says with it where a service called w2z is",
+            )
+        return environment.value({"": text or ""}, "")
+
+
 def settings_options() -> list[click.Parameter]:
     """Return an option for each setting, with its description as help, and the argument."""
     options = [
@@ -77,11 +107,11 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     default: dict[str, Any] = {}
     if shown is not None:
         default = {"default": str(shown), "show_default": True}
-    return click.Option(
+    return SettingOption(
         ["--" + name.replace("_", "-")],
         is_flag=flag,
         multiple=multiple,
-        type=click.Choice(choices) if choices else (bool if flag else str),
+        type=click.Choice(choices, case_sensitive=False) if choices else (bool if flag else str),
         required=setting.is_required(),
         **default,
         envvar=f"W2Z_{name.upper()}",
@@ -100,38 +130,49 @@ def _choices(annotation: object) -> list[str]:
 
 
 def _metavar(setting: FieldInfo) -> str:
-    if {setting.annotation, *get_args(setting.annotation)} & {int, float}:
+    if re.search(r"\b(int|float)\b", str(setting.annotation)):
         return "NUMBER"
     return "FILE" if "Path" in str(setting.annotation) else "TEXT"
 
 
-def settings_from(options: dict[str, Any], environment_token: str | None) -> Settings:
-    """Make the settings from the command line's values.
+def settings_from(
+    options: dict[str, Any], environment_token: str | None, variables: Collection[str] = ()
+) -> Settings:
+    """Make the settings from the command line's values; ``variables`` are those of the environment.
 
-    Raises :class:`SettingsError`, which names the option and never shows the token.
+    Raises :class:`SettingsError`, which names the option, or the variable, and shows numbers that
+    cannot be used, but never the token.
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if environment_token is not None:
-        given["token"] = environment_token
+        given["token"] = environment_token.strip()
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    text = "; ".join(": ".join((*map(_option_name, m["loc"][:1]), m["msg"])) for m in mistakes)
-    raise SettingsError(text)
+        mistakes = error.errors(include_url=False, include_context=False)
+    raise SettingsError("; ".join(_mistake(mistake, variables) for mistake in mistakes))
 
 
-def _option_name(name: int | str) -> str:
-    name = str(name)
-    if name in ENVIRONMENT_ONLY:
-        return f"W2Z_{name.upper()}"
-    return "--" + name.replace("_", "-")
+def _mistake(mistake: ErrorDetails, variables: Collection[str]) -> str:
+    text = mistake["msg"]
+    if mistake["type"] in NUMBER_MISTAKES:
+        text += f", not {str(mistake['input'])[:LONGEST]!r}"
+    if not mistake["loc"]:
+        return text
+    name = str(mistake["loc"][0])
+    if name in ENVIRONMENT_ONLY or name in variables:
+        return f"W2Z_{name.upper()}: {text}"
+    return f"--{name.replace('_', '-')}: {text}"
 
 
 @click.group(cls=DefaultGroup)
 @click.version_option(__version__, prog_name="w2z")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Put a Jupyter kernel on the web. Without a command: serve."""
+    if context.invoked_subcommand != "serve":
+        # `serve` does it when it has handlers for them.
+        starting.release_signals()
 
 
 def _serve(**options: Any) -> None:
@@ -140,9 +181,13 @@ def _serve(**options: Any) -> None:
     from w2z.serve.budget import ShutdownBudget  # noqa: PLC0415
     from w2z.serve.serve import serve  # noqa: PLC0415
 
-    settings = settings_from(options, os.environ.get("W2Z_TOKEN"))
+    context = click.get_current_context()
+    variables = [name for name in options if _is_variable(context, name)]
+    settings = settings_from(options, os.environ.get("W2Z_TOKEN"), variables)
     budget = ShutdownBudget.of(settings)
     with ServingOutput(settings.log_format, settings.log_level, budget.log) as output:
+        for text in context.meta.get(WARNINGS, ()):
+            log.warning("%s", text)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 code = runner.run(serve(settings, output.announce, sys.stdout.isatty()))
@@ -153,6 +198,17 @@ def _serve(**options: Any) -> None:
             log.error("%s", failed)  # noqa: TRY400 (the traceback tells the operator nothing)
             code = getattr(failed, "exit_code", StartupError.exit_code)
     raise SystemExit(code)
+
+
+def _is_variable(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.ENVIRONMENT
+
+
+def log_later(context: click.Context, text: str) -> None:
+    """Log a warning as soon as there is a log."""
+    warnings = context.meta.setdefault(WARNINGS, [])
+    if text not in warnings:
+        warnings.append(text)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -200,6 +256,7 @@ def wait(url: str | None, timeout: float) -> None:
 
 def main() -> None:
     """Run the command line. A :class:`StartupError` becomes one line and an exit code."""
+    starting.prepare()
     try:
         cli()
     except* StartupError as group:
@@ -208,6 +265,8 @@ def main() -> None:
         code = getattr(failed, "exit_code", StartupError.exit_code)
     else:
         return
+    finally:
+        starting.release_signals()
     raise SystemExit(code)
 
 

@@ -7,13 +7,14 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import open_client
-from tests.support.processes import IPYKERNEL, TINY, TOKEN, launched, running
+from tests.support.processes import IPYKERNEL, TINY, TOKEN, launched, listening, running
 
 LISTEN = ("--host", "127.0.0.1", "--port", "0")
 
@@ -87,3 +88,18 @@ async def test_in_json_the_reason_not_to_start_is_an_object_too(tmp_path: Path) 
         last = json.loads(process.lines[-2])
         assert last["level"] == "error"
         assert "there is no such file" in last["message"]
+
+
+async def test_closed_standard_streams_do_no_harm(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shell = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    options = ("--host", "127.0.0.1", "--port", str(port), *IPYKERNEL)
+    environment = {**os.environ, "W2Z_TOKEN": TOKEN}
+    command = [*shell, sys.executable, "-m", "w2z", *options]
+    async with running(*command, env=environment, cwd=tmp_path) as process:
+        await listening(port)
+        async with open_client(f"ws://127.0.0.1:{port}/channels?token={TOKEN}", "v1") as client:
+            await client.execute("import os; os.write(1, b'x\\n'); os.write(2, b'y\\n')")
+            await client.execute("1")
+        assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM

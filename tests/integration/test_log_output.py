@@ -189,11 +189,10 @@ def test_lines_that_nobody_reads_are_counted_in_a_line(stderr: Pipe) -> None:
             logging.getLogger("w2z").info("x" * 2**19)
         threads = [one for one in threading.enumerate() if one.name == "w2z-lines"]
     stderr.read(full)
-    reader = threading.Thread(target=lambda: [one.join() for one in threads])
-    reader.start()
     got = b""
     while b"dropped" not in got:
         got += os.read(stderr.reading, 65536)
-    reader.join()
+    for one in threads:
+        one.join()
     assert b"lines of log were dropped: nobody read them" in got
     stderr.rest()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from w2z.environment import value
 from w2z.errors import SettingsError
 from w2z.server.addresses import LOOPBACK_IPV4, LOOPBACK_IPV6, openable
 from w2z.settings import Settings, encoded_path
@@ -27,9 +28,9 @@ def own_urls(environment: Mapping[str, str]) -> list[str]:
     Where the environment does not name the host, an option may have: then w2z is looked for at the
     loopback addresses of both families.
     """
-    host = environment.get("W2Z_HOST")
-    port = environment.get("W2Z_PORT") or Settings.model_fields["port"].default
-    path = environment.get("W2Z_BASE_URL", "").strip("/")
+    host = value(environment, "W2Z_HOST")
+    port = value(environment, "W2Z_PORT") or Settings.model_fields["port"].default
+    path = (value(environment, "W2Z_BASE_URL") or "").strip("/")
     hosts = [host] if host else [LOOPBACK_IPV4, LOOPBACK_IPV6]
     return [f"http://{openable(host)}:{port}/{path}" for host in hosts]
 
