@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from w2z import __version__, environment, starting
 from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.settings import Settings
-from w2z.units import LONGEST
+from w2z.units import LONGEST, seconds
 
 log = logging.getLogger("w2z")
 
@@ -228,11 +228,22 @@ cli.add_command(
 )
 
 
+class Duration(click.FloatRange):
+    """Seconds, or a text with units."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fails for text that means none."""
+        read = seconds(value) if isinstance(value, str) else None
+        return float(super().convert(value if read is None else read, param, ctx))
+
+
 @cli.command()
 @click.argument("url", required=False)
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Duration(min=0),
     default=60,
     show_default=True,
     envvar="W2Z_TIMEOUT",
@@ -243,12 +254,12 @@ cli.add_command(
 def wait(url: str | None, timeout: float) -> None:
     """Wait until w2z at URL serves a ready kernel; exit with 1 when it does not in time.
 
-    Without URL: the w2z of this container, as W2Z_HOST, W2Z_PORT and W2Z_BASE_URL say. Needs no
-    token.
+    Without URL: each w2z of this container that was started with the same W2Z_HOST, W2Z_PORT and
+    W2Z_BASE_URL, wherever it listens. Needs no token.
     """
-    from w2z.client.wait import own_urls, wait_ready  # noqa: PLC0415 (only this needs HTTP)
+    from w2z.client.wait import own, wait_for_all  # noqa: PLC0415 (only this needs HTTP)
 
-    problem = wait_ready([url] if url else own_urls(os.environ), timeout)
+    problem = wait_for_all(lambda: [[url]] if url else own(os.environ), timeout)
     if problem is not None:
         click.echo(f"w2z: not ready: {problem}", err=True)
         raise SystemExit(ExitCode.FAILURE)

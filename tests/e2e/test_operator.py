@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import open_client
-from tests.support.processes import IPYKERNEL, TINY, TOKEN, launched, listening, running
+from tests.support.processes import (
+    IPYKERNEL,
+    TINY,
+    TOKEN,
+    launched,
+    left_behind,
+    listening,
+    running,
+)
 
 LISTEN = ("--host", "127.0.0.1", "--port", "0")
 
@@ -103,3 +111,21 @@ async def test_closed_standard_streams_do_no_harm(tmp_path: Path) -> None:
             await client.execute("import os; os.write(1, b'x\\n'); os.write(2, b'y\\n')")
             await client.execute("1")
         assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_health_check_finds_w2z_wherever_options_say_it_listens(
+    tmp_path: Path, read_only: bool
+) -> None:
+    places = {"XDG_RUNTIME_DIR": "/proc" if read_only else str(tmp_path), "W2Z_HOST": "127.0.0.2"}
+    environment = {**os.environ, **places, "W2Z_TOKEN": TOKEN}
+    options = ("--host", "127.0.0.1", "--port", "0", "--base-url", "/k1/", *TINY)
+    command = [sys.executable, "-m", "w2z", *options]
+    check = [sys.executable, "-m", "w2z", "wait", "--timeout", "20s"]
+    async with running(*command, env=environment, cwd=tmp_path) as process:
+        async with running(*check, env=environment) as health:
+            assert await health.end() == 0, health.output
+        assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    async with running(*check[:-1], "0", env=environment) as health:
+        assert await health.end() == 1
+    assert left_behind(tmp_path) == []

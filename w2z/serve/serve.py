@@ -26,6 +26,7 @@ from w2z.server.app import App
 from w2z.server.http_connection import REFUSALS
 from w2z.server.listener import Listener
 from w2z.settings import Settings
+from w2z.whereabouts import Whereabouts
 
 log = logging.getLogger("w2z")
 
@@ -65,6 +66,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
             shown = generated if terminal else None
+            stack.enter_context(Whereabouts(url(settings, *listener.address), os.environ))
             announce(greeting(settings, *listener.address, shown))
             _warn(settings, generated is not None and not terminal)
             await run(
@@ -119,10 +121,15 @@ def _routing(settings: Settings, port: int, last: float) -> Work | None:
     return partial(keep_route, api, os.environ.get("CONFIGPROXY_AUTH_TOKEN"), route, last)
 
 
+def url(settings: Settings, host: str, port: int) -> str:
+    """Return a URL at which w2z can be reached from this machine."""
+    return f"http://{openable(host)}:{port}{settings.base_url}"
+
+
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
     """Return the line that says where w2z listens and how to connect."""
     query = f"?token={shown_token}" if shown_token else ""
-    return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
+    return f"w2z: serving the kernel at {url(settings, host, port)}{query}"
 
 
 def _warn(settings: Settings, token_is_unknown: bool) -> None:
