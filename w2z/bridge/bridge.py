@@ -18,9 +18,10 @@ from typing import Self
 
 from w2z.bridge.fanout import Client, Clients
 from w2z.bridge.own_messages import OwnMessages
+from w2z.counts import Counts
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
-from w2z.delivery.overflow import Gap, is_droppable
+from w2z.delivery.overflow import ITEM_COST, Gap, is_droppable
 from w2z.delivery.repeats import Repeat
 from w2z.errors import ClientError, KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
@@ -56,6 +57,7 @@ class Bridge:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
         self.reports = Reports()
+        self.counts = Counts()
         self.outpaced = 0
         self._settings = settings
         self._own = OwnMessages(self._header_session)
@@ -159,6 +161,9 @@ class Bridge:
         if not link.channels.send(session_id, message.channel, parts):
             return False
         forward.done()
+        traffic = self.counts.to_kernel[message.channel]
+        traffic.messages += 1
+        traffic.size += sum(map(len, parts))
         if request.msg_type == "shutdown_request":
             content = parse_object(message.content, "content")
             self.kernel.on_shutdown_request(restart=bool(content.get("restart")))
@@ -230,7 +235,12 @@ class Bridge:
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_replies(messages)
         else:
+            before = self._hub.carried
             self.clients.send(session_id, messages)
+            traffic = self.counts.to_clients[channel]
+            traffic.messages += len(messages)
+            if carried := self._hub.carried - before:
+                traffic.size += carried - ITEM_COST * len(messages)
 
     def writable(self, session_id: str) -> None:
         """The session's socket takes messages again: its clients retry what was refused."""
@@ -290,11 +300,13 @@ class Bridge:
 
     def opened(self) -> None:
         """Requests may go to the kernel again: clients retry what was refused."""
+        self.counts.opened()
         for client in self.clients:
             client.retry()
 
     def lost(self, reason: str) -> None:
         """The kernel is gone: answer its pending requests in its place."""
+        self.counts.lost()
         self._answer(self._hub.kernel_is_gone(), reason)
 
     def cut(self) -> None:

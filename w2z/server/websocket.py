@@ -56,7 +56,12 @@ class User(Protocol):
         """Called when the peer has caught up: write again."""
 
     def left(self) -> None:
-        """Called once, last: nothing more is written to the peer or comes from it."""
+        """Called once: nothing more is written to the peer or comes from it."""
+
+    def closed(self, code: int, sent: int) -> None:
+        """Called once, last: the connection is gone, after a close with ``code`` and ``sent``
+        bytes.
+        """
 
 
 class Websocket:
@@ -143,6 +148,7 @@ class Websocket:
     def connection_lost(self) -> None:
         self._frames.receive_eof()
         self._leave()
+        self._user.closed(self._frames.close_code, self._outbox.written)
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -196,7 +202,8 @@ class Outbox:
         self._transport = transport
         self._owed_bytes = 0
         """Bytes of control frames written since :meth:`pause`."""
-        self._written = 0
+        self.written = 0
+        """Bytes written since the handshake."""
 
     @property
     def unsent(self) -> int:
@@ -206,11 +213,11 @@ class Outbox:
     @property
     def taken(self) -> int:
         """Bytes that have left the transport, counted from any number."""
-        return self._written - self.unsent
+        return self.written - self.unsent
 
     def write(self, data: bytes) -> None:
         """Write to the transport."""
-        self._written += len(data)
+        self.written += len(data)
         self._transport.write(data)
 
     def pause(self) -> None:
