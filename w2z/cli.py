@@ -185,7 +185,7 @@ def _serve(**options: Any) -> None:
     variables = [name for name in options if _is_variable(context, name)]
     settings = settings_from(options, os.environ.get("W2Z_TOKEN"), variables)
     budget = ShutdownBudget.of(settings)
-    with ServingOutput(settings.log_format, settings.log_level, budget.log) as output:
+    with ServingOutput(settings.log_format, settings.log_level, budget.log / 2) as output:
         for text in context.meta.get(WARNINGS, ()):
             log.warning("%s", text)
         try:

@@ -48,6 +48,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 LogFormat = Literal["text", "json"]
 """How w2z logs."""
 
+AuditCode = Literal["hash", "text", "none"]
+"""What the audit log has of the code of a cell."""
+
 
 class Settings(BaseModel):
     """The settings of ``w2z serve``."""
@@ -261,6 +264,17 @@ class Settings(BaseModel):
         "text",
         description="How to log: as text, or as one JSON object a line, with the time in UTC. What "
         "the kernel prints is marked as its own in both.",
+    )
+
+    audit_log: Path | None = Field(
+        None,
+        description="File to which w2z appends who sent which request to the kernel, as one JSON "
+        "object a line. It is made with mode 0600, and opened anew when it was moved away.",
+    )
+    audit_code: AuditCode = Field(
+        "hash",
+        description="What the audit log has of the code of an execute_request: its SHA-256, its "
+        "text up to 64 Ki characters beside that, or nothing.",
     )
 
     @property

@@ -125,6 +125,8 @@ VALUES = {
     "replay_size": ("0", 0),
     "log_level": ("error", "error"),
     "log_format": ("json", "json"),
+    "audit_log": ("/audit", Path("/audit")),
+    "audit_code": ("text", "text"),
 }
 
 

@@ -21,6 +21,10 @@ AT_ONCE = 2**16
 """Bytes written at once: the capacity of a pipe."""
 
 
+Line = bytes | Callable[[], bytes]
+"""A line with its end, or what makes it in the thread of the writer and raises nothing."""
+
+
 class LineWriter:
     """Writes lines in a thread of its own, with ``write``, which may block or raise OSError.
 
@@ -40,7 +44,7 @@ class LineWriter:
         self._lost_line = lost
         self._failed = failed
         self._room = room
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[tuple[Line, int]] = deque()
         self._waiting = 0
         self._lost = 0
         self._is_failing = False
@@ -51,27 +55,34 @@ class LineWriter:
         self._thread = threading.Thread(target=self._run, name="w2z-lines", daemon=True)
         self._thread.start()
 
-    def put(self, line: bytes) -> None:
-        """Let the line be written, or drop it if there is no room. Never blocks."""
+    def put(self, line: Line, size: int = 0) -> None:
+        """Let the line be written, or drop it if there is no room. Never blocks.
+
+        A line that the thread has yet to make counts as ``size`` bytes. One that is larger than the
+        room is taken if none waits.
+        """
+        size = len(line) if isinstance(line, bytes) else size
         with self._news:
-            if self._waiting + len(line) > self._room:
+            if self._waiting and self._waiting + size > self._room:
                 self._lost += 1
                 return
-            self._lines.append(line)
-            self._waiting += len(line)
+            self._lines.append((line, size))
+            self._waiting += size
             self._news.notify()
 
-    def close(self, seconds: float) -> None:
-        """Write what waits, for ``seconds`` at most, and end the thread."""
+    def close(self, seconds: float) -> bool:
+        """Write what waits, for ``seconds`` at most; return whether that was all."""
         with self._news:
             self._is_ending = True
             self._news.notify()
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while lines := self._take():
             try:
-                self._write(b"".join(lines))
+                made = (line if isinstance(line, bytes) else line() for line in lines)
+                self._write(b"".join(made))
             except OSError as error:
                 with self._news:
                     self._lost += len(lines)
@@ -79,17 +90,18 @@ class LineWriter:
             else:
                 self._tell(None)
 
-    def _take(self) -> list[bytes]:
+    def _take(self) -> list[Line]:
         """Wait for lines; return some of them, or none at the end."""
         with self._news:
             while not (self._lines or self._is_ending or (self._lost and not self._is_failing)):
                 self._news.wait()
-            taken: list[bytes] = []
-            size = 0
-            while self._lines and size < AT_ONCE:
-                taken.append(self._lines.popleft())
-                size += len(taken[-1])
-            self._waiting -= size
+            taken: list[Line] = []
+            total = 0
+            while self._lines and total < AT_ONCE:
+                line, size = self._lines.popleft()
+                taken.append(line)
+                total += size
+            self._waiting -= total
             # Lines are dropped while the queue is full, so their place is behind it.
             if self._lost and not self._lines and not self._is_failing:
                 taken.append(self._lost_line(self._lost))

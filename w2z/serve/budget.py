@@ -48,7 +48,7 @@ class ShutdownBudget:
     """For the processes that are left below w2z to be gone after SIGKILL."""
 
     log: float
-    """For the reader of stderr to take the last lines of the log."""
+    """For the last lines of the log and of the audit log to be written."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

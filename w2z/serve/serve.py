@@ -15,6 +15,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.logs.audit import AuditLog
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
@@ -54,6 +55,11 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
     budget = ShutdownBudget.of(settings)
     async with contextlib.AsyncExitStack() as stack:
+        audit = None
+        if settings.audit_log is not None:
+            audit = stack.enter_context(
+                AuditLog(settings.audit_log, settings.audit_code, budget.log / 2)
+            )
         children = stack.enter_context(Children())
         if settings.starts_kernel:
             # Entered early, so that it runs at the very end, however w2z ends.
@@ -61,6 +67,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         made = await kernel(settings, budget, stop, children, stack)
         if made is not None:
             bridge, keeper, specs = made
+            bridge.audit = audit
             policy = AccessPolicy(token, settings.allow_origin, settings.strict_origin)
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)

@@ -7,12 +7,12 @@ must not have it in a log.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from typing import Any
 
 from w2z.counts import Counts, RequestKind
+from w2z.message import digest
 from w2z.server.request import Request, Response
 from w2z.server.routes import Router
 
@@ -128,8 +128,3 @@ def shown(target: str) -> str:
     else:
         made += [HIDDEN] if len(words) > MOST_WORDS else []
     return "/" + "/".join(made)
-
-
-def digest(session_id: str) -> str:
-    """Return the name of a session that shows nobody how to take it over."""
-    return hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()[:12]

@@ -18,6 +18,7 @@ import logging
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError, CloseCode
+from w2z.logs.audit import Author
 from w2z.message import Request
 from w2z.server.access_log import websocket_ended
 from w2z.server.backpressure import Reason
@@ -51,6 +52,7 @@ class WebsocketClient:
         self._accepted = accepted
         self._session_id = accepted.session_id
         self._connection = connection
+        self._author = Author(connection.peer)
         self._upstream: Upstream[Request] = Upstream(self._to_kernel)
         self._has_left = False
         self._since = now()
@@ -135,7 +137,7 @@ class WebsocketClient:
     def _to_kernel(self, request: Request) -> bool:
         # Requests of clients that left the session earlier go first.
         is_next = self._clients.is_next(self._session_id, self)
-        return is_next and self._bridge.to_kernel(self._session_id, request)
+        return is_next and self._bridge.to_kernel(self._session_id, request, self._author)
 
     def _refuse(self, error: ClientError) -> None:
         # Without the error's message, which quotes the client.

@@ -6,12 +6,12 @@ a digest of its id, because anybody who knows the id (and the token) can take th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from w2z.bridge.bridge import Bridge
 from w2z.delivery.session import Counters
+from w2z.message import digest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -64,10 +64,10 @@ def _lines(bridge: Bridge) -> Iterator[str]:
     for counter in fields(Counters):
         value = getattr(totals, counter.name)
         yield from _metric(f"{counter.name}_total", "counter", MEANINGS[counter.name], value)
-    queued = {_name(s.session_id): hub.queued(s) for s in hub.sessions()}
+    queued = {digest(s.session_id): hub.queued(s) for s in hub.sessions()}
     yield from _by_session("queued_bytes", "gauge", "Bytes kept for a session.", queued)
     for name in ("gaps", "dropped_messages", "dropped_bytes", "resumed"):
-        values = {_name(s.session_id): getattr(s.counters, name) for s in hub.sessions()}
+        values = {digest(s.session_id): getattr(s.counters, name) for s in hub.sessions()}
         yield from _by_session(f"{name}_total", "counter", MEANINGS[name], values)
 
 
@@ -82,7 +82,3 @@ def _by_session(name: str, kind: str, meaning: str, values: Mapping[str, int]) -
     yield f"# TYPE w2z_session_{name} {kind}"
     for session, value in values.items():
         yield f'w2z_session_{name}{{session="{session}"}} {value}'
-
-
-def _name(session_id: str) -> str:
-    return hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()[:12]
