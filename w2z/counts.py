@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from w2z.errors import CloseCode
 from w2z.message import Channel
+
+KNOWN_CODES = frozenset((*CloseCode, 1000, 1001, 1005, 1006))
+"""The close codes of w2z, of browsers and of connections that were cut."""
 
 
 class RequestKind(NamedTuple):
@@ -39,6 +43,10 @@ class Counts:
         self.restarts = 0
         self.kernels_lost = 0
         self._is_lost = False
+
+    def closed(self, code: int) -> None:
+        """A websocket ended. Codes that clients make up count as one: 0."""
+        self.websockets[code if code in KNOWN_CODES else 0] += 1
 
     def lost(self) -> None:
         """The kernel is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.support.client import open_client
 from tests.support.processes import (
@@ -23,6 +25,7 @@ from tests.support.processes import (
     listening,
     running,
 )
+from tests.support.raw_http import raw_http
 
 LISTEN = ("--host", "127.0.0.1", "--port", "0")
 
@@ -129,3 +132,68 @@ async def test_a_health_check_finds_w2z_wherever_options_say_it_listens(
     async with running(*check[:-1], "0", env=environment) as health:
         assert await health.end() == 1
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_neither_the_token_nor_a_header_nor_a_query_is_in_anything_w2z_says(
+    tmp_path: Path, log_format: str
+) -> None:
+    token, header, query = "known-t0ken-of-a-test", "a-header-of-a-test", "a-query-of-a-test"
+    audit = tmp_path / "audit.jsonl"
+    options = ("--log-level", "debug", "--log-format", log_format, "--audit-log", str(audit))
+    command = [sys.executable, "-X", "dev", "-m", "w2z", *LISTEN, *options, *IPYKERNEL]
+    environment = {**os.environ, "W2Z_TOKEN": token}
+    said = []
+    async with running(*command, env=environment, cwd=tmp_path) as process:
+        url = (await process.line(r"http(://[^\s\"]+)"))[1]
+        await process.line("the kernel is ready")
+        port = int(url.strip("/").rpartition(":")[2])
+        more = (f"X-Secret: {header}", f"Cookie: a={header}", "User-Agent: " + header)
+        async with raw_http("127.0.0.1", port) as http:
+            for line in (
+                "GET /metrics",
+                "GET /api/kernels",
+                f"GET /api/kernels?token={token}&x={query}",
+                f"GET /api/kernels?token={query}",
+                f"GET /api/kernels/{token}",
+                f"DELETE /api/sessions/{token}",
+                f"GET /{token}",
+                f"GET /api;token={token}",
+                f"GET /api%3Ftoken={token}",
+                f"GET /{token}/../{query}",
+                f"{token} /api/kernels",
+                f"GET http://{token}:{token}@host/api",
+            ):
+                for auth in (f"Authorization: token {token}", f"Authorization: Basic {token}"):
+                    answer = await http.ask(line, auth, *more)
+                    told = (answer.body + str(answer.headers).encode()).decode()
+                    # A 404 may repeat what the peer itself asked for.
+                    if "metrics" in line or "?" in line:
+                        said.append(told)
+        for bad in (
+            f"GET {token}\r\n\r\n",
+            f"{token}\r\n\r\n",
+            f"GET / HTTP/1.1\r\n{token}\r\n\r\n",
+        ):
+            async with raw_http("127.0.0.1", port) as http:
+                await http.send(bad.encode())
+                await http.answer()
+        for wrong in (f"?token={query}", f"?token={token}&session_id={token}"):
+            with contextlib.suppress(InvalidStatus):
+                async with open_client(f"ws{url}channels{wrong}", "v1") as client:
+                    await client.execute("1")
+                    await client.websocket.send(f"{token}")
+                    await client.closed()
+        said.append(arguments(process.process.pid))
+        assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
+        await process.line("end of output")
+        said += [process.output, audit.read_text()]
+    assert '"execute_request"' in said[-1]
+    for text in said:
+        for secret in (token, header, query):
+            assert secret not in text
+
+
+def arguments(pid: int) -> str:
+    """What a process list shows of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_text()

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from w2z.bridge.fanout import Client, Clients
+from w2z.bridge.lag import Lag
 from w2z.bridge.own_messages import OwnMessages
 from w2z.counts import Counts
 from w2z.delivery.hub import Hub
@@ -62,6 +63,7 @@ class Bridge:
         self.started = datetime.now(UTC)
         self.reports = Reports()
         self.counts = Counts()
+        self.lag = Lag()
         self.audit: AuditLog | None = None
         """Gets every request that the kernel takes."""
         self.outpaced = 0
@@ -96,7 +98,8 @@ class Bridge:
             self.kernel.connect()
             undo.callback(self.kernel.close)
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
-            undo.callback(tasks.create_task(self.clients.sweep()).cancel)
+            for work in (self.clients.sweep(), self.lag.watch()):
+                undo.callback(tasks.create_task(work).cancel)
             self._stack = undo.pop_all()
         return self
 

@@ -126,7 +126,7 @@ class WebsocketClient:
         self._read_or_not()
 
     def closed(self, code: int, sent: int) -> None:
-        self._bridge.counts.websockets[code] += 1
+        self._bridge.counts.closed(code)
         seconds, received = now() - self._since, self._connection.received
         websocket_ended(
             self._connection.peer, self._session_id, code, seconds, received=received, sent=sent

@@ -17,10 +17,11 @@ from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.request import Request, Response, json_response, model_response
 from w2z.server.rest.documents import Sessions
 from w2z.server.rest.kernelspecs import Specs
-from w2z.server.rest.metrics import CONTENT_TYPE, metrics
+from w2z.server.rest.metrics import load, page
 from w2z.server.rest.models import ChangedSession, Kernel, NewKernel, NewSession, parse_body
 from w2z.server.routes import Route
 from w2z.settings import Settings
+from w2z.threads import in_thread
 from w2z.wire.authored import timestamp
 
 JUPYTER_SERVER_VERSION = "2.21.1"
@@ -99,8 +100,10 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         """Return the metrics page, for Prometheus."""
-        text = metrics(self._bridge).encode()
-        return Response(200, text, {"Content-Type": CONTENT_TYPE})
+        # In a thread: the first time, this takes longer than clients should wait.
+        await in_thread(load)
+        body, kind = page(self._bridge, request.header("accept") or "")
+        return Response(200, body, {"Content-Type": kind, "Cache-Control": "no-store"})
 
     async def version(self, request: Request) -> Response:
         """Return the version, by which clients recognize a Jupyter server."""
