@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from w2z import units
+from w2z.origins import as_sent
 
 MIB = 2**20
 
@@ -331,6 +332,11 @@ class Settings(BaseModel):
     def _slashes(cls, value: str) -> str:
         stripped = encoded_path(value.strip("/"))
         return f"/{stripped}/" if stripped else "/"
+
+    @field_validator("allow_origin")
+    @classmethod
+    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(as_sent(origin) or origin for origin in value)
 
     @field_validator("labels", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
 from w2z.logs.audit import AuditLog
+from w2z.origins import as_sent
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
@@ -142,6 +143,13 @@ def greeting(settings: Settings, host: str, port: int, shown_token: str | None) 
 def _warn(settings: Settings, token_is_unknown: bool) -> None:
     if settings.no_auth:
         log.warning("--no-auth: whoever reaches the port can run code in the kernel")
+    for origin in settings.allow_origin:
+        if as_sent(origin) is None:
+            log.warning(
+                "--allow-origin %s: no browser sends such an origin, so it allows none:"
+                " give one like https://page.example:8443, and repeat the option for more",
+                origin,
+            )
     if token_is_unknown:
         log.warning(
             "a token was generated, but is only shown on a terminal:"

@@ -18,7 +18,7 @@ from w2z.server.routes import Router
 
 log = logging.getLogger("w2z.access")
 
-PROBES = ("/livez", "/readyz", "/metrics")
+PROBES = ("/", "/livez", "/readyz", "/metrics")
 """Routes that are asked every few seconds: their lines are for debugging."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
