@@ -288,11 +288,12 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-def _complain(line: str) -> None:
-    """Print a line to stderr, unless nobody reads that."""
-    from w2z.logs.writer import is_writable  # noqa: PLC0415 (only this needs it)
+def _complain(text: str) -> None:
+    """Print an error to stderr, unless nobody reads that; what it quotes begins no line."""
+    from w2z.logs.lines import one_message  # noqa: PLC0415 (only this needs it)
+    from w2z.logs.writer import is_writable  # noqa: PLC0415
 
     with contextlib.suppress(OSError, ValueError):  # no descriptor: not a stream of the system
         if not is_writable(sys.stderr.fileno(), PATIENCE):
             return
-    click.echo(line, err=True)
+    click.echo(one_message(text), err=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.client import open_client
+from tests.support.client import execute_request, open_client
 from tests.support.processes import (
     IPYKERNEL,
     TINY,
@@ -197,3 +201,42 @@ async def test_neither_the_token_nor_a_header_nor_a_query_is_in_anything_w2z_say
 def arguments(pid: int) -> str:
     """What a process list shows of a process."""
     return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+async def test_a_reader_of_stdout_that_stops_holds_up_the_kernel_alone(tmp_path: Path) -> None:
+    unread, stdout = os.pipe()
+    command = [sys.executable, "-m", "w2z", *LISTEN, "--log-level", "debug", *IPYKERNEL]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, "W2Z_TOKEN": TOKEN},
+        cwd=tmp_path,
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(stdout)
+    url = os.read(unread, 1000).decode().partition("http")[2].strip()
+    errors = process.stderr
+    assert errors is not None
+    while b"the kernel is ready" not in await errors.readline():
+        pass
+    async with open_client(f"ws{url}channels?token={TOKEN}", "v1") as client:
+        await client.send(execute_request("import os\nos.write(1, b'x' * 10_000_000)"))
+        # Twice what fits: w2z's pipe is full then, and the kernel's is.
+        await client.recv()
+        assert await asyncio.to_thread(is_full, unread)
+        async with raw_http("127.0.0.1", int(url.strip("/").rpartition(":")[2])) as http:
+            assert (await http.ask("GET /livez")).status == 200
+        process.send_signal(signal.SIGTERM)
+        assert (await client.closed())[0] == 1012
+    await errors.read()
+    assert await process.wait() == 128 + signal.SIGTERM
+    os.close(unread)
+
+
+def is_full(pipe: int) -> bool:
+    """Wait until a pipe that nobody reads is full."""
+    there = array.array("i", [0])
+    while there[0] < 60_000:
+        fcntl.ioctl(pipe, termios.FIONREAD, there)
+        time.sleep(0)
+    return True

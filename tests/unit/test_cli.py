@@ -453,3 +453,13 @@ def test_what_lies_in_the_working_directory_is_not_imported(tmp_path):
         env={**os.environ, "PYTHONPATH": str(Path(errors.__file__).parents[1])},
     )
     assert ended.returncode == 3
+
+
+def test_what_an_error_quotes_begins_no_line(serve, monkeypatch, capsys):
+    serve.error = StartupError("its last words: \x1b[2Kx\n2026-01-01 INFO w2z: all is well")
+    monkeypatch.setattr(sys, "argv", ["w2z", "--connection-file", "k"])
+    with pytest.raises(SystemExit):
+        main()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == r"w2z: its last words: \x1b[2Kx"
+    assert second.startswith("    2026")

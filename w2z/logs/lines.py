@@ -44,6 +44,11 @@ def split(text: str) -> list[str]:
     return _ENDS.split(text)
 
 
+def one_message(text: str) -> str:
+    """Return ``text`` so that it is seen to be one message: later lines are indented."""
+    return ("\n" + INDENT).join(split(tamed(text)))
+
+
 def timestamp(seconds: float) -> str:
     """Return a Unix time as UTC in ISO 8601, with milliseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -62,8 +67,8 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message; its second and later lines are indented."""
-        return ("\n" + INDENT).join(split(tamed(super().format(record))))
+        """Return the message as :func:`one_message`."""
+        return one_message(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
