@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 _SIZES = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 """The powers of 1024, whichever way they are spelled: ``1k``, ``1K``, ``1kB`` and ``1KiB``."""
@@ -32,7 +33,8 @@ def seconds(text: str) -> float | None:
     if len(text) > LONGEST:
         return None
     try:
-        return float(text)
+        number = float(text)
+        return number if isfinite(number) else None
     except ValueError:
         pass
     found = list(_DURATION.finditer(text))

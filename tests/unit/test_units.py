@@ -44,6 +44,8 @@ def test_a_size_is_bytes_or_has_a_unit(text, bytes_):
         ("1h30m", 5400),
         ("1h 30m", 5400),
         ("2D", 172800),
+        ("inf", None),
+        ("nan", None),
         ("", None),
         ("s", None),
         ("10x", None),

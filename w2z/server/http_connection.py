@@ -76,6 +76,7 @@ class HttpConnection:
             return
         if self._idle:
             self._idle = False
+            self._since = now()
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
         self._http.receive_data(data)
         self._advance()
