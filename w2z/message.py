@@ -37,17 +37,30 @@ class Message(NamedTuple):
     buffers: tuple[Buffer, ...] = ()
 
 
+class Author(NamedTuple):
+    """Who sent a request: the address of the peer, and the name it has by its token, if any."""
+
+    peer: str
+    principal: str | None = None
+
+
+NOBODY = Author("")
+"""The author of a request that no audit log asks for."""
+
+
 class Request(NamedTuple):
     """A message from a client, with the two fields of its header that decoding reads.
 
     On ``hb`` no field is read. There ``payload`` is the received payload, which goes to the
-    kernel's heartbeat unchanged; the default format leaves it empty.
+    kernel's heartbeat unchanged; the default format leaves it empty. ``author`` is set where an
+    audit log asks for it.
     """
 
     message: Message
     msg_type: str = ""
     msg_id: str = ""
     payload: bytes = b""
+    author: Author = NOBODY
 
 
 def digest(session_id: str) -> str:

@@ -20,9 +20,9 @@ from tests.support.serving import TOKEN, Served, serving
 from tests.support.waiting import until
 from w2z.errors import SettingsError
 from w2z.logs import audit as audit_module
-from w2z.logs.audit import MAX_CODE, AuditLog, Author
+from w2z.logs.audit import MAX_CODE, AuditLog
 from w2z.logs.writer import Descriptor
-from w2z.message import Channel, Message, Request, digest
+from w2z.message import Author, Channel, Message, Request, digest
 
 LONG = 60.0
 CODE = "secret = 'ü'"
@@ -44,9 +44,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def request(code: object = CODE, msg_type: str = "execute_request") -> Request:
+def request(code: object = CODE, msg_type: str = "execute_request", peer: str = "peer") -> Request:
     content = json.dumps({"code": code}).encode()
-    return Request(Message(Channel.SHELL, b"{}", b"{}", b"{}", content), msg_type, "id")
+    message = Message(Channel.SHELL, b"{}", b"{}", b"{}", content)
+    return Request(message, msg_type, "id", author=Author(peer, "anna"))
 
 
 async def test_what_the_kernel_takes_is_written_with_who_sent_it(
@@ -76,7 +77,7 @@ async def test_what_the_kernel_takes_is_written_with_who_sent_it(
 def written(path: Path, code: Any, *requests: Request) -> list[dict[str, Any]]:
     with AuditLog(path, code, LONG) as audit:
         for one in requests:
-            audit.request(Author("p", "anna"), "s", one)
+            audit.request("s", one)
     return lines(path)
 
 
@@ -117,12 +118,12 @@ def test_other_requests_have_no_code_and_types_are_cut(path: Path) -> None:
 
 def test_a_file_that_was_moved_away_is_opened_anew(path: Path) -> None:
     with AuditLog(path, "hash", LONG) as audit:
-        audit.request(Author("first"), "s", request())
+        audit.request("s", request(peer="first"))
         while not path.stat().st_size:
             pass
         old = path.with_suffix(".1")
         path.rename(old)
-        audit.request(Author("second"), "s", request())
+        audit.request("s", request(peer="second"))
     assert [line["peer"] for line in (*lines(old), *lines(path))] == ["first", "second"]
 
 
@@ -156,11 +157,11 @@ async def test_a_disk_that_fails_is_told_once_and_what_was_lost_is_counted(
     with listening() as heard:
         with AuditLog(path, "hash", LONG) as audit:
             for _ in range(3):
-                audit.request(Author("lost"), "s", request())
+                audit.request("s", request(peer="lost"))
             await until(lambda: not audit._writer._waiting, "all were tried")
             await until(lambda: bool(heard.lines), "the error is told")
             is_full = False
-            audit.request(Author("kept"), "s", request())
+            audit.request("s", request(peer="kept"))
         assert len(heard.matching("the audit log cannot be written: No space left")) == 1
         assert len(heard.matching("the audit log is written again")) == 1
     kept, lost = lines(path)

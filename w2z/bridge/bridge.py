@@ -28,7 +28,7 @@ from w2z.errors import ClientError, KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
-from w2z.logs.audit import AuditLog, Author
+from w2z.logs.audit import AuditLog
 from w2z.message import Channel, Message, Request, digest
 from w2z.reports import Reports
 from w2z.settings import Settings
@@ -41,9 +41,6 @@ from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
 DEFAULT_TIMING = Timing()
-
-NOBODY = Author("")
-"""The author of a request that comes from no connection."""
 
 
 class Bridge:
@@ -65,7 +62,7 @@ class Bridge:
         self.counts = Counts()
         self.lag = Lag()
         self.audit: AuditLog | None = None
-        """Gets every request that the kernel takes."""
+        """Gets every request that the kernel takes; its author has to be set."""
         self.outpaced = 0
         self._settings = settings
         self._own = OwnMessages(self._header_session)
@@ -141,7 +138,7 @@ class Bridge:
 
     # To the kernel.
 
-    def to_kernel(self, session_id: str, request: Request, author: Author = NOBODY) -> bool:
+    def to_kernel(self, session_id: str, request: Request) -> bool:
         """Carry a client's request to the kernel, or answer it in the kernel's place.
 
         Returns ``False`` when the request is refused: hand it in again when
@@ -174,7 +171,7 @@ class Bridge:
         traffic.messages += 1
         traffic.size += sum(map(len, parts))
         if self.audit is not None:
-            self.audit.request(author, digest(session_id), request)
+            self.audit.request(digest(session_id), request)
         if request.msg_type == "shutdown_request":
             content = parse_object(message.content, "content")
             self.kernel.on_shutdown_request(restart=bool(content.get("restart")))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from w2z.errors import SettingsError
 from w2z.logs.lines import json_line, timestamp
@@ -34,13 +34,6 @@ MAX_CODE = 2**16
 
 MAX_TYPE = 64
 """Characters of a message type that are written: those of Jupyter have fewer than thirty."""
-
-
-class Author(NamedTuple):
-    """Who sent a request: the address of the peer, and the name it has by its token, if any."""
-
-    peer: str
-    principal: str | None = None
 
 
 class AuditLog:
@@ -73,18 +66,18 @@ class AuditLog:
         if self._writer.close(self._patience):
             self._file.close()
 
-    def request(self, author: Author, session: str, request: Request) -> None:
+    def request(self, session: str, request: Request) -> None:
         """Note a request that goes to the kernel; ``session`` is the digest of the session's id."""
         moment = time.time()
         size = len(request.message.content)
-        self._writer.put(lambda: self._line(moment, author, session, request), size)
+        self._writer.put(lambda: self._line(moment, session, request), size)
 
-    def _line(self, moment: float, author: Author, session: str, request: Request) -> bytes:
+    def _line(self, moment: float, session: str, request: Request) -> bytes:
         fields = {
             "time": timestamp(moment),
             "event": "request",
-            "peer": author.peer,
-            "principal": author.principal,
+            "peer": request.author.peer,
+            "principal": request.author.principal,
             "session": session,
             "channel": str(request.message.channel),
             "msg_type": request.msg_type[:MAX_TYPE],

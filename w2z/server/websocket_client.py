@@ -18,8 +18,7 @@ import logging
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError, CloseCode
-from w2z.logs.audit import Author
-from w2z.message import Request
+from w2z.message import Author, Request
 from w2z.server.access_log import websocket_ended
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
@@ -106,6 +105,8 @@ class WebsocketClient:
     def said(self, payload: Payload) -> None:
         try:
             request = self.codec.decode(payload.data, payload.is_text)
+            if self._bridge.audit is not None:
+                request = request._replace(author=self._author)
             self._upstream.add(request, len(payload.data))
         except ClientError as error:
             self._refuse(error)
@@ -137,7 +138,7 @@ class WebsocketClient:
     def _to_kernel(self, request: Request) -> bool:
         # Requests of clients that left the session earlier go first.
         is_next = self._clients.is_next(self._session_id, self)
-        return is_next and self._bridge.to_kernel(self._session_id, request, self._author)
+        return is_next and self._bridge.to_kernel(self._session_id, request)
 
     def _refuse(self, error: ClientError) -> None:
         # Without the error's message, which quotes the client.
