@@ -7,11 +7,12 @@ made from this model, so a description here is the manual's text.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,7 +21,36 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
+from w2z import units
+from w2z.origins import as_sent
+
 MIB = 2**20
+
+
+def _bytes(value: object) -> object:
+    """Read a size; raises PydanticCustomError for text that is none."""
+    read = units.size(value) if isinstance(value, str) else value
+    if read is None:
+        raise PydanticCustomError("size", "has to be bytes, or like 64k, 256MiB or 1G")
+    return read
+
+
+def _seconds(value: object) -> object:
+    """Read a duration; raises PydanticCustomError for text that is none."""
+    read = units.seconds(value) if isinstance(value, str) else value
+    if read is None:
+        raise PydanticCustomError("duration", "has to be seconds, or like 500ms, 30s, 10m or 1h")
+    return read
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+LogFormat = Literal["text", "json"]
+"""How w2z logs."""
+
+AuditCode = Literal["hash", "text", "none"]
+"""What the audit log has of the code of a cell."""
 
 
 class Settings(BaseModel):
@@ -42,7 +72,7 @@ class Settings(BaseModel):
         min_length=1,
         description="Start the kernel of the installed kernelspec with this name.",
     )
-    wait: float = Field(
+    wait: Seconds = Field(
         60,
         ge=0,
         description="Seconds to wait for the connection file to be there and whole.",
@@ -78,28 +108,28 @@ class Settings(BaseModel):
         description="Crashes within a minute after which a kernel that w2z starts is started "
         "again; one more ends w2z with the kernel's exit code.",
     )
-    ready_timeout: float = Field(
+    ready_timeout: Seconds = Field(
         120,
         gt=0,
         description="Seconds a kernel that w2z starts has to answer before it is ended.",
     )
-    shutdown_timeout: float = Field(
+    shutdown_timeout: Seconds = Field(
         3,
         ge=0,
         description="Seconds the kernel has to end when it is asked to; SIGTERM follows.",
     )
-    terminate_timeout: float = Field(
+    terminate_timeout: Seconds = Field(
         1.5,
         ge=0,
         description="Seconds the kernel has to end after SIGTERM; SIGKILL follows.",
     )
-    idle_timeout: float | None = Field(
+    idle_timeout: Seconds | None = Field(
         None,
         gt=0,
         description="Seconds without a client and with nothing running after which w2z ends. "
         "Default: never.",
     )
-    max_lifetime: float | None = Field(
+    max_lifetime: Seconds | None = Field(
         None,
         gt=0,
         description="Seconds after which w2z ends in any case. Default: never.",
@@ -175,45 +205,45 @@ class Settings(BaseModel):
         False,
         description="Refuse requests of web pages from other origins even with a valid token.",
     )
-    ping_interval: float = Field(
+    ping_interval: Seconds = Field(
         30,
         gt=0,
         description="Seconds between websocket pings, so that proxies keep idle connections.",
     )
-    ping_timeout: float = Field(
+    ping_timeout: Seconds = Field(
         30,
         gt=0,
         description="Seconds to wait for a pong before a websocket is taken for dead.",
     )
-    resume_window: float = Field(
+    resume_window: Seconds = Field(
         600,
         ge=0,
         description="Seconds a session outlives its websocket, for a client that comes back "
         "with the same session_id.",
     )
-    max_message_size: int = Field(
+    max_message_size: Bytes = Field(
         256 * MIB,
         ge=1024,
         description="Largest websocket message a client may send, in bytes. Widgets and uploads "
         "send tens of megabytes.",
     )
-    max_kernel_message_size: int = Field(
+    max_kernel_message_size: Bytes = Field(
         256 * MIB,
         ge=MIB,
         description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
         "that it is missing.",
     )
-    max_body_size: int = Field(
+    max_body_size: Bytes = Field(
         MIB,
         ge=0,
         description="Largest HTTP request body, in bytes. No request of the API needs more.",
     )
-    max_header_size: int = Field(
+    max_header_size: Bytes = Field(
         64 * 1024,
         ge=1024,
         description="Largest HTTP request head, in bytes. Tokens and cookies of proxies fit.",
     )
-    handshake_timeout: float = Field(
+    handshake_timeout: Seconds = Field(
         10,
         gt=0,
         description="Seconds a connection has to send a whole request.",
@@ -225,13 +255,13 @@ class Settings(BaseModel):
         description="TCP connections at once; more are answered 503. Each websocket costs up to "
         "seven file descriptors.",
     )
-    journal_size: int = Field(
+    journal_size: Bytes = Field(
         32 * MIB,
         ge=1024,
         description="Bytes of messages kept in memory for clients that read slowly or are "
         "coming back; more goes to temporary files.",
     )
-    spill_size: int = Field(
+    spill_size: Bytes = Field(
         1024 * MIB,
         ge=0,
         description="Bytes of temporary files for messages that memory has no room for; beyond "
@@ -241,7 +271,7 @@ class Settings(BaseModel):
         None,
         description="Directory of these files. Default: TMPDIR, or /tmp.",
     )
-    replay_size: int = Field(
+    replay_size: Bytes = Field(
         MIB,
         ge=0,
         description="Bytes of the latest messages kept in any case, for new clients that ask for "
@@ -250,6 +280,22 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least severity to log to standard error.",
+    )
+    log_format: LogFormat = Field(
+        "text",
+        description="How to log: as text, or as one JSON object a line, with the time in UTC. What "
+        "the kernel prints is marked as its own in both.",
+    )
+
+    audit_log: Path | None = Field(
+        None,
+        description="File to which w2z appends who sent which request to the kernel, as one JSON "
+        "object a line. It is made with mode 0600, and opened anew when it was moved away.",
+    )
+    audit_code: AuditCode = Field(
+        "hash",
+        description="What the audit log has of the code of an execute_request: its SHA-256, its "
+        "text up to 64 Ki characters beside that, or nothing.",
     )
 
     @property
@@ -307,6 +353,11 @@ class Settings(BaseModel):
     def _slashes(cls, value: str) -> str:
         stripped = encoded_path(value.strip("/"))
         return f"/{stripped}/" if stripped else "/"
+
+    @field_validator("allow_origin")
+    @classmethod
+    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(as_sent(origin) or origin for origin in value)
 
     @field_validator("labels", mode="before")
     @classmethod

@@ -225,6 +225,7 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
         "tornado",
         "IPython",
         "websockets.asyncio",
+        "prometheus_client",
     ]
     script = (
         "import asyncio, sys, w2z.serve.serve as s\n"

@@ -141,10 +141,19 @@ async def test_the_server_tells_about_itself(rest: Client) -> None:
     assert TIMESTAMP.fullmatch(contents["last_modified"])
 
 
-@pytest.mark.parametrize("path", ["/", "/tree?", "/login", "/hub/api", "/lab", "/api/nothing"])
+@pytest.mark.parametrize("path", ["/tree?", "/login", "/hub/api", "/lab", "/api/nothing"])
 async def test_there_are_no_pages(rest: Client, path: str) -> None:
     """VS Code takes a redirect to a login page for a server with a password."""
     assert is_error(await rest.ask(f"GET {path}"), 404, "nothing at this path")
+
+
+async def test_the_front_page_says_what_this_is_and_needs_no_token(served: Served) -> None:
+    """Load balancers ask there whether a server is well."""
+    async with raw_http(served.host, served.port) as http:
+        answer = await http.ask("GET /")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert b"This is w2z" in answer.body
 
 
 async def test_timestamps_have_six_digits_on_the_second_too(served: Served, rest: Client) -> None:

@@ -99,6 +99,14 @@ def test_a_setting_nobody_knows_is_refused():
         settings(prot=8888)
 
 
+def test_origins_are_kept_as_browsers_send_them():
+    assert settings(allow_origin=("https://Page.Example:443/", "*", "page")).allow_origin == (
+        "https://page.example",
+        "*",
+        "page",
+    )
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         settings().port = 1

@@ -15,6 +15,7 @@
 - :mod:`~w2z.server.handshake`: accepts an upgrade request, or rejects it.
 - :mod:`~w2z.server.routes`: finds the handler of an HTTP request.
 - :mod:`~w2z.server.request`: HTTP requests and responses, apart from any connection.
+- :mod:`~w2z.server.access_log`: a line of log for each request and each websocket.
 - :mod:`~w2z.server.access`: who may connect.
 - :mod:`~w2z.server.rest`: the HTTP API.
 """

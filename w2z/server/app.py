@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from w2z.bridge.bridge import Bridge
@@ -11,6 +12,7 @@ from w2z.errors import CloseCode, HttpError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.policy import AccessPolicy
+from w2z.server.access_log import AccessLog
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request, Response, error_response
@@ -51,6 +53,9 @@ class App:
         self._router = Router(routes, settings.base_url)
         # Weak: a client that has left is dropped without a word.
         self._opened_with: WeakKeyDictionary[WebsocketClient, str] = WeakKeyDictionary()
+        self.access_log = AccessLog(
+            self._router, settings.base_url, bridge.kernel_id, bridge.counts
+        )
 
     async def answer(self, request: Request) -> Response:
         """Answer an HTTP request. Every error becomes a response too; a defect becomes a 500."""
@@ -65,8 +70,7 @@ class App:
     def with_cors(self, request: Request, response: Response) -> Response:
         """Add the headers that let pages of allowed origins read the response, errors included."""
         cors = self._policy.cors_headers(request.header("origin"))
-        headers = {**response.headers, **cors}
-        return Response(response.status, response.body, headers, response.close)
+        return replace(response, headers={**response.headers, **cors})
 
     def accept_websocket(self, request: Request) -> Accepted | None:
         """Decide on an upgrade request.
@@ -85,7 +89,12 @@ class App:
         self._check_id(fields)
         # The caller attaches the client before it yields to the event loop: the room stays free.
         if not self.bridge.clients.has_room(accepted.session_id):
-            raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
+            raise HttpError(
+                503,
+                "every session is taken: try again later",
+                {"Retry-After": "5"},
+                reason="no_session",
+            )
         return accepted
 
     def opened(self, client: WebsocketClient, token: str | None) -> None:

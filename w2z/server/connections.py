@@ -88,11 +88,14 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     reading: Reading
+    peer: str
 
     def __init__(self, connections: Connections, first: Callable[[Connection], Stage]) -> None:
         self.connections = connections
         self.boundary = Boundary(connections.reports, self._on_error)
         self._timer: asyncio.TimerHandle | None = None
+        self.received = 0
+        """Bytes that came from the peer."""
         self._has_failed = False
         self._is_full = False
         self._first = first
@@ -124,6 +127,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.peer = peer_of(self.transport)
         self.reading = Reading(self.transport)
         with self.boundary:
             self.connections.add(self)
@@ -133,6 +137,7 @@ class Connection(asyncio.Protocol):
                 self.shutdown()
 
     def data_received(self, data: bytes) -> None:
+        self.received += len(data)
         with self.boundary:
             if self._stage is not None:
                 self._stage.data_received(data)
@@ -195,6 +200,15 @@ class Connection(asyncio.Protocol):
         self._has_failed = True
         with self.boundary:
             self._stage.fail()
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address of the other end, as ``HOST:PORT``; ``local`` if it has none."""
+    address = transport.get_extra_info("peername")
+    if not isinstance(address, tuple):
+        return "local"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Connections:

@@ -19,6 +19,7 @@ from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.handshake import Accepted
 from w2z.server.request import Request, Response, error_response
+from w2z.server.websocket import now
 from w2z.server.websocket_client import WebsocketClient
 
 log = logging.getLogger("w2z")
@@ -53,6 +54,7 @@ class HttpConnection:
         self._is_between = False
         self._idle = False
         self._unsent = 0
+        self._since = now()
 
     # Stage
 
@@ -60,6 +62,7 @@ class HttpConnection:
         """Wait for a request; with too many connections open, respond with 503 or cut."""
         surplus = len(self._connection.connections) - self._limits.max_connections
         if surplus > REFUSALS:
+            self._app.access_log.refused("no_room")
             self._transport.abort()
             return
         if surplus > 0:
@@ -73,6 +76,7 @@ class HttpConnection:
             return
         if self._idle:
             self._idle = False
+            self._since = now()
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
         self._http.receive_data(data)
         self._advance()
@@ -150,6 +154,7 @@ class HttpConnection:
 
     def _begin(self, head: h11.Request) -> None:
         self._head = head
+        self._since = now()
         self._body.clear()
         declared = dict(head.headers).get(b"content-length", b"0")
         # h11 limits incomplete heads only; a head that arrives in one piece is measured here.
@@ -229,6 +234,15 @@ class HttpConnection:
             h11.Data(data=b"" if is_head else response.body),
             h11.EndOfMessage(),
         )
+        self._log(response, 0 if is_head else len(response.body))
+
+    def _log(self, response: Response, size: int) -> None:
+        request = None
+        if self._head is not None:
+            target = self._head.target.decode("latin-1")
+            request = Request(self._head.method.decode("ascii"), target)
+        peer, seconds = self._connection.peer, now() - self._since
+        self._app.access_log.answered(peer, request, response, size, seconds)
 
     def _send(self, *events: h11.Event) -> None:
         """Write the events in one piece: one packet, where they fit."""
@@ -280,6 +294,7 @@ class HttpConnection:
         trailing, _ = self._http.trailing_data
         # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
+        self._log(Response(101), 0)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
         self._app.opened(client, accepted.token)
         self._connection.become(client.websocket)

@@ -61,12 +61,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response; with ``close`` the connection closes after it."""
+    """An HTTP response; with ``close`` the connection closes after it.
+
+    ``refused`` is the word for the reason of a refusal; the peer does not get it.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     close: bool = False
+    refused: str = ""
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
@@ -88,4 +92,4 @@ def model_response(
 def error_response(error: HttpError, *, close: bool = False) -> Response:
     """Return an error in the shape that Jupyter's clients read."""
     answer = json_response({"message": error.message, "reason": None}, error.status, error.headers)
-    return Response(answer.status, answer.body, answer.headers, close)
+    return Response(answer.status, answer.body, answer.headers, close, error.reason)

@@ -63,6 +63,15 @@ class Router:
             return methods[method], match.groupdict()
         raise HttpError(404, "there is nothing at this path")
 
+    def pattern(self, path: str) -> tuple[str, dict[str, str]] | None:
+        """Return the pattern that a path fits, whatever the method, and the path's fields."""
+        below = self.below_base(path)
+        for pattern, methods in self._table:
+            match = pattern.fullmatch(below) if below is not None else None
+            if match is not None:
+                return next(iter(methods.values())).path, match.groupdict()
+        return None
+
     def below_base(self, path: str) -> str | None:
         """Return ``path`` without the base URL, or ``None`` if it is not below the base URL.
 

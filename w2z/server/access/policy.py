@@ -58,7 +58,7 @@ class AccessPolicy:
         if token is None or not any(
             hmac.compare_digest(one.encode(), token.encode()) for one in presented
         ):
-            raise HttpError(403, "the token is not valid")
+            raise HttpError(403, "the token is not valid", reason="wrong_token")
         return token
 
     def cors_headers(self, origin: str | None) -> dict[str, str]:
@@ -93,7 +93,11 @@ class AccessPolicy:
         # of the same origin. So the host then has to be one that no DNS server can redirect.
         ours = self.token is not None or is_unmistakable(host)
         if not (ours and is_same_origin(origin, host)):
-            raise HttpError(403, "requests from this origin are not allowed: see --allow-origin")
+            raise HttpError(
+                403,
+                "requests from this origin are not allowed: see --allow-origin",
+                reason="origin",
+            )
 
 
 def is_same_origin(origin: str, host: str) -> bool:
