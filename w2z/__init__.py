@@ -28,6 +28,7 @@ Messages:
 Clients:
 
 - *client*: a connected websocket. *peer*: the other end of any connection.
+- *stranger*: a peer whose connection has had no request with a right token; it is *known* then.
 - *session*: one ``session_id`` and what w2z keeps for it. It outlives its client: a new client
   *resumes* it within the *resume window*, or *replaces* a client that is still connected.
 - *header session*: the ``session`` field of a message's header; it names the message's author.

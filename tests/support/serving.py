@@ -19,6 +19,7 @@ from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import token_source
 from w2z.server.app import App
 from w2z.server.connections import Connections
+from w2z.server.door import Door
 from w2z.server.listener import Listener
 from w2z.settings import Settings
 from w2z.timing import Timing
@@ -40,6 +41,7 @@ class Served:
     stopped: asyncio.Event
     settings: Settings
     connections: Connections
+    door: Door
 
     def url(self, session_id: str | None = None, path: str = "/channels") -> str:
         session = f"&session_id={session_id}" if session_id else ""
@@ -57,7 +59,7 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
     token, _ = token_source(chosen)
-    gate = AccessPolicy(token, chosen.allow_origin, chosen.strict_origin)
+    gate = AccessPolicy.of(chosen, token)
     stopped = asyncio.Event()
     specs = InstalledSpecs()
     async with (
@@ -70,9 +72,8 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
             app = App(chosen, bridge, keeper, gate, stopped.set, specs=specs)
             seconds = ShutdownBudget.of(chosen).clients if closes_within is None else closes_within
             async with Listener(app, closes_within=seconds) as listener:
-                yield Served(
-                    bridge, keeper, *listener.address, stopped, chosen, listener.connections
-                )
+                address, connections = listener.address, listener.connections
+                yield Served(bridge, keeper, *address, stopped, chosen, connections, listener.door)
         finally:
             watching.cancel()
 

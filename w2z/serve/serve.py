@@ -23,8 +23,8 @@ from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
-from w2z.server.http_connection import REFUSALS
-from w2z.server.listener import Listener
+from w2z.server.door import SPARE
+from w2z.server.listener import ACCEPTED_AT_ONCE, Listener
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")
@@ -34,8 +34,11 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 has a connection.
 """
 
-FILES_BESIDE = 128 + REFUSALS
-"""File descriptors of everything else: libraries, the loop, connections being refused."""
+FILES_BESIDE = 128 + SPARE + ACCEPTED_AT_ONCE
+"""File descriptors of everything else: libraries, the loop, connections of strangers."""
+
+SHORT_TOKEN = 16
+"""Characters below which a token is warned of: random hexadecimal digits then have 64 bits."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of a task that runs beside the keeper."""
@@ -60,13 +63,13 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         made = await kernel(settings, budget, stop, children, stack)
         if made is not None:
             bridge, keeper, specs = made
-            policy = AccessPolicy(token, settings.allow_origin, settings.strict_origin)
+            policy = AccessPolicy.of(settings, token)
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
             shown = generated if terminal else None
             announce(greeting(settings, *listener.address, shown))
-            _warn(settings, generated is not None and not terminal)
+            _warn(settings, token, generated is not None and not terminal)
             await run(
                 keeper,
                 stop,
@@ -125,9 +128,11 @@ def greeting(settings: Settings, host: str, port: int, shown_token: str | None) 
     return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
 
 
-def _warn(settings: Settings, token_is_unknown: bool) -> None:
+def _warn(settings: Settings, token: Callable[[], str] | None, token_is_unknown: bool) -> None:
     if settings.no_auth:
         log.warning("--no-auth: whoever reaches the port can run code in the kernel")
+    if token is not None and len(token()) < SHORT_TOKEN:
+        log.warning("the token has fewer than %d characters: it can be guessed", SHORT_TOKEN)
     if token_is_unknown:
         log.warning(
             "a token was generated, but is only shown on a terminal:"

@@ -1,8 +1,10 @@
-"""The application behind all connections: answers HTTP requests and decides on upgrades."""
+"""The application behind all connections: admits HTTP requests, and answers those it admitted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError
@@ -11,10 +13,23 @@ from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.policy import AccessPolicy
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
-from w2z.server.request import Request, Response, error_response
+from w2z.server.request import Request, Response, error_response, shown
 from w2z.server.rest.api import Api
 from w2z.server.routes import Route, Router
 from w2z.settings import Settings
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that may be answered, as its head tells.
+
+    ``is_known`` says that it passed the policy's check. A ``websocket`` opens in place of an
+    answer.
+    """
+
+    respond: Callable[[Request], Awaitable[Response]]
+    is_known: bool = False
+    websocket: Accepted | None = None
 
 
 class App:
@@ -45,12 +60,32 @@ class App:
         ]
         self._router = Router(routes, settings.base_url)
 
-    async def answer(self, request: Request) -> Response:
-        """Answer an HTTP request. Every error becomes a response too; a defect becomes a 500."""
+    def admit(self, request: Request) -> Admitted:
+        """Decide on a request by its head, before its body is there.
+
+        Raises :class:`~w2z.errors.HttpError` for a request that is refused: by its path, its
+        method, its token, origin or host, or as a websocket. A websocket's client has to be
+        attached before the caller yields to the event loop, so that there is still room for it.
+        """
+        # Before the token check: browsers send a CORS preflight without a token.
+        if request.method == "OPTIONS":
+            return Admitted(self._preflight)
+        route, fields = self._router.find(request)
+        respond = partial(route.handler, **fields)
+        if request.wants_websocket and route.handler == self._upgrade_required:
+            return Admitted(respond, is_known=True, websocket=self._accept(request, fields))
+        if route.needs_token:
+            self._policy.check(request)
+        elif not route.is_probe:
+            self._policy.check_open(request)
+        return Admitted(respond, is_known=route.needs_token)
+
+    async def answer(self, request: Request, admitted: Admitted) -> Response:
+        """Answer an admitted request. Every error becomes a response, too; a defect a 500."""
         response = error_response(HttpError(500, "internal error: see the log of w2z"))
         with self._boundary:
             try:
-                response = await self._dispatch(request)
+                response = await admitted.respond(request)
             except HttpError as error:
                 response = error_response(error)
         return self.with_cors(request, response)
@@ -61,34 +96,16 @@ class App:
         headers = {**response.headers, **cors}
         return Response(response.status, response.body, headers, response.close)
 
-    def accept_websocket(self, request: Request) -> Accepted | None:
-        """Decide on an upgrade request.
-
-        Return ``None`` for a request that :meth:`answer` has to answer: one that asks for no
-        upgrade, or whose path is no websocket. Raises :class:`~w2z.errors.HttpError` for an upgrade
-        that is rejected.
-        """
-        if not request.wants_websocket:
-            return None
-        route, fields = self._router.find(request)
-        if route.handler != self._upgrade_required:
-            return None
+    def _accept(self, request: Request, fields: dict[str, str]) -> Accepted:
         # `accept` checks the token: only clients that have it learn what the checks below say.
         accepted = accept(request, self._policy)
         self._check_id(fields)
-        # The caller attaches the client before it yields to the event loop: the room stays free.
         if not self.bridge.clients.has_room(accepted.session_id):
             raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
         return accepted
 
-    async def _dispatch(self, request: Request) -> Response:
-        # Before the token check: browsers send a CORS preflight without a token.
-        if request.method == "OPTIONS":
-            return Response(204, headers=self._policy.preflight_headers(request))
-        route, fields = self._router.find(request)
-        if route.needs_token:
-            self._policy.check(request)
-        return await route.handler(request, **fields)
+    async def _preflight(self, request: Request) -> Response:
+        return Response(204, headers=self._policy.preflight_headers(request))
 
     async def _upgrade_required(self, request: Request, **fields: str) -> Response:
         self._check_id(fields)
@@ -97,4 +114,4 @@ class App:
     def _check_id(self, fields: dict[str, str]) -> None:
         asked = fields.get("kernel_id", self.bridge.kernel_id)
         if asked != self.bridge.kernel_id:
-            raise HttpError(404, f"Kernel does not exist: {asked}")
+            raise HttpError(404, f"Kernel does not exist: {shown(asked)}")

@@ -18,7 +18,7 @@ from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError
 from w2z.server.access.policy import AccessPolicy
-from w2z.server.request import Request
+from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
 
@@ -69,7 +69,7 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
     if version not in (None, VERSION):
         raise HttpError(
             426,
-            f"websocket version {version} is not spoken here",
+            f"websocket version {shown(version)} is not spoken here",
             {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION},
         )
     response = ServerProtocol(logger=PROTOCOL_LOG).accept(asked)

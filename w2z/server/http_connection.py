@@ -3,68 +3,78 @@
 h11 holds the protocol's state; this module does the I/O, the timeouts and the limits. It answers
 one request at a time, and none while the peer does not read its responses. Requests that a client
 pipelines meanwhile wait in the socket.
+
+Whether a request may be answered is decided when its head is there. If not, it is refused then, no
+byte of its body is kept, and the connection closes unless there is no body.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import replace
+from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
-from typing import cast
 
 import h11
 
-from w2z.errors import HttpError
-from w2z.server.app import App
+from w2z.errors import HttpError, TokenRefused
+from w2z.server.answers import headers_of
+from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
+from w2z.server.door import Door
 from w2z.server.handshake import Accepted
+from w2z.server.incoming import Incoming, body_of
 from w2z.server.request import Request, Response, error_response
 from w2z.server.websocket_client import WebsocketClient
 
 log = logging.getLogger("w2z")
 
-KEEP_ALIVE = 75.0
-"""Seconds that an idle connection is kept: longer than the pools of common proxies keep one."""
+STRANGERS_KEEP_ALIVE = 5.0
+"""Seconds that an idle connection of a stranger is kept: browsers and probes ask at once or anew.
+"""
 
 LINGER = 2.0
 """Seconds that a peer has to read an error response before the connection is cut. Closing while
 the peer still sends would reset the connection, and the response would be lost.
 """
 
-REFUSALS = 64
-"""Connections over the limit that get a 503. Further ones are cut: they cost files, too."""
+LOOKS = 8
+"""Times ``timing.unread`` that a peer has, at most, to take the rest when the connection closes."""
+
+_QUOTE = re.compile(r":? (bytearray\()?b?['\"].*", re.DOTALL)
 
 
 class HttpConnection:
     """The HTTP stage: the first :class:`~w2z.server.connections.Stage` of every connection."""
 
-    def __init__(self, app: App, connection: Connection) -> None:
+    def __init__(self, app: App, door: Door, connection: Connection) -> None:
         self._app = app
+        self._door = door
         self._connection = connection
         self._transport = connection.transport
         self._reading = connection.reading
         self._limits = app.settings
-        self._http = h11.Connection(
-            h11.SERVER, max_incomplete_event_size=self._limits.max_header_size
-        )
-        self._head: h11.Request | None = None
+        self._incoming = Incoming(self._limits.max_header_size)
+        self._http = h11.Connection(h11.SERVER)
+        self._has_ended = False
         self._body = bytearray()
+        self._request: Request | None = None
+        self._admitted: Admitted | HttpError | None = None
+        """What was decided on the request when its head was there."""
         self._finished = False
         self._is_between = False
         self._idle = False
         self._unsent = 0
+        self._looks = 0
 
     # Stage
 
     def begin(self) -> None:
-        """Wait for a request; with too many connections open, respond with 503 or cut."""
-        surplus = len(self._connection.connections) - self._limits.max_connections
-        if surplus > REFUSALS:
-            self._transport.abort()
-            return
-        if surplus > 0:
-            self._refuse(HttpError(503, "too many connections: try again later"))
-            return
+        """Wait for a request. The longest idle stranger may lose its connection for this one."""
+        self._visitor = self._door.arrive(self._connection)
         self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
@@ -74,19 +84,20 @@ class HttpConnection:
         if self._idle:
             self._idle = False
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
-        self._http.receive_data(data)
+        self._incoming.add(data)
         self._advance()
 
     def eof_received(self) -> bool:
         """The peer closed its side: handle what it sent before."""
+        self._has_ended = True
         if not self._finished:
-            self._http.receive_data(b"")
             self._advance()
         # The write side stays open while responses are still to be written.
         return self._reading.is_stopped
 
     def connection_lost(self) -> None:
-        """Do nothing: :meth:`_answer` drops its response when the transport is closing."""
+        """Let go what was held. :meth:`_answer` drops its response: the transport is closing."""
+        self._drop()
 
     def pause_writing(self) -> None:
         """Read no requests while the peer reads its responses slowly; cut a peer that stops."""
@@ -114,51 +125,91 @@ class HttpConnection:
     # Requests
 
     def _advance(self) -> None:
-        """Handle h11's events until one needs more data or a response that is being made."""
-        while not (self._reading.is_stopped or self._finished or self._transport.is_closing()):
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                self._refuse(HttpError(error.error_status_hint, f"bad request: {error}"))
-                return
-            if event is h11.NEED_DATA:
-                if self._http.they_are_waiting_for_100_continue:
-                    self._send(h11.InformationalResponse(status_code=100, headers=[]))
-                if self._is_between:
-                    self._wait_for_request()
-                return
-            if isinstance(event, h11.Request):
-                self._begin(event)
-            elif isinstance(event, h11.Data):
-                self._collect(event)
-            elif isinstance(event, h11.EndOfMessage):
-                self._end()
-            else:
-                # The peer closed. PAUSED comes only during a response, when this loop has ended.
-                self._close()
-                return
+        """Handle what has arrived until more is needed, or a response is being made."""
+        try:
+            while not (self._reading.is_stopped or self._finished or self._transport.is_closing()):
+                if not self._step():
+                    break
+        except h11.RemoteProtocolError as error:
+            told = _QUOTE.sub("", str(error))
+            self._refuse(HttpError(error.error_status_hint, f"bad request: {told}"))
+        except HttpError as error:
+            self._refuse(error)
+        if not (self._finished or self._visitor.hold(self._incoming.held + len(self._body))):
+            self._refuse(HttpError(503, "too many unfinished requests", {"Retry-After": "5"}))
+
+    def _step(self) -> bool:
+        """Handle one event; return whether there may be another one without more data."""
+        event = self._http.next_event()
+        if isinstance(event, h11.Request):
+            self._begin(event)
+        elif isinstance(event, h11.Data):
+            self._collect(event)
+        elif isinstance(event, h11.EndOfMessage):
+            self._end()
+        elif event is h11.NEED_DATA:
+            return self._feed()
+        else:
+            # The peer closed. PAUSED comes only during a response, when nothing steps.
+            self._close()
+        return True
+
+    def _feed(self) -> bool:
+        """Give h11 what it needs next, if that is there; otherwise wait for the peer."""
+        data = self._incoming.take()
+        if data or self._has_ended:
+            self._http.receive_data(data)
+            return True
+        if self._http.they_are_waiting_for_100_continue:
+            self._send(h11.InformationalResponse(status_code=100, headers=[]))
+        if self._is_between:
+            self._wait_for_request()
+        return False
 
     def _wait_for_request(self) -> None:
         """Set the timer for the next request, or for the rest of one that has begun."""
         self._is_between = False
-        # trailing_data copies its bytes: cheap here, where they are less than one request.
-        self._idle = self._http.their_state is h11.IDLE and not self._http.trailing_data[0]
+        self._idle = self._is_waiting
         if self._idle:
-            self._connection.set_timer(KEEP_ALIVE, self._close)
+            self._connection.set_timer(self._keep_alive, self._close)
         else:
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether there is no byte of a request."""
+        return self._http.their_state is h11.IDLE and not self._incoming.held
+
+    @property
+    def _keep_alive(self) -> float:
+        """Seconds until an idle connection closes. A trusted proxy sees to its own connections."""
+        is_kept = self._visitor.is_known or self._visitor.is_proxy
+        return self._limits.keep_alive if is_kept else STRANGERS_KEEP_ALIVE
+
     def _begin(self, head: h11.Request) -> None:
-        self._head = head
-        self._body.clear()
-        declared = dict(head.headers).get(b"content-length", b"0")
-        # h11 limits incomplete heads only; a head that arrives in one piece is measured here.
-        size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
-        if size > self._limits.max_header_size:
-            limit = self._limits.max_header_size
-            self._refuse(HttpError(431, f"the request head is larger than {limit} bytes"))
-        elif int(declared) > self._limits.max_body_size:
+        """Decide on a request by its head. Raises HttpError for what is refused with its body."""
+        self._request = request = _request(head)
+        body = body_of(list(head.headers), request.http_version)
+        if body.size > self._limits.max_body_size:
             self._refuse_body()
+            return
+        self._visitor.asks(request)
+        try:
+            self._admitted = self._admit(request, has_body=not body.is_complete)
+        except HttpError as error:
+            if not body.is_complete:
+                self._deny(error, close=True)
+                return
+            self._admitted = error
+        self._incoming.expect(body)
+
+    def _admit(self, request: Request, *, has_body: bool) -> Admitted:
+        admitted = self._app.admit(request)
+        if admitted.is_known and not self._visitor.know():
+            raise HttpError(503, "too many connections: try again later", {"Retry-After": "5"})
+        if admitted.websocket is not None and has_body:
+            raise HttpError(400, "bad request: a websocket is asked for without a body")
+        return admitted
 
     def _collect(self, event: h11.Data) -> None:
         self._body += event.data
@@ -171,59 +222,67 @@ class HttpConnection:
 
     def _end(self) -> None:
         self._connection.set_timer(None)
-        request = self._request()
-        try:
-            accepted = self._app.accept_websocket(request)
-        except HttpError as error:
-            response = self._app.with_cors(request, error_response(error))
-            self._respond(response)
-            return
-        if accepted is not None:
-            self._become_websocket(accepted)
-            return
-        self._reading.stop(Reason.ANSWERING)
-        self._connection.spawn(self._answer(request))
+        request, admitted = self._request, self._admitted
+        if request is None or admitted is None:
+            raise RuntimeError("h11 gives the head before the end")
+        if isinstance(admitted, HttpError):
+            # A proxy may believe that what follows is a websocket's: nothing may follow.
+            self._deny(admitted, close=request.header("upgrade") is not None)
+        elif admitted.websocket is not None:
+            self._become_websocket(admitted.websocket)
+        else:
+            whole = replace(request, body=bytes(self._body))
+            self._body.clear()
+            self._reading.stop(Reason.ANSWERING)
+            self._connection.spawn(self._answer(whole, admitted))
 
-    def _request(self) -> Request:
-        head = cast(h11.Request, self._head)  # h11 gives the head before the EndOfMessage
-        headers = tuple(
-            (name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers
-        )
-        return Request(
-            head.method.decode("ascii"),
-            head.target.decode("latin-1"),
-            headers,
-            bytes(self._body),
-            head.http_version.decode("ascii"),
-        )
-
-    async def _answer(self, request: Request) -> None:
-        response = await self._app.answer(request)
+    async def _answer(self, request: Request, admitted: Admitted) -> None:
+        response = await self._app.answer(request, admitted)
+        if request.header("upgrade") is not None:
+            response = replace(response, close=True)
         if not (self._finished or self._transport.is_closing()):
             self._respond(response)
         self._reading.go_on(Reason.ANSWERING)
         self._advance()
+
+    def _deny(self, error: HttpError, *, close: bool) -> None:
+        """Answer a request that is refused, later if its peer failed to show a token often."""
+        seconds = self._visitor.refuse(error) if isinstance(error, TokenRefused) else 0.0
+        if seconds and not self._connection.connections.closing:
+            self._reading.stop(Reason.ANSWERING)
+            self._connection.set_timer(seconds, partial(self._deny_now, error, close))
+        else:
+            self._deny_now(error, close)
+
+    def _deny_now(self, error: HttpError, close: bool) -> None:
+        if close:
+            self._refuse(error)
+        elif self._request is not None:
+            self._respond(self._app.with_cors(self._request, error_response(error)))
+        if self._reading.is_stopped_by(Reason.ANSWERING):
+            self._reading.go_on(Reason.ANSWERING)
+            self._advance()
 
     # Answers
 
     def _respond(self, response: Response) -> None:
         """Write a response. The caller goes on with :meth:`_advance` to the next request."""
         self._write_response(response)
+        self._visitor.served()
         if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
             self._close()
             return
         self._http.start_next_cycle()
-        self._head = None
+        self._request = self._admitted = None
         self._is_between = True
 
     def _write_response(self, response: Response) -> None:
-        headers = [(name.lower(), value) for name, value in response.headers.items()]
-        if response.status != 204:
-            headers.append(("content-length", str(len(response.body))))
-        if response.close or self._connection.connections.closing:
-            headers.append(("connection", "close"))
+        closes = response.close or self._connection.connections.closing
+        closes = closes or (self._request is not None and self._request.wants_close)
+        date = formatdate(usegmt=True)
+        headers = headers_of(response, date, keep_alive=None if closes else self._keep_alive)
         reason = HTTPStatus(response.status).phrase
-        is_head = self._head is not None and self._head.method == b"HEAD"
+        is_head = self._request is not None and self._request.method == "HEAD"
         self._send(
             h11.Response(status_code=response.status, headers=headers, reason=reason),
             h11.Data(data=b"" if is_head else response.body),
@@ -238,16 +297,17 @@ class HttpConnection:
         """Respond with an error after which the connection cannot go on, and close."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = error_response(error, close=True)
-            if self._head is not None:
-                response = self._app.with_cors(self._request(), response)
+            if self._request is not None:
+                response = self._app.with_cors(self._request, response)
             self._write_response(response)
         self._finished = True
+        self._drop()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._connection.set_timer(LINGER, self._transport.abort)
 
     def _too_slow(self) -> None:
-        if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
+        if self._is_waiting:
             # No byte of a request: a load balancer's check, or a browser's spare connection.
             self._close()
             return
@@ -256,9 +316,16 @@ class HttpConnection:
 
     # The end
 
+    def _drop(self) -> None:
+        """Drop what was received and not answered."""
+        self._incoming.clear()
+        self._body = bytearray()
+        self._visitor.hold(0)
+
     def _close(self) -> None:
         """Close when the peer has taken all that was written; cut a peer that takes nothing."""
         self._transport.close()
+        self._looks = LOOKS
         self._watch_unsent()
 
     def _watch_unsent(self) -> None:
@@ -267,7 +334,8 @@ class HttpConnection:
         self._connection.set_timer(self._app.bridge.kernel.timing.unread, self._look_at_unsent)
 
     def _look_at_unsent(self) -> None:
-        if self._transport.get_write_buffer_size() == self._unsent:
+        self._looks -= 1
+        if self._transport.get_write_buffer_size() == self._unsent or self._looks == 0:
             self._transport.abort()
         else:
             self._watch_unsent()
@@ -277,7 +345,8 @@ class HttpConnection:
     def _become_websocket(self, accepted: Accepted) -> None:
         # Before the write, which may call `pause_writing`: a websocket is read from all the same.
         self._finished = True
-        trailing, _ = self._http.trailing_data
+        trailing = self._incoming.rest()
+        self._drop()
         # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
@@ -285,3 +354,9 @@ class HttpConnection:
         # Frames that came in one piece with the request.
         if trailing:
             client.websocket.data_received(trailing)
+
+
+def _request(head: h11.Request) -> Request:
+    headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+    method, target = head.method.decode("ascii"), head.target.decode("latin-1")
+    return Request(method, target, headers, b"", head.http_version.decode("ascii"))

@@ -53,6 +53,12 @@ def _lines(bridge: Bridge) -> Iterator[str]:
         bridge.reports.defects,
     )
     yield from _metric(
+        "tokens_refused_total",
+        "counter",
+        "Requests that presented no right token.",
+        bridge.reports.tokens_refused,
+    )
+    yield from _metric(
         "waiting_bytes", "gauge", "Bytes in memory that were not looked at yet.", bridge.waiting
     )
     yield from _metric(
