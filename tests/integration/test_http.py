@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import re
 from collections.abc import AsyncIterator
@@ -538,3 +539,77 @@ async def test_a_later_request_may_not_be_slow_either(kernel: FakeKernel) -> Non
                 for piece in pieces:
                     await peer.send(piece)
                 assert [(await peer.answer()).status for _ in range(2)] == [200, 408]
+
+
+async def test_without_file_descriptors_one_line_is_logged_and_others_are_not_silenced(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(1000):
+        error = OSError(errno.EMFILE, "Too many open files")
+        told = {"message": "socket.accept() out of system resource", "exception": error}
+        loop.call_exception_handler(told)
+    assert [
+        record.getMessage()[:19] for record in caplog.records if record.levelname == "ERROR"
+    ] == ["too many open files"]
+    loop.call_exception_handler({"message": "something else"})
+    assert caplog.messages[-1].startswith("something else")
+
+
+async def test_failures_are_counted_logged_once_and_slowed_but_a_right_token_is_not(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    guesses = 14
+    async with (
+        raw_http(served.host, served.port) as http,
+        raw_http(served.host, served.port) as other,
+    ):
+        for number in range(guesses):
+            assert (await http.ask(f"GET /api/kernels?token=guess-{number}")).status == 403
+        # The next refusal waits; who has the token does not, though its address is the same.
+        async with asyncio.TaskGroup() as tasks:
+            slow = tasks.create_task(http.ask("GET /api/kernels?token=guess"))
+            assert (await other.ask("GET /api/kernels", AUTH)).status == 200
+            assert not slow.done()
+        assert slow.result().status == 403
+        page = (await other.ask("GET /metrics", AUTH)).body.decode()
+    assert f"w2z_tokens_refused_total {guesses + 1}" in page
+    told = [line for line in caplog.messages if "refused a request" in line]
+    assert told == [
+        f"refused a request from {served.host}: the token is not valid (1 such requests so far)"
+    ]
+    assert "guess" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /api/kernels HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"OPTIONS /x HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_every_answer_has_the_headers_that_keep_it_from_misuse(
+    http: RawHttp, request_: bytes
+) -> None:
+    await http.send(request_)
+    headers = (await http.answer()).headers
+    assert headers.keys() >= {"date", "content-security-policy", "referrer-policy"}
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("line", ["A" * 60_000 + " /livez", "GET /api/kernels/" + "x" * 60_000])
+async def test_what_is_sent_is_not_sent_back_at_length(http: RawHttp, line: str) -> None:
+    answer = await http.ask(line, AUTH)
+    assert answer.status in (404, 405)
+    assert len(answer.body) < 200
+
+
+async def test_a_broken_line_is_not_repeated(http: RawHttp) -> None:
+    await http.send(b"GET /api HTTP/1.1\r\nHost: h\r\nAuthorization s3cret: x\r\n\r\n")
+    answer = await http.answer()
+    assert answer.json["message"] == "bad request: illegal header line"

@@ -246,22 +246,21 @@ class HttpConnection:
         self._advance()
 
     def _deny(self, error: HttpError, *, close: bool) -> None:
-        """Answer a request that is refused, later if its peer failed to show a token often."""
-        seconds = self._visitor.refuse(error) if isinstance(error, TokenRefused) else 0.0
-        if seconds and not self._connection.connections.closing:
-            self._reading.stop(Reason.ANSWERING)
-            self._connection.set_timer(seconds, partial(self._deny_now, error, close))
-        else:
-            self._deny_now(error, close)
+        """Answer a request that is refused, later if its peer failed to show a token often.
 
-    def _deny_now(self, error: HttpError, close: bool) -> None:
+        Never at once: thousands of refused requests in one piece would hold everybody up.
+        """
+        seconds = self._visitor.refuse(error) if isinstance(error, TokenRefused) else 0.0
+        self._reading.stop(Reason.ANSWERING)
+        self._connection.set_timer(seconds, partial(self._deny_now, error, close=close))
+
+    def _deny_now(self, error: HttpError, *, close: bool) -> None:
         if close:
             self._refuse(error)
         elif self._request is not None:
             self._respond(self._app.with_cors(self._request, error_response(error)))
-        if self._reading.is_stopped_by(Reason.ANSWERING):
-            self._reading.go_on(Reason.ANSWERING)
-            self._advance()
+        self._reading.go_on(Reason.ANSWERING)
+        self._advance()
 
     # Answers
 
