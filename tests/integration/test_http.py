@@ -613,3 +613,46 @@ async def test_a_broken_line_is_not_repeated(http: RawHttp) -> None:
     await http.send(b"GET /api HTTP/1.1\r\nHost: h\r\nAuthorization s3cret: x\r\n\r\n")
     answer = await http.answer()
     assert answer.json["message"] == "bad request: illegal header line"
+
+
+async def test_strangers_that_finish_no_request_keep_no_newcomer_out(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.server.allowance.LEAST", 100_000)
+    async with (
+        serving(kernel.connection_file, max_body_size=1000) as served,
+        AsyncExitStack() as peers,
+    ):
+        some = [
+            await peers.enter_async_context(raw_http(served.host, served.port)) for _ in range(10)
+        ]
+        for peer in some:
+            await peer.send(b"GET /api HTTP/1.1\r\nX: " + b"x" * 20_000)
+        for peer in some[:8]:
+            assert await peer.is_closed()
+        assert served.door.allowance.held < 50_000
+        async with raw_http(served.host, served.port) as newcomer:
+            head = f"GET /api/me HTTP/1.1\r\nHost: h\r\n{AUTH}\r\nCookie: {'x' * 20_000}".encode()
+            await newcomer.send(head)
+            await newcomer.send(b"\r\n\r\n")
+            assert (await newcomer.answer()).status == 200
+
+
+@pytest.mark.parametrize("line", ["GET /livez", "GET /api", "OPTIONS /api/kernels"])
+async def test_what_needs_no_token_has_no_body(http: RawHttp, line: str) -> None:
+    await http.send(f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n".encode())
+    shows_an_error(await http.answer(), 400, "without a body")
+    assert await http.is_closed()
+
+
+async def test_without_tokens_only_websockets_get_a_place_of_their_own(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, token=None, no_auth=True, max_connections=1) as served,
+        AsyncExitStack() as peers,
+    ):
+        for _ in range(SPARE + 10):
+            peer = await peers.enter_async_context(raw_http(served.host, served.port))
+            assert (await peer.ask("GET /api/kernels")).status == 200
+        async with open_client(f"ws://{served.host}:{served.port}/channels", "v1") as client:
+            await client.send({**_kernel_info()})
+            await client.until("kernel_info_reply")

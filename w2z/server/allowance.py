@@ -31,14 +31,15 @@ class Share:
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
-        self._held = 0
+        self.held = 0
+        """Bytes that are held for this connection."""
         self._is_known = False
 
     def know(self) -> None:
         """The peer presented a right token: what it holds is a stranger's no more."""
         if not self._is_known:
             self._is_known = True
-            self._allowance.held_by_strangers -= self._held
+            self._allowance.held_by_strangers -= self.held
 
     def hold(self, count: int) -> bool:
         """Change the number of bytes that are held to ``count``.
@@ -46,7 +47,7 @@ class Share:
         Return ``False`` if there is no room for more: then nothing changes, and the caller has to
         let go what it holds.
         """
-        more, allowance = count - self._held, self._allowance
+        more, allowance = count - self.held, self._allowance
         if more > 0 and allowance.held + more > allowance.total:
             return False
         if not self._is_known:
@@ -54,5 +55,5 @@ class Share:
                 return False
             allowance.held_by_strangers += more
         allowance.held += more
-        self._held = count
+        self.held = count
         return True

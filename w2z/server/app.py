@@ -23,12 +23,14 @@ from w2z.settings import Settings
 class Admitted:
     """A request that may be answered, as its head tells.
 
-    ``is_known`` says that it passed the policy's check. A ``websocket`` opens in place of an
-    answer.
+    ``is_known`` says that it presented a right token, or opens a websocket where none is needed;
+    ``takes_body`` that it may have a body, which is never a stranger's. A ``websocket`` opens in
+    place of an answer.
     """
 
     respond: Callable[[Request], Awaitable[Response]]
     is_known: bool = False
+    takes_body: bool = False
     websocket: Accepted | None = None
 
 
@@ -78,7 +80,9 @@ class App:
             self._policy.check(request)
         elif not route.is_probe:
             self._policy.check_open(request)
-        return Admitted(respond, is_known=route.needs_token)
+        # Where everybody may do everything, only websockets are worth a place of their own.
+        is_known = route.needs_token and self._policy.token is not None
+        return Admitted(respond, is_known=is_known, takes_body=route.needs_token)
 
     async def answer(self, request: Request, admitted: Admitted) -> Response:
         """Answer an admitted request. Every error becomes a response, too; a defect a 500."""

@@ -28,55 +28,26 @@ class Door:
     """The state that all connections share. One per listener."""
 
     def __init__(self, settings: Settings, reports: Reports) -> None:
-        self._reports = reports
-        self._proxies = Proxies(settings.trust_proxy)
-        self._places: Places[Connection] = Places(settings.max_connections, SPARE)
+        self.reports = reports
+        self.proxies = Proxies(settings.trust_proxy)
+        self.places: Places[Visitor] = Places(settings.max_connections, SPARE)
         self.allowance = Allowance.for_bodies_of(settings.max_body_size)
-        self._failures = Failures()
+        self.failures = Failures()
+        self._visitors: dict[Connection, Visitor] = {}
 
     def arrive(self, connection: Connection) -> Visitor:
         """Give a connection that opened a place. The longest idle stranger is cut for it."""
-        visitor = Visitor(self, connection)
+        visitor = self._visitors[connection] = Visitor(self, connection)
         # The address of a proxy says nothing about who is behind it.
         address = None if visitor.is_proxy else neighbourhood(visitor.address)
-        _cut(self._places.arrive(connection, address))
+        _cut(self.places.arrive(visitor, address))
         return visitor
 
     def leave(self, connection: Connection) -> None:
         """Free the place of a connection that is closed."""
-        self._places.leave(connection)
-
-    # For visitors.
-
-    @property
-    def proxies(self) -> Proxies:
-        """The proxies that are believed."""
-        return self._proxies
-
-    def share(self) -> Share:
-        """Return a share of the allowance, with nothing in it."""
-        return Share(self.allowance)
-
-    def locate(self, connection: Connection, address: str) -> None:
-        """Move a stranger to the address that its request came from."""
-        _cut(self._places.locate(connection, neighbourhood(address)))
-
-    def know(self, connection: Connection) -> bool:
-        """Whether there is a place for a connection that presented a right token."""
-        return self._places.know(connection)
-
-    def is_known(self, connection: Connection) -> bool:
-        """Whether a request on this connection has presented a right token."""
-        return self._places.is_known(connection)
-
-    def served(self, connection: Connection) -> None:
-        """A request of this connection was answered."""
-        self._places.served(connection)
-
-    def refuse(self, address: str, error: TokenRefused) -> float:
-        """Count and log a request without a right token; return how long its answer waits."""
-        self._reports.refused_token(address, error.message.partition(":")[0])
-        return self._failures.add(neighbourhood(address), asyncio.get_running_loop().time())
+        visitor = self._visitors.pop(connection, None)
+        if visitor is not None:
+            self.places.leave(visitor)
 
 
 class Visitor:
@@ -91,40 +62,62 @@ class Visitor:
         self.origin = self.address
         """The address that the last request came from."""
         self.is_proxy = door.proxies.are_trusted(self.address)
-        self._share = door.share()
+        self._share = Share(door.allowance)
 
     @property
     def is_known(self) -> bool:
         """Whether a request on this connection has presented a right token."""
-        return self._door.is_known(self._connection)
+        return self._door.places.is_known(self)
 
     def asks(self, request: Request) -> None:
         """Take note of where a request comes from."""
         if self.is_proxy:
             forwarded = request.header_list("x-forwarded-for")
             self.origin = self._door.proxies.origin_of(self.address, forwarded)
-            self._door.locate(self._connection, self.origin)
+            _cut(self._door.places.locate(self, neighbourhood(self.origin)))
 
     def know(self) -> bool:
         """A request presented a right token: return whether there is a place for its connection."""
-        if not self._door.know(self._connection):
+        if not self._door.places.know(self):
             return False
         self._share.know()
         return True
 
     def served(self) -> None:
         """A request was answered."""
-        self._door.served(self._connection)
+        self._door.places.served(self)
 
     def refuse(self, error: TokenRefused) -> float:
-        """A request presented no right token: return the seconds until it is told so."""
-        return self._door.refuse(self.origin, error)
+        """Count and log a request without a right token; return how long its answer waits."""
+        self._door.reports.refused_token(self.origin, error.message.partition(":")[0])
+        now = asyncio.get_running_loop().time()
+        return self._door.failures.add(neighbourhood(self.origin), now)
 
     def hold(self, count: int) -> bool:
-        """Whether ``count`` bytes of an unfinished request may be held for it."""
-        return self._share.hold(count)
+        """Whether ``count`` bytes of an unfinished request may be held for it.
+
+        Strangers that began theirs longer ago are cut first, so that they keep no newcomer out.
+        """
+        if self._share.hold(count):
+            return True
+        for other in self._door.places.strangers():
+            if other is not self and other.give_way() and self._share.hold(count):
+                return True
+        return False
+
+    def give_way(self) -> bool:
+        """Cut the connection if anything is held for it; return whether there was."""
+        held = self._share.held
+        if held:
+            self._share.hold(0)
+            self.cut()
+        return held > 0
+
+    def cut(self) -> None:
+        """Cut the connection."""
+        self._connection.abort()
 
 
-def _cut(connections: Iterable[Connection]) -> None:
-    for connection in connections:
-        connection.abort()
+def _cut(visitors: Iterable[Visitor]) -> None:
+    for visitor in visitors:
+        visitor.cut()

@@ -207,8 +207,8 @@ class HttpConnection:
         admitted = self._app.admit(request)
         if admitted.is_known and not self._visitor.know():
             raise HttpError(503, "too many connections: try again later", {"Retry-After": "5"})
-        if admitted.websocket is not None and has_body:
-            raise HttpError(400, "bad request: a websocket is asked for without a body")
+        if has_body and not admitted.takes_body:
+            raise HttpError(400, "bad request: what is asked for here is asked for without a body")
         return admitted
 
     def _collect(self, event: h11.Data) -> None:

@@ -73,6 +73,10 @@ class Places(Generic[PeerT]):
         """Whether the peer has presented a right token."""
         return peer in self._known
 
+    def strangers(self) -> list[PeerT]:
+        """Return the strangers, the longest idle first."""
+        return list(self._strangers)
+
     def leave(self, peer: PeerT) -> None:
         """Free the peer's place, if it has one."""
         self._known.discard(peer)

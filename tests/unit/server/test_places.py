@@ -12,6 +12,7 @@ def test_a_newcomer_always_gets_a_place_and_the_longest_idle_stranger_goes():
     assert [room.arrive(name, name) for name in "abcd"] == [[]] * 4
     assert room.arrive("e", "e") == ["a"]
     room.served("b")
+    assert room.strangers() == ["c", "d", "e", "b"]
     assert room.arrive("f", "f") == ["c"]
     assert room.arrive("g", "g") == ["d"]
     assert room.arrive("h", "h") == ["e"]

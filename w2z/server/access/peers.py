@@ -60,7 +60,8 @@ def neighbourhood(address: str) -> str:
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        found = ip_address(text)
+        # A zone may be any text, so none is kept: an address goes into the log.
+        found = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
