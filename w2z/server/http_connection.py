@@ -28,6 +28,7 @@ from w2z.server.door import Door
 from w2z.server.handshake import Accepted
 from w2z.server.incoming import Incoming, body_of
 from w2z.server.request import Request, Response, error_response
+from w2z.server.unsent import Unsent
 from w2z.server.websocket_client import WebsocketClient
 
 log = logging.getLogger("w2z")
@@ -40,9 +41,6 @@ LINGER = 2.0
 """Seconds that a peer has to read an error response before the connection is cut. Closing while
 the peer still sends would reset the connection, and the response would be lost.
 """
-
-LOOKS = 8
-"""Times ``timing.unread`` that a peer has, at most, to take the rest when the connection closes."""
 
 _QUOTE = re.compile(r":? (bytearray\()?b?['\"].*", re.DOTALL)
 
@@ -67,8 +65,7 @@ class HttpConnection:
         self._finished = False
         self._is_between = False
         self._idle = False
-        self._unsent = 0
-        self._looks = 0
+        self._unsent = Unsent(connection, lambda: app.bridge.kernel.timing.unread)
 
     # Stage
 
@@ -103,7 +100,7 @@ class HttpConnection:
         """Read no requests while the peer reads its responses slowly; cut a peer that stops."""
         if not self._finished:
             self._reading.stop(Reason.PEER_READS_NOTHING)
-            self._watch_unsent()
+            self._unsent.watch()
 
     def resume_writing(self) -> None:
         """The peer has read its responses: go on with its requests."""
@@ -115,7 +112,7 @@ class HttpConnection:
     def shutdown(self) -> None:
         """Close now, or after the response that is being made."""
         if not self._reading.is_stopped_by(Reason.ANSWERING):
-            self._close()
+            self._unsent.close()
 
     def fail(self) -> None:
         """Respond with 500 if no response has begun, and close."""
@@ -151,7 +148,7 @@ class HttpConnection:
             return self._feed()
         else:
             # The peer closed. PAUSED comes only during a response, when nothing steps.
-            self._close()
+            self._unsent.close()
         return True
 
     def _feed(self) -> bool:
@@ -171,7 +168,7 @@ class HttpConnection:
         self._is_between = False
         self._idle = self._is_waiting
         if self._idle:
-            self._connection.set_timer(self._keep_alive, self._close)
+            self._connection.set_timer(self._keep_alive, self._unsent.close)
         else:
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
 
@@ -269,7 +266,7 @@ class HttpConnection:
         self._write_response(response)
         self._visitor.served()
         if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
-            self._close()
+            self._unsent.close()
             return
         self._http.start_next_cycle()
         self._request = self._admitted = None
@@ -308,7 +305,7 @@ class HttpConnection:
     def _too_slow(self) -> None:
         if self._is_waiting:
             # No byte of a request: a load balancer's check, or a browser's spare connection.
-            self._close()
+            self._unsent.close()
             return
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
@@ -320,24 +317,6 @@ class HttpConnection:
         self._incoming.clear()
         self._body = bytearray()
         self._visitor.hold(0)
-
-    def _close(self) -> None:
-        """Close when the peer has taken all that was written; cut a peer that takes nothing."""
-        self._transport.close()
-        self._looks = LOOKS
-        self._watch_unsent()
-
-    def _watch_unsent(self) -> None:
-        """Cut a peer that takes none of the unsent bytes within ``timing.unread`` seconds."""
-        self._unsent = self._transport.get_write_buffer_size()
-        self._connection.set_timer(self._app.bridge.kernel.timing.unread, self._look_at_unsent)
-
-    def _look_at_unsent(self) -> None:
-        self._looks -= 1
-        if self._transport.get_write_buffer_size() == self._unsent or self._looks == 0:
-            self._transport.abort()
-        else:
-            self._watch_unsent()
 
     # Upgrade
 
