@@ -21,6 +21,7 @@ from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.request import Request, Response
+from w2z.server.unsent import LOOKS
 
 AUTH = f"Authorization: token {TOKEN}"
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -159,6 +160,27 @@ async def test_who_takes_anything_may_go_on(
             deadlines[-1]()
         assert other.left > 0, "it was not cut"
         for _ in range(3):
+            deadlines[-1]()
+        await is_gone(served)
+
+
+@pytest.mark.usefixtures("much")
+async def test_who_takes_little_of_the_last_answer_may_not_go_on_for_ever(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retime(served, unread=7.5)
+    deadlines: list[Callable[[], None]] = []
+
+    def set_timer(self: Connection, seconds: float | None, action: Any = None) -> None:
+        if seconds == 7.5:
+            deadlines.append(action)
+
+    async with unread(served) as other:
+        monkeypatch.setattr(Connection, "set_timer", set_timer)
+        other.write(ask("/api", "Connection: close"))
+        await other.noticed.wait()
+        for _ in range(LOOKS):
+            await other.take()
             deadlines[-1]()
         await is_gone(served)
 

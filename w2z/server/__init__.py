@@ -7,6 +7,7 @@
 - :mod:`~w2z.server.places`: which connections may stay when there are too many.
 - :mod:`~w2z.server.allowance`: bytes of unfinished requests that are kept, in sum.
 - :mod:`~w2z.server.http_connection`: one connection that speaks HTTP/1.1, up to an upgrade.
+- :mod:`~w2z.server.exchange`: HTTP as spoken on it: bytes to events, responses to bytes.
 - :mod:`~w2z.server.incoming`: its received bytes, cut where heads and bodies end.
 - :mod:`~w2z.server.unsent`: the end of an HTTP connection whose peer may not read.
 - :mod:`~w2z.server.answers`: the headers of every HTTP answer.

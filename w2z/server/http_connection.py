@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection: requests in, responses out, until it closes or becomes a websocket.
 
-h11 holds the protocol's state; this module does the I/O, the timeouts and the limits. It answers
-one request at a time, and none while the peer does not read its responses. Requests that a client
-pipelines meanwhile wait in the socket.
+:mod:`~w2z.server.exchange` speaks the protocol; this module does the I/O, the timeouts and the
+limits. It answers one request at a time, and none while the peer does not read its responses.
+Requests that a client pipelines meanwhile wait in the socket.
 
 Whether a request may be answered is decided when its head is there. If not, it is refused then, no
 byte of its body is kept, and the connection closes unless there is no body.
@@ -10,23 +10,19 @@ byte of its body is kept, and the connection closes unless there is no body.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import re
 from dataclasses import replace
-from email.utils import formatdate
-from functools import partial
-from http import HTTPStatus
 
 import h11
 
 from w2z.errors import HttpError, TokenRefused
-from w2z.server.answers import headers_of
 from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.door import Door
+from w2z.server.exchange import Exchange
 from w2z.server.handshake import Accepted
-from w2z.server.incoming import Incoming, body_of
 from w2z.server.request import Request, Response, error_response
 from w2z.server.unsent import Unsent
 from w2z.server.websocket_client import WebsocketClient
@@ -42,8 +38,6 @@ LINGER = 2.0
 the peer still sends would reset the connection, and the response would be lost.
 """
 
-_QUOTE = re.compile(r":? (bytearray\()?b?['\"].*", re.DOTALL)
-
 
 class HttpConnection:
     """The HTTP stage: the first :class:`~w2z.server.connections.Stage` of every connection."""
@@ -55,11 +49,7 @@ class HttpConnection:
         self._transport = connection.transport
         self._reading = connection.reading
         self._limits = app.settings
-        self._incoming = Incoming(self._limits.max_header_size)
-        self._http = h11.Connection(h11.SERVER)
-        self._has_ended = False
-        self._body = bytearray()
-        self._request: Request | None = None
+        self._exchange = Exchange(self._limits.max_header_size)
         self._admitted: Admitted | HttpError | None = None
         """What was decided on the request when its head was there."""
         self._finished = False
@@ -81,19 +71,19 @@ class HttpConnection:
         if self._idle:
             self._idle = False
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
-        self._incoming.add(data)
+        self._exchange.receive(data)
         self._advance()
 
     def eof_received(self) -> bool:
         """The peer closed its side: handle what it sent before."""
-        self._has_ended = True
         if not self._finished:
+            self._exchange.receive_eof()
             self._advance()
         # The write side stays open while responses are still to be written.
         return self._reading.is_stopped
 
     def connection_lost(self) -> None:
-        """Let go what was held. :meth:`_answer` drops its response: the transport is closing."""
+        """Let go what was held. A response that is being made is dropped then."""
         self._drop()
 
     def pause_writing(self) -> None:
@@ -125,57 +115,40 @@ class HttpConnection:
         """Handle what has arrived until more is needed, or a response is being made."""
         try:
             while not (self._reading.is_stopped or self._finished or self._transport.is_closing()):
-                if not self._step():
+                event = self._exchange.next_event()
+                if event is h11.NEED_DATA:
+                    self._wait()
                     break
-        except h11.RemoteProtocolError as error:
-            told = _QUOTE.sub("", str(error))
-            self._refuse(HttpError(error.error_status_hint, f"bad request: {told}"))
+                self._handle(event)
         except HttpError as error:
             self._refuse(error)
-        if not (self._finished or self._visitor.hold(self._incoming.held + len(self._body))):
+        if not (self._finished or self._visitor.hold(self._exchange.held)):
             self._refuse(HttpError(503, "too many unfinished requests", {"Retry-After": "5"}))
 
-    def _step(self) -> bool:
-        """Handle one event; return whether there may be another one without more data."""
-        event = self._http.next_event()
+    def _handle(self, event: object) -> None:
         if isinstance(event, h11.Request):
             self._begin(event)
         elif isinstance(event, h11.Data):
             self._collect(event)
         elif isinstance(event, h11.EndOfMessage):
             self._end()
-        elif event is h11.NEED_DATA:
-            return self._feed()
         else:
-            # The peer closed. PAUSED comes only during a response, when nothing steps.
+            # The peer closed. PAUSED comes only during a response, when nothing is handled.
             self._unsent.close()
-        return True
 
-    def _feed(self) -> bool:
-        """Give h11 what it needs next, if that is there; otherwise wait for the peer."""
-        data = self._incoming.take()
-        if data or self._has_ended:
-            self._http.receive_data(data)
-            return True
-        if self._http.they_are_waiting_for_100_continue:
-            self._send(h11.InformationalResponse(status_code=100, headers=[]))
-        if self._is_between:
-            self._wait_for_request()
-        return False
-
-    def _wait_for_request(self) -> None:
-        """Set the timer for the next request, or for the rest of one that has begun."""
+    def _wait(self) -> None:
+        """Wait for the peer, which may wait for a word itself before it sends its body."""
+        if word := self._exchange.to_continue():
+            self._transport.write(word)
+        if not self._is_between:
+            return
+        # For the next request, or for the rest of one that has begun.
         self._is_between = False
-        self._idle = self._is_waiting
+        self._idle = self._exchange.is_idle
         if self._idle:
             self._connection.set_timer(self._keep_alive, self._unsent.close)
         else:
             self._connection.set_timer(self._limits.handshake_timeout, self._too_slow)
-
-    @property
-    def _is_waiting(self) -> bool:
-        """Whether there is no byte of a request."""
-        return self._http.their_state is h11.IDLE and not self._incoming.held
 
     @property
     def _keep_alive(self) -> float:
@@ -184,33 +157,31 @@ class HttpConnection:
         return self._limits.keep_alive if is_kept else STRANGERS_KEEP_ALIVE
 
     def _begin(self, head: h11.Request) -> None:
-        """Decide on a request by its head. Raises HttpError for what is refused with its body."""
-        self._request = request = _request(head)
-        body = body_of(list(head.headers), request.http_version)
-        if body.size > self._limits.max_body_size:
+        """Decide on a request by its head. Raises HttpError for a head that is not understood."""
+        size = self._exchange.begin(head)
+        request = self._asked
+        if size > self._limits.max_body_size:
             self._refuse_body()
             return
         self._visitor.asks(request)
         try:
-            self._admitted = self._admit(request, has_body=not body.is_complete)
+            self._admitted = self._admit(request)
         except HttpError as error:
-            if not body.is_complete:
-                self._deny(error, close=True)
-                return
             self._admitted = error
-        self._incoming.expect(body)
+            if self._exchange.has_body:
+                self._deny(error, close=True)
 
-    def _admit(self, request: Request, *, has_body: bool) -> Admitted:
+    def _admit(self, request: Request) -> Admitted:
         admitted = self._app.admit(request)
         if admitted.is_known and not self._visitor.know():
             raise HttpError(503, "too many connections: try again later", {"Retry-After": "5"})
-        if has_body and not admitted.takes_body:
+        if self._exchange.has_body and not admitted.takes_body:
             raise HttpError(400, "bad request: what is asked for here is asked for without a body")
         return admitted
 
     def _collect(self, event: h11.Data) -> None:
-        self._body += event.data
-        if len(self._body) > self._limits.max_body_size:
+        self._exchange.body += event.data
+        if len(self._exchange.body) > self._limits.max_body_size:
             self._refuse_body()
 
     def _refuse_body(self) -> None:
@@ -219,19 +190,24 @@ class HttpConnection:
 
     def _end(self) -> None:
         self._connection.set_timer(None)
-        request, admitted = self._request, self._admitted
-        if request is None or admitted is None:
-            raise RuntimeError("h11 gives the head before the end")
+        request, admitted = self._asked, self._admitted
         if isinstance(admitted, HttpError):
             # A proxy may believe that what follows is a websocket's: nothing may follow.
             self._deny(admitted, close=request.header("upgrade") is not None)
-        elif admitted.websocket is not None:
+        elif admitted is not None and admitted.websocket is not None:
             self._become_websocket(admitted.websocket)
-        else:
-            whole = replace(request, body=bytes(self._body))
-            self._body.clear()
+        elif admitted is not None:
+            whole = replace(request, body=bytes(self._exchange.body))
             self._reading.stop(Reason.ANSWERING)
             self._connection.spawn(self._answer(whole, admitted))
+
+    @property
+    def _asked(self) -> Request:
+        if self._exchange.request is None:
+            raise RuntimeError("h11 gives the head first")
+        return self._exchange.request
+
+    # Answers
 
     async def _answer(self, request: Request, admitted: Admitted) -> None:
         response = await self._app.answer(request, admitted)
@@ -243,59 +219,47 @@ class HttpConnection:
         self._advance()
 
     def _deny(self, error: HttpError, *, close: bool) -> None:
-        """Answer a request that is refused, later if its peer failed to show a token often.
-
-        Never at once: thousands of refused requests in one piece would hold everybody up.
-        """
+        """Answer a request that is refused, later if its peer failed to show a token often."""
         seconds = self._visitor.refuse(error) if isinstance(error, TokenRefused) else 0.0
+        self._connection.set_timer(None)
         self._reading.stop(Reason.ANSWERING)
-        self._connection.set_timer(seconds, partial(self._deny_now, error, close=close))
+        # Never at once: thousands of refused requests in one piece would hold everybody up.
+        self._connection.spawn(self._deny_later(error, seconds, close=close))
 
-    def _deny_now(self, error: HttpError, *, close: bool) -> None:
-        if close:
-            self._refuse(error)
-        elif self._request is not None:
-            self._respond(self._app.with_cors(self._request, error_response(error)))
+    async def _deny_later(self, error: HttpError, seconds: float, *, close: bool) -> None:
+        if seconds:
+            await asyncio.sleep(seconds)
+        if not (self._finished or self._transport.is_closing()):
+            if close:
+                self._refuse(error)
+            else:
+                self._respond(self._app.with_cors(self._asked, error_response(error)))
         self._reading.go_on(Reason.ANSWERING)
         self._advance()
 
-    # Answers
-
     def _respond(self, response: Response) -> None:
         """Write a response. The caller goes on with :meth:`_advance` to the next request."""
-        self._write_response(response)
+        self._write(response)
         self._visitor.served()
-        if self._http.our_state is h11.MUST_CLOSE or self._connection.connections.closing:
+        if self._exchange.must_close:
             self._unsent.close()
             return
-        self._http.start_next_cycle()
-        self._request = self._admitted = None
+        self._exchange.start_next()
+        self._admitted = None
         self._is_between = True
 
-    def _write_response(self, response: Response) -> None:
-        closes = response.close or self._connection.connections.closing
-        closes = closes or (self._request is not None and self._request.wants_close)
-        date = formatdate(usegmt=True)
-        headers = headers_of(response, date, keep_alive=None if closes else self._keep_alive)
-        reason = HTTPStatus(response.status).phrase
-        is_head = self._request is not None and self._request.method == "HEAD"
-        self._send(
-            h11.Response(status_code=response.status, headers=headers, reason=reason),
-            h11.Data(data=b"" if is_head else response.body),
-            h11.EndOfMessage(),
-        )
-
-    def _send(self, *events: h11.Event) -> None:
-        """Write the events in one piece: one packet, where they fit."""
-        self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
+    def _write(self, response: Response) -> None:
+        if self._connection.connections.closing:
+            response = replace(response, close=True)
+        self._transport.write(self._exchange.to_respond(response, keep_alive=self._keep_alive))
 
     def _refuse(self, error: HttpError) -> None:
         """Respond with an error after which the connection cannot go on, and close."""
-        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        if self._exchange.may_respond:
             response = error_response(error, close=True)
-            if self._request is not None:
-                response = self._app.with_cors(self._request, response)
-            self._write_response(response)
+            if self._exchange.request is not None:
+                response = self._app.with_cors(self._exchange.request, response)
+            self._write(response)
         self._finished = True
         self._drop()
         if self._transport.can_write_eof():
@@ -303,28 +267,25 @@ class HttpConnection:
         self._connection.set_timer(LINGER, self._transport.abort)
 
     def _too_slow(self) -> None:
-        if self._is_waiting:
+        if self._exchange.is_idle:
             # No byte of a request: a load balancer's check, or a browser's spare connection.
             self._unsent.close()
             return
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
 
-    # The end
-
-    def _drop(self) -> None:
-        """Drop what was received and not answered."""
-        self._incoming.clear()
-        self._body = bytearray()
+    def _drop(self) -> bytes:
+        """Drop what was received and not answered; return what was behind the last request."""
+        rest = self._exchange.take_rest()
         self._visitor.hold(0)
+        return rest
 
     # Upgrade
 
     def _become_websocket(self, accepted: Accepted) -> None:
         # Before the write, which may call `pause_writing`: a websocket is read from all the same.
         self._finished = True
-        trailing = self._incoming.rest()
-        self._drop()
+        trailing = self._drop()
         # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
@@ -332,9 +293,3 @@ class HttpConnection:
         # Frames that came in one piece with the request.
         if trailing:
             client.websocket.data_received(trailing)
-
-
-def _request(head: h11.Request) -> Request:
-    headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
-    method, target = head.method.decode("ascii"), head.target.decode("latin-1")
-    return Request(method, target, headers, b"", head.http_version.decode("ascii"))
