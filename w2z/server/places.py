@@ -18,7 +18,7 @@ class Places(Generic[PeerT]):
     """The places: ``most`` for known connections, and ``spare`` ones that only strangers get.
 
     Strangers may also use what the known ones leave free. The last ``spare`` places are for more
-    than one address: no address gets all of them.
+    than one address: none gets more than half of them.
     """
 
     def __init__(self, most: int, spare: int) -> None:
@@ -91,7 +91,8 @@ class Places(Generic[PeerT]):
         """Remove and return the strangers that are too many, after one more at ``address``."""
         going = []
         room = self._most + self._spare - len(self._known)
-        if address is not None and len(self._by_address[address]) > max(1, room - self._spare):
+        most_of_one = max(1, self._spare // 2, room - self._spare)
+        if address is not None and len(self._by_address[address]) > most_of_one:
             going.append(next(iter(self._by_address[address])))
         elif len(self._strangers) > room:
             going.append(next(iter(self._strangers)))

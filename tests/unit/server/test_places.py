@@ -67,6 +67,13 @@ def test_who_left_has_no_place():
         room.leave("a")
 
 
+def test_an_address_has_half_of_the_spare_places_when_all_others_are_taken():
+    room = places(most=1, spare=8)
+    room.arrive("known", "192.0.2.1")
+    room.know("known")
+    assert [room.arrive(name, "192.0.2.1") for name in "abcde"] == [[], [], [], [], ["a"]]
+
+
 def test_whatever_is_configured_somebody_gets_in():
     room = places(most=1, spare=1)
     room.arrive("a", "192.0.2.1")
