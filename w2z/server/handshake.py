@@ -77,7 +77,9 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
         headers = {
             name: value for name, value in response.headers.raw_items() if name in _REFUSAL_HEADERS
         }
-        raise HttpError(response.status_code, bytes(response.body).decode().strip(), headers)
+        # Without the value of the header, which may be long.
+        told, is_quoted, _ = bytes(response.body).decode().strip().partition(" header: ")
+        raise HttpError(response.status_code, f"{told} header" if is_quoted else told, headers)
     if choice.answer is not None:
         response.headers["Sec-WebSocket-Protocol"] = choice.answer
     return Accepted(
