@@ -221,6 +221,9 @@ class HttpConnection:
     def _deny(self, error: HttpError, *, close: bool) -> None:
         """Answer a request that is refused, later if its peer failed to show a token often."""
         seconds = self._visitor.refuse(error) if isinstance(error, TokenRefused) else 0.0
+        if close:
+            # Before the wait: what has come of the body already is not kept for it.
+            self._drop()
         self._connection.set_timer(None)
         self._reading.stop(Reason.ANSWERING)
         # Never at once: thousands of refused requests in one piece would hold everybody up.
