@@ -100,12 +100,14 @@ class Exchange:
         self._incoming.expect(body)
         return body.size
 
-    def take_rest(self) -> bytes:
-        """Return what was received behind the last request, and drop everything."""
-        rest = self._incoming.rest()
+    def rest(self) -> bytes:
+        """Return what was received behind the last request."""
+        return self._incoming.rest()
+
+    def drop(self) -> None:
+        """Drop all that was received and not answered."""
         self._incoming.clear()
         self.body = bytearray()
-        return rest
 
     # What goes.
 

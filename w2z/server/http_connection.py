@@ -277,18 +277,18 @@ class HttpConnection:
         seconds = self._limits.handshake_timeout
         self._refuse(HttpError(408, f"the request was not complete after {seconds:g} seconds"))
 
-    def _drop(self) -> bytes:
-        """Drop what was received and not answered; return what was behind the last request."""
-        rest = self._exchange.take_rest()
+    def _drop(self) -> None:
+        """Drop what was received and not answered."""
+        self._exchange.drop()
         self._visitor.hold(0)
-        return rest
 
     # Upgrade
 
     def _become_websocket(self, accepted: Accepted) -> None:
         # Before the write, which may call `pause_writing`: a websocket is read from all the same.
         self._finished = True
-        trailing = self._drop()
+        trailing = self._exchange.rest()
+        self._drop()
         # Before `become`, which may write frames of a session that is resumed or replayed.
         self._transport.write(accepted.answer)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
