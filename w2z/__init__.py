@@ -15,7 +15,7 @@ The map, from the top (each layer imports only those below it):
   :mod:`w2z.whereabouts`: where w2z listens, told to its health check.
 - :mod:`w2z.store`: storage for messages that do not fit in memory.
 - :mod:`w2z.message`, and below it :mod:`w2z.errors`. | :mod:`w2z.units`: sizes and durations. |
-  :mod:`w2z.environment`: its variables. | :mod:`w2z.origins`: of web pages. |
+  :mod:`w2z.environment`: its variables. |
   :mod:`w2z.starting`: what comes before all.
 
 The words, each with one meaning. Jupyter, ZMQ and RFC 6455 define the first group.
@@ -34,6 +34,7 @@ Messages:
 Clients:
 
 - *client*: a connected websocket. *peer*: the other end of any connection.
+- *stranger*: a peer whose connection has had no request with a right token; it is *known* then.
 - *session*: one ``session_id`` and what w2z keeps for it. It outlives its client: a new client
   *resumes* it within the *resume window*, or *replaces* a client that is still connected.
 - *header session*: the ``session`` field of a message's header; it names the message's author.

@@ -5,7 +5,8 @@ value, and what to do about it.
 
 - :class:`StartupError`: the operator reads one line; the process ends with its :class:`ExitCode`.
 - :class:`ClientError`: one websocket is closed with its :class:`CloseCode`; nobody else notices.
-- :class:`HttpError`: one HTTP request is answered with its :attr:`status`.
+- :class:`HttpError`: one HTTP request is answered with its :attr:`status`; for
+  :class:`TokenRefused` perhaps a moment later.
 - :class:`KernelError`: the kernel does not do what an HTTP request asked for; the request is
   answered with the error's :attr:`status`.
 - :class:`ProxyError`: the proxy did not take w2z's route; w2z logs that and tries again.
@@ -194,6 +195,10 @@ class HttpError(W2zError):
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+
+
+class TokenRefused(HttpError):
+    """A request presents no right token (401) or a wrong one (403): it is counted."""
 
 
 class KernelError(W2zError):

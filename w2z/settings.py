@@ -6,6 +6,8 @@ made from this model, so a description here is the manual's text.
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -22,9 +24,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from w2z import units
-from w2z.origins import as_sent
 
 MIB = 2**20
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+"""The ports that a URL of a scheme leaves out."""
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?",
+    re.ASCII,
+)
 
 
 def _bytes(value: object) -> object:
@@ -185,6 +194,18 @@ class Settings(BaseModel):
         description="Origin of web pages that may read answers (CORS), such as "
         "https://example.org; '*' means any. Repeat it, or separate by spaces in the environment.",
     )
+    allow_host: tuple[str, ...] = Field(
+        (),
+        description="Name of w2z besides --host, addresses and localhost, as it is in URLs, such "
+        "as kernel.example; '*' means any. With --no-auth, and where w2z listens on a loopback "
+        "address, requests without a token for other names are refused. Repeat it, or separate "
+        "by spaces in the environment.",
+    )
+    trust_proxy: tuple[str, ...] = Field(
+        (),
+        description="Network of proxies, such as 10.1.0.0/16, whose X-Forwarded-For names the "
+        "peer: for the log, and for what is limited by address. Repeat it, or separate by commas.",
+    )
     on_delete: Literal["keep", "restart", "stop"] = Field(
         "keep",
         description="What DELETE of the kernel does. Clients send it routinely when they leave: "
@@ -248,12 +269,20 @@ class Settings(BaseModel):
         gt=0,
         description="Seconds a connection has to send a whole request.",
     )
+    keep_alive: float = Field(
+        75,
+        gt=0,
+        description="Seconds that an idle HTTP connection is kept after a request with a right "
+        "token, or from a trusted proxy; longer than what is in front of w2z keeps it. Others "
+        "are kept for 5 seconds.",
+    )
     max_connections: int = Field(
         512,
         ge=1,
         le=8192,
-        description="TCP connections at once; more are answered 503. Each websocket costs up to "
-        "seven file descriptors.",
+        description="TCP connections of clients with a right token at once; more are answered "
+        "503. Peers without one get what is left, and 64 more. Each websocket costs up to seven "
+        "file descriptors.",
     )
     journal_size: Bytes = Field(
         32 * MIB,
@@ -348,16 +377,32 @@ class Settings(BaseModel):
             raise ValueError("has to be like http://HOST:PORT, without a user, query or fragment")
         return value and value.rstrip("/")
 
+    @field_validator("allow_origin")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(normal_origin(one) for one in value)
+
+    @field_validator("allow_host")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", one):
+                raise ValueError("has to be a name without a port, such as kernel.example, or *")
+        return value
+
+    @field_validator("trust_proxy")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ip_network(one)) for text in value for one in _split(text))
+        except ValueError as error:
+            raise ValueError(f"has to be a network such as 10.1.0.0/16: {error}") from None
+
     @field_validator("base_url")
     @classmethod
     def _slashes(cls, value: str) -> str:
         stripped = encoded_path(value.strip("/"))
         return f"/{stripped}/" if stripped else "/"
-
-    @field_validator("allow_origin")
-    @classmethod
-    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(as_sent(origin) or origin for origin in value)
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -380,6 +425,25 @@ class Settings(BaseModel):
 def is_visible_ascii(text: str) -> bool:
     """Whether ``text`` is visible ASCII, and so fits a header, a query and a subprotocol."""
     return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+def normal_origin(text: str) -> str:
+    """Return an origin as browsers send it (RFC 6454 section 6.2); ``*`` and ``null`` are kept.
+
+    Raises :class:`ValueError` for what no browser ever sends, and so would never match.
+    """
+    if text in ("*", "null"):
+        return text
+    found = _ORIGIN.fullmatch(text.lower().removesuffix("/"))
+    port = found and found["port"] and int(found["port"])
+    if found is None or (port and port >= 2**16):
+        raise ValueError("has to be like https://example.org or https://example.org:8443, or *")
+    is_default = not port or port == DEFAULT_PORTS.get(found["scheme"])
+    return f"{found['scheme']}://{found['host']}" + ("" if is_default else f":{port}")
+
+
+def _split(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def encoded_path(text: str) -> str:

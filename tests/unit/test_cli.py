@@ -135,6 +135,8 @@ VALUES = {
     "token_fd": ("3", 3),
     "no_auth": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
+    "allow_host": ("kernel.example", ("kernel.example",)),
+    "trust_proxy": ("10.0.0.0/8", ("10.0.0.0/8",)),
     "on_delete": ("stop", "stop"),
     "image": ("example.org/i@sha256:0", "example.org/i@sha256:0"),
     "labels": ('{"a": "b"}', {"a": "b"}),
@@ -147,6 +149,7 @@ VALUES = {
     "max_body_size": ("0", 0),
     "max_header_size": ("1024", 1024),
     "handshake_timeout": ("3", 3),
+    "keep_alive": ("600", 600),
     "max_connections": ("1", 1),
     "journal_size": ("1024", 1024),
     "spill_size": ("0", 0),
@@ -189,10 +192,10 @@ def test_an_option_beats_its_twin(serve):
 
 
 def test_origins_are_repeated_or_separated_by_spaces(serve):
-    run("--connection-file", "k", "--allow-origin", "a", "--allow-origin", "b")
-    assert serve.given.allow_origin == ("a", "b")
-    run("--connection-file", "k", W2Z_ALLOW_ORIGIN="c d")
-    assert serve.given.allow_origin == ("c", "d")
+    run("--connection-file", "k", "--allow-origin", "http://a", "--allow-origin", "*")
+    assert serve.given.allow_origin == ("http://a", "*")
+    run("--connection-file", "k", W2Z_ALLOW_ORIGIN="http://c http://d")
+    assert serve.given.allow_origin == ("http://c", "http://d")
 
 
 @pytest.mark.parametrize("off", ["", "0", "false", "no"])

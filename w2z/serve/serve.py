@@ -16,7 +16,6 @@ from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
 from w2z.logs.audit import AuditLog
-from w2z.origins import as_sent
 from w2z.privacy import take_variable
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
@@ -26,8 +25,8 @@ from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import TokenFile, token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
-from w2z.server.http_connection import REFUSALS
-from w2z.server.listener import Listener
+from w2z.server.door import SPARE
+from w2z.server.listener import ACCEPTED_AT_ONCE, Listener
 from w2z.settings import Settings
 from w2z.whereabouts import Whereabouts
 
@@ -38,8 +37,11 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 has a connection.
 """
 
-FILES_BESIDE = 128 + REFUSALS
-"""File descriptors of everything else: libraries, the loop, connections being refused."""
+FILES_BESIDE = 128 + SPARE + ACCEPTED_AT_ONCE
+"""File descriptors of everything else: libraries, the loop, connections of strangers."""
+
+SHORT_TOKEN = 16
+"""Characters below which a token is warned of: random hexadecimal digits then have 64 bits."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of a task that runs beside the keeper."""
@@ -71,7 +73,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         if made is not None:
             bridge, keeper, specs = made
             bridge.audit = audit
-            policy = AccessPolicy(token, settings.allow_origin, settings.strict_origin)
+            policy = AccessPolicy.of(settings, token)
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
@@ -80,7 +82,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             shown = generated if terminal else None
             stack.enter_context(Whereabouts(url(settings, *listener.address), os.environ))
             announce(greeting(settings, *listener.address, shown))
-            _warn(settings, generated is not None and not terminal)
+            _warn(settings, token, generated is not None and not terminal)
             await run(
                 keeper,
                 stop,
@@ -144,16 +146,13 @@ def greeting(settings: Settings, host: str, port: int, shown_token: str | None) 
     return f"w2z: serving the kernel at {url(settings, host, port)}{query}"
 
 
-def _warn(settings: Settings, token_is_unknown: bool) -> None:
+def _warn(
+    settings: Settings, token: Callable[[], str | None] | None, token_is_unknown: bool
+) -> None:
     if settings.no_auth:
         log.warning("--no-auth: whoever reaches the port can run code in the kernel")
-    for origin in settings.allow_origin:
-        if as_sent(origin) is None:
-            log.warning(
-                "--allow-origin %s: no browser sends such an origin, so it allows none:"
-                " give one like https://page.example:8443, and repeat the option for more",
-                origin,
-            )
+    if token is not None and len(token() or "") < SHORT_TOKEN:
+        log.warning("the token has fewer than %d characters: it can be guessed", SHORT_TOKEN)
     if token_is_unknown:
         log.warning(
             "a token was generated, but is only shown on a terminal:"

@@ -212,11 +212,20 @@ def peer_of(transport: asyncio.BaseTransport) -> str:
 
 
 class Connections:
-    """The open connections, and the tasks that answer their requests."""
+    """The open connections, and the tasks that answer their requests.
 
-    def __init__(self, tasks: asyncio.TaskGroup, reports: Reports) -> None:
+    ``on_closed`` is called with each connection that is closed.
+    """
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        reports: Reports,
+        on_closed: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
         self.closing = False
         self.reports = reports
+        self._on_closed = on_closed
         self._open: set[Connection] = set()
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -231,6 +240,7 @@ class Connections:
     def discard(self, connection: Connection) -> None:
         """Remove a connection that is closed."""
         self._open.discard(connection)
+        self._on_closed(connection)
         if not self._open:
             self._all_closed.set()
 

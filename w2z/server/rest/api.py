@@ -14,7 +14,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError, KernelError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.server.request import Request, Response, json_response, model_response
+from w2z.server.request import Request, Response, json_response, model_response, shown
 from w2z.server.rest.documents import Sessions
 from w2z.server.rest.kernelspecs import Specs
 from w2z.server.rest.metrics import load, page
@@ -57,8 +57,8 @@ class Api:
         """Return the routes of everything but the websocket."""
         return [
             Route("GET", "/", self.front, needs_token=False),
-            Route("GET", "/livez", self.live, needs_token=False),
-            Route("GET", "/readyz", self.ready, needs_token=False),
+            Route("GET", "/livez", self.live, needs_token=False, is_probe=True),
+            Route("GET", "/readyz", self.ready, needs_token=False, is_probe=True),
             Route("GET", "/api", self.version, needs_token=False),
             Route("GET", "/metrics", self.metrics),
             Route("GET", "/api/status", self.status),
@@ -208,7 +208,7 @@ class Api:
         """Return the one spec; 404 for any other name."""
         specs = await self._specs.get()
         if name not in specs.kernelspecs:
-            raise HttpError(404, f"Kernel spec {name} not found")
+            raise HttpError(404, f"Kernel spec {shown(name)} not found")
         return model_response(specs.kernelspecs[name])
 
     # REST sessions.
@@ -238,7 +238,7 @@ class Api:
 
     def _check(self, kernel_id: str) -> None:
         if kernel_id != self._bridge.kernel_id:
-            raise HttpError(404, f"Kernel does not exist: {kernel_id}")
+            raise HttpError(404, f"Kernel does not exist: {shown(kernel_id)}")
 
     async def _restart(self) -> None:
         try:

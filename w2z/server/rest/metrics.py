@@ -114,6 +114,11 @@ def _of_the_process(bridge: Bridge) -> Iterator[Metric]:
         "Errors that nobody expected; each ended one request or connection.",
         bridge.reports.defects,
     )
+    yield _counter(
+        "tokens_refused",
+        "Requests that presented no right token.",
+        bridge.reports.tokens_refused,
+    )
 
 
 def _of_the_kernel(bridge: Bridge) -> Iterator[Metric]:
