@@ -43,7 +43,8 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
             else:
                 loop.call_soon_threadsafe(settle, result)
 
-    threading.Thread(target=run, name=WORKER, daemon=True).start()
+    # Not threading.Thread, whose start waits until the new thread has had its turn.
+    start_new_thread(run, ())
     return outcome
 
 

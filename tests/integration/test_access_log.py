@@ -100,10 +100,12 @@ async def test_a_page_of_another_origin_is_told_apart(kernel: FakeKernel) -> Non
 async def test_connections_over_the_limit_are_counted(kernel: FakeKernel) -> None:
     async with (
         serving(kernel.connection_file, max_connections=1) as served,
-        raw_http(served.host, served.port),
+        raw_http(served.host, served.port) as first,
         raw_http(served.host, served.port) as second,
     ):
-        assert (await second.answer()).status == 503
+        # Those that show a right token have so many places.
+        assert (await first.ask("GET /api/kernels", f"Authorization: token {TOKEN}")).status == 200
+        assert (await second.ask("GET /api/kernels", f"Authorization: token {TOKEN}")).status == 503
         assert served.bridge.counts.refusals == {"no_room": 1}
 
 

@@ -198,7 +198,8 @@ async def test_a_kernel_that_is_a_moment_late_is_not_called_dead(kernels: Kernel
     await kernels.hang_up()
     async with (
         serving(
-            kernels.now.connection_file, timing=replace(SOON, never_there=60, grace=5.0)
+            kernels.now.connection_file,
+            timing=replace(SOON, nobody_after=60.0, never_there=60.0, grace=5.0),
         ) as served,
         rest_of(served) as rest,
         open_client(served.url("a"), "v1") as client,

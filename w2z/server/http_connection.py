@@ -178,7 +178,12 @@ class HttpConnection:
     def _admit(self, request: Request) -> Admitted:
         admitted = self._app.admit(request)
         if admitted.is_known and not self._visitor.know():
-            raise HttpError(503, "too many connections: try again later", {"Retry-After": "5"})
+            raise HttpError(
+                503,
+                "too many connections: try again later",
+                {"Retry-After": "5"},
+                reason="no_room",
+            )
         if self._exchange.has_body and not admitted.takes_body:
             raise HttpError(400, "bad request: what is asked for here is asked for without a body")
         return admitted
