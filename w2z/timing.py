@@ -61,6 +61,11 @@ class Timing:
     is idle, in case the message that said so was lost.
     """
 
+    idle_late: float = 1.0
+    """An ``idle`` may arrive so much later than a reply to a request behind it: they come over two
+    connections. After this it counts as lost.
+    """
+
     # Whether the kernel is still there.
 
     beat_every: float = 3.0

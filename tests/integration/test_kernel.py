@@ -84,8 +84,29 @@ def test_an_idle_that_was_lost_is_told_when_the_kernel_has_answered() -> None:
     assert made.asked == [Channel.SHELL]
     made.clock.now += 1
     made.answers("one")
+    # Over another connection, it may still come.
+    made.kernel.poll()
+    assert made.state() == "busy"
+    made.clock.now += TIMING.idle_late
+    made.kernel.poll()
     assert made.state() == "idle"
     assert made.course[-1] == "ended: 1"
+
+
+def test_an_idle_that_comes_behind_the_answer_is_not_told_twice() -> None:
+    made = ready()
+    made.says("busy")
+    made.clock.now += TIMING.doubt_busy
+    made.kernel.state.quiet_since = made.clock.now - TIMING.doubt_busy
+    made.kernel.poll()
+    made.clock.now += 1
+    made.answers("one")
+    made.says("idle")
+    assert made.state() == "idle"
+    made.clock.now += TIMING.idle_late
+    made.kernel.poll()
+    assert "ended: 1" not in made.course
+    assert made.state() == "idle"
 
 
 def test_a_kernel_that_answers_on_control_only_is_busy_until_it_answers_on_shell() -> None:

@@ -14,5 +14,6 @@ QUICK = Timing(
     dead_after=0.05,
     nobody_after=0.02,
     never_there=0.05,
+    idle_late=0.05,
 )
 """Short durations for an attached kernel, in proportions like those of production."""

@@ -103,6 +103,10 @@ class Kernel:
         self._is_owned = is_owned
         self._clock = clock
         self._generation = 0
+        self._unsettled: tuple[float, float] | None = None
+        """When what began before a moment is ended although its ``idle`` has not arrived, and that
+        moment.
+        """
         self.observe: Callable[[Sequence[Message]], None] = self._observe_until_ready
         """Call it with all messages that arrive on iopub: it updates the execution state and, while
         the kernel is not ready, its life.
@@ -131,6 +135,7 @@ class Kernel:
             # The last kernel_info_reply may be from a kernel of another kind: this one may die of a
             # signal that the one before took.
             self.info = self.info_content = None
+        self._unsettled = None
         self.link = self._open_link(info, self._generation)
         self._connection_info = info
 
@@ -284,6 +289,8 @@ class Kernel:
     def poll(self) -> None:
         """Do the actions that are due; call several times a second."""
         now = self._clock()
+        if self._unsettled is not None and now >= self._unsettled[0]:
+            self._end_unfinished(self._unsettled[1])
         self.do(self.life.poll(now))
         if self.state.is_busy:
             self.do(self.life.doubt_busy(now, self.state.quiet_since))
@@ -373,6 +380,14 @@ class Kernel:
                 self._listener.opened()
 
     def _settle(self, asked_at: float) -> None:
+        """Settle what began before ``asked_at``, at once unless an ``idle`` is still to come."""
+        if self.state.awaits_idle(asked_at):
+            self._unsettled = (self._clock() + self.timing.idle_late, asked_at)
+        else:
+            self._end_unfinished(asked_at)
+
+    def _end_unfinished(self, asked_at: float) -> None:
+        self._unsettled = None
         was_busy = self.state.is_busy
         lost = self.state.settle(asked_at)
         self._listener.ended(lost)

@@ -95,23 +95,31 @@ class KernelState:
         if not self._is_marked:
             self.execution_state = "busy"
 
+    def awaits_idle(self, asked_at: float) -> bool:
+        """Whether :meth:`settle` would end a request whose ``idle`` has not arrived."""
+        return bool(self._begun_before(asked_at))
+
     def settle(self, asked_at: float) -> list[Message]:
         """End what still counts as running or supposed busy since before ``asked_at``: the kernel
         has answered a request that w2z sent on shell then. Requests in subshells may go on.
 
         Returns the ``busy`` status of each request that was ended: its ``idle`` never arrived.
         """
-        ended = {
-            request: running
-            for request, running in self._running.items()
-            if running.since < asked_at and not running.is_in_subshell
-        }
+        ended = self._begun_before(asked_at)
         for request in ended:
             del self._running[request]
         self._is_supposed_busy = False
         if not self._is_marked and self.execution_state != "idle":
             self._tell("idle", self.last_status if self.execution_state == "starting" else None)
         return [running.status for running in ended.values()]
+
+    def _begun_before(self, moment: float) -> dict[object, Running]:
+        """Return what has been running on shell itself since before ``moment``."""
+        return {
+            request: running
+            for request, running in self._running.items()
+            if running.since < moment and not running.is_in_subshell
+        }
 
     def begin_anew(self, state: str) -> None:
         """Set the execution state to ``state`` and forget all that is running, and any mark: the
