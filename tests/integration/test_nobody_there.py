@@ -39,9 +39,6 @@ from w2z.message import Channel, Message
 SOON = replace(QUICK, grace=0.05, dead_after=0.2)
 
 PATIENT = replace(SOON, grace=5.0, nobody_after=60.0, never_there=60.0)
-"""For a kernel that is late: ZMQ may connect one of its sockets long before another."""
-
-PATIENT = replace(SOON, grace=5.0, never_there=60.0)
 """ZMQ may take a tenth of a second more for one socket to connect again than for another."""
 
 
