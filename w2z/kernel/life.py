@@ -123,7 +123,10 @@ class Life:
     def on_reached(self, now: float) -> list[Action]:
         """The iopub socket is connected to the kernel, which may count as ready now."""
         self._reached.iopub = True
-        return [] if self._readiness is None else self._proceed(self._readiness, now)
+        if self._readiness is None:
+            return []
+        self._readiness.on_reached(now)
+        return self._proceed(self._readiness, now)
 
     def on_shell_reached(self, now: float, *, is_up: bool) -> list[Action]:
         """The shell socket is connected to the kernel, which may count as busy now; or, unless

@@ -54,6 +54,13 @@ class Readiness:
         self._ask_at = now + timing.left_alone if restarted else now
         self._repeat = timing.first_repeat
 
+    def on_reached(self, now: float) -> None:
+        """Called when the iopub socket is connected. Output can arrive from now on, if the kernel
+        has taken note of the subscription: so silence counts from now, and it is asked again.
+        """
+        if self._answered_at is not None:
+            self._answered_at = self._ask_at = now
+
     def on_iopub(self) -> None:
         """Called when a message arrived on iopub, be it only ``iopub_welcome`` (JEP 65)."""
         self._reached.iopub = True

@@ -207,7 +207,10 @@ def test_one_whose_iopub_is_not_reached_is_not_served_and_that_is_said_once(new)
     assert [one for one in said if not isinstance(one, Probe)] == [CUT_OFF]
     assert state_of(life) is State.STARTING
     life.on_info_reply(SHELL, "one", 99.9)
-    assert life.on_reached(100.0) == [Open()]
+    # Only now can its output arrive: it is asked once more, and its statuses tell.
+    assert life.on_reached(100.0) == []
+    assert life.poll(100.0)[:2] == ASKED
+    assert life.on_iopub(100.1) == [Open()]
 
 
 def test_one_that_is_reached_when_it_answers_no_more_is_busy():

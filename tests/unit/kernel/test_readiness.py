@@ -205,13 +205,21 @@ def test_who_answers_and_whose_iopub_is_not_reached_is_cut_off_and_never_ready()
     assert kernel.poll(1000.0) == BOTH
 
 
-def test_it_is_ready_as_soon_as_it_is_reached_after_all():
+def test_once_it_is_reached_after_all_its_output_is_waited_for():
+    """The kernel may not have taken note of the subscription yet."""
     reached = Reached()
     kernel = kernel_at(reached=reached)
     kernel.on_reply(SHELL, 10.0)
     reached.iopub = True
+    kernel.on_reached(1000.0)
     assert kernel.cut_off(1000.0) is None
-    assert kernel.progress(1000.0) is READY
+    assert kernel.progress(1000.0) is NOTHING
+    assert kernel.poll(1000.0) == BOTH
+    kernel.on_reply(SHELL, 1000.1)
+    assert kernel.progress(1000.0 + TIMING.grace - 0.01) is NOTHING
+    assert kernel.progress(1000.0 + TIMING.grace) is READY
+    kernel.on_iopub()
+    assert kernel.progress(1000.1) is READY
 
 
 def test_whoever_is_heard_is_reached():
