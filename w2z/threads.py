@@ -10,15 +10,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-
-WORKER = "w2z-work"
-"""The name of the threads."""
 
 
 def begin(work: Callable[[], T]) -> asyncio.Future[T]:
@@ -62,25 +58,9 @@ def at_once(seconds: float, work: Callable[[], T]) -> T:
         except Exception as error:  # noqa: BLE001 (raised again by the caller)
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name=WORKER, daemon=True).start()
-    return outcome.result(seconds)
-
-
-def beside(work: Callable[[], None], patience: float) -> None:
-    """Do ``work``, which must raise nothing, in a thread; wait for it ``patience`` seconds at most.
-
-    Blocks the caller that long.
-    """
-    is_done = threading.Lock()
-    is_done.acquire()
-
-    def run() -> None:
-        work()
-        is_done.release()
-
     # Not threading.Thread, whose start waits until the new thread has had its turn.
     start_new_thread(run, ())
-    is_done.acquire(timeout=patience)
+    return outcome.result(seconds)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.containers.images import ROOT, build, image, stand_in
 from tests.containers.podman import environment, podman
+from tests.support.cells import ENDLESS
 from tests.support.client import execute_request, open_client, stdout
 from tests.support.processes import TOKEN, running
 from tests.support.proxies import certificate, free_port
@@ -97,9 +98,7 @@ async def test_code_runs_through_the_proxy_and_all_ends_in_time(
             code = f"import os; x = 6 * 7; print(x, os.getuid(), {see})"
             assert stdout(await client.execute(code)) == "42 1000 False\n"
             [kernel] = await rest.json("GET /k1/api/kernels")
-            asked = await client.send(
-                execute_request("print('on', flush=True)\nimport time; time.sleep(600)")
-            )
+            asked = await client.send(execute_request(ENDLESS))
             await client.until("stream", asked)
             await rest.done(f"POST /k1/api/kernels/{kernel['id']}/interrupt")
             assert (await client.until("error", asked)).content["ename"] == "KeyboardInterrupt"

@@ -18,6 +18,7 @@ import yaml
 
 from tests.containers.images import ROOT, image
 from tests.containers.podman import environment, podman
+from tests.support.cells import ENDLESS
 from tests.support.client import execute_request, open_client, stdout
 from tests.support.processes import TOKEN, W2z, running
 from tests.support.proxies import free_port
@@ -29,8 +30,6 @@ DOWN = ("kube", "play", "--down", PATH)
 
 GRACE = 15
 """Its terminationGracePeriodSeconds."""
-
-SLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,8 +84,8 @@ def test_these_are_the_documented_commands() -> None:
 async def interrupts(served: W2z) -> None:
     async with served.rest() as rest, open_client(served.websocket("a"), "v1") as client:
         kernel = await rest.kernel()
-        asked = await client.send(execute_request(SLEEP))
-        assert stdout([await client.until("stream", asked)]) == "asleep\n"
+        asked = await client.send(execute_request(ENDLESS))
+        assert stdout([await client.until("stream", asked)]) == "begun"
         await rest.done(f"POST /api/kernels/{kernel['id']}/interrupt")
         assert (await client.until("error", asked)).content["ename"] == "KeyboardInterrupt"
 

@@ -18,7 +18,7 @@ from tests.support.cable import cable
 from tests.support.cells import Held, everything, said
 from tests.support.client import Client, eager_client, execute_request, request, stdout
 from tests.support.javascript import NEW, OLD, Script, script
-from tests.support.processes import IPYKERNEL, W2z, launched, w2z
+from tests.support.processes import IPYKERNEL, W2z, launched, outlived, w2z
 
 
 def lab(served: W2z, package: str = NEW, wire: str = "v1") -> AbstractAsyncContextManager[Script]:
@@ -175,31 +175,28 @@ async def test_a_busy_kernel_that_says_nothing_at_all_is_interrupted(tmp_path: P
             await late.ready()
 
 
-PYTHON_NAP = "import time; time.sleep(5); open({done!r}, 'w').close()"
-R_NAP = "Sys.sleep(5); invisible(file.create('{done}'))"
-
-
 @pytest.mark.parametrize(
-    ("kernel", "name", "nap"),
-    [(KERNEL, "python3", PYTHON_NAP), (R, "ir", R_NAP)],
+    ("kernel", "name", "language"),
+    [(KERNEL, "python3", "python"), (R, "ir", "R")],
     ids=["ipykernel", "IRkernel"],
 )
 async def test_nobody_needs_a_kernel_only_when_it_is_idle(
-    tmp_path: Path, kernel: tuple[str, ...], name: str, nap: str
+    tmp_path: Path, kernel: tuple[str, ...], name: str, language: str
 ) -> None:
     """The cell takes longer than the timeout; nobody is connected to the w2z that has it."""
-    path, done = place(tmp_path, kernel_name=name), tmp_path / "done"
+    path, cell = place(tmp_path, kernel_name=name), Held(tmp_path, language=language)
     async with (
         kernel_at(path, kernel),
         w2z(path) as other,
         eager_client(other.websocket("a"), "v1") as ann,
     ):
         await other.ready()
-        asked = await ann.send(execute_request(nap.format(done=str(done))))
-        await ann.until("execute_input", asked)
+        asked = await cell.begin(ann)
         async with w2z_to_end(path, "--idle-timeout", "3") as late:
+            await outlived(tmp_path, 3)
+            assert "shutting down" not in late.process.output
+            cell.let_go()
             await late.process.line("nobody has needed the kernel for 3 s: shutting down")
-            assert done.exists()
             assert await late.process.end() == 0
         await ann.finished(asked)
 

@@ -14,11 +14,11 @@ import pytest
 
 from tests.e2e.test_launch_interrupts import interrupted
 from tests.support.attaching import IPYKERNEL, behind, kernel_at, place, until_announced
+from tests.support.cells import ENDLESS
 from tests.support.client import eager_client, execute_request, stdout
 from tests.support.processes import TOKEN, Process, W2z, running, w2z
 
 SIGNAL = ("--interrupt-mode", "signal")
-FOREVER = "import time; print('begun', flush=True)\nwhile True: time.sleep(0.01)"
 
 _SIX = """
 import zmq
@@ -53,7 +53,7 @@ async def is_served_interrupted_and_missed(
 ) -> None:
     """What w2z has to find the kernel for: its sockets, its process, whether it is there."""
     async with eager_client(served.websocket("ann"), "v1") as ann:
-        assert await interrupted(served, ann, FOREVER) == "error"
+        assert await interrupted(served, ann, ENDLESS) == "error"
         assert stdout(await ann.execute("print('still there')")) == "still there\n"
         await kernel.end(signal.SIGKILL)
         await until_announced(ann, "dead")
@@ -77,18 +77,18 @@ async def test_a_kernel_on_every_ipv6_address(tmp_path: Path) -> None:
         eager_client(served.websocket("ann"), "v1") as ann,
     ):
         await served.ready()
-        assert await interrupted(served, ann, FOREVER) == "error"
+        assert await interrupted(served, ann, ENDLESS) == "error"
 
 
 STRANGER = """
-import socket, sys, time
+import signal, socket, sys
 host, port = sys.argv[1], int(sys.argv[2])
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
 with socket.create_server((host, port), family=family):
     print("listening", flush=True)
     while True:
         try:
-            time.sleep(1000)
+            signal.pause()
         except KeyboardInterrupt:
             print("the stranger was interrupted", flush=True)
 """
@@ -113,7 +113,7 @@ async def test_a_stranger_on_the_same_port_of_another_address_is_not_signalled(
     ):
         await stranger.line("listening")
         await served.ready()
-        assert await interrupted(served, ann, FOREVER) == "error"
+        assert await interrupted(served, ann, ENDLESS) == "error"
         assert "interrupted" not in stranger.output
 
 

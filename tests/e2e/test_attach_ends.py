@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -15,9 +14,11 @@ import pytest
 import zmq
 
 from tests.support.attaching import kernel_at, place
-from tests.support.client import execute_request, open_client, stdout
-from tests.support.processes import TOKEN, Process, W2z, running
+from tests.support.cells import Held
+from tests.support.client import open_client, stdout
+from tests.support.processes import TOKEN, Process, W2z, outlived, running
 from tests.support.serving import serving
+from tests.support.waiting import ready
 
 NOTE_SIGNALS = """
 import signal
@@ -59,25 +60,18 @@ async def test_no_signal_that_w2z_gets_reaches_the_kernel(tmp_path: Path) -> Non
 
 
 async def test_w2z_ends_when_nobody_needs_it_and_the_kernel_stays(tmp_path: Path) -> None:
-    path, done = place(tmp_path), tmp_path / "done"
+    path, cell = place(tmp_path), Held(tmp_path)
     async with kernel_at(path) as kernel, w2z_to_end(path, "--idle-timeout", "1") as served:
         async with open_client(served.websocket("a"), "v1") as client:
             await client.execute(NOTE_SIGNALS)
             # Longer than the timeout, with a client that is there and a kernel that is idle.
-            await client.execute(
-                "import threading, time\n"
-                "later = threading.Timer(2.5, lambda: print('still here', flush=True))\n"
-                "later.start()"
-            )
-            while (said := await client.until("stream")).content["text"].strip() != "still here":
-                pass
-            assert said.channel == "iopub"
-            cell = f"time.sleep(2.5); open({str(done)!r}, 'w').close()"
-            asked = await client.send(execute_request(cell))
-            await client.until("execute_input", asked)
-        # Longer than the timeout again, with nobody there.
+            await outlived(tmp_path, 1)
+            await cell.begin(client)
+        # Longer than the timeout again, with nobody there and a kernel that is busy.
+        await outlived(tmp_path, 1)
+        assert "shutting down" not in served.process.output
+        cell.let_go()
         await served.process.line("nobody has needed the kernel for 1 s: shutting down")
-        assert done.exists()
         assert await served.process.end() == 0
         assert await is_undisturbed(path, kernel)
 
@@ -113,8 +107,7 @@ async def test_an_encrypted_kernel_does_not_talk_to_who_has_not_its_keys(
             # Whoever has the keys comes later, and is served.
             async with serving(path) as served, open_client(served.url("a"), "v1") as client:
                 assert stdout(await client.execute("print(6 * 7)")) == "42\n"
-                while not served.bridge.kernel.is_ready:
-                    await asyncio.sleep(0)
+                await ready(served.bridge.kernel)
         assert not stranger.bridge.kernel.is_ready
         assert stranger.bridge.kernel.info is None
         # It may be given the keys.

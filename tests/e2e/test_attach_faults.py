@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ async def test_a_supervised_kernel_that_is_killed_comes_back_to_the_same_websock
         os.kill(pid, signal.SIGKILL)
         assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
         asked = await client.send(
-            execute_request("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(3600)")
+            execute_request("import os, signal\nprint(os.getpid(), flush=True)\nsignal.pause()")
         )
         os.kill(int(stdout([await client.until("stream", asked)])), signal.SIGKILL)
         assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
@@ -145,16 +145,19 @@ class Watch:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self.found: list[Found] = []
+        self._news = asyncio.Event()
         poll = Life.poll
 
         def count(life: Life, now: float) -> list[Action]:
             actions = poll(life, now)
             self.count += any(isinstance(action, Beat | Probe) for action in actions)
+            self._news.set()
             return actions
 
         async def note(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
             found, where = await probe(info, seconds)
             self.found.append(found)
+            self._news.set()
             return found, where
 
         monkeypatch.setattr(Life, "poll", count)
@@ -163,15 +166,18 @@ class Watch:
     async def probed(self, number: int) -> list[Found]:
         """Wait for so many tries of the port; what they found."""
         wanted = len(self.found) + number
-        while len(self.found) < wanted:
-            await asyncio.sleep(0)
+        await self._until(lambda: len(self.found) >= wanted)
         return self.found[-number:]
 
     async def more(self, number: int) -> None:
         """Wait for so many."""
         wanted = self.count + number
-        while self.count < wanted:
-            await asyncio.sleep(0)
+        await self._until(lambda: self.count >= wanted)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
 
 
 SOON = Timing(look=0.01, beat_every=0.05, dead_after=0.1, probe_every=0.02)

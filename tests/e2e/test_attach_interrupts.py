@@ -15,8 +15,8 @@ from tests.support.attaching import DENO, R, kernel_at, place
 from tests.support.client import execute_request, open_client, stdout
 from tests.support.processes import TOKEN, W2z, running, w2z
 
-BEGIN = "import time; print('begun', flush=True)\n"
-FOREVER = ("time.sleep(1000)", "while True: pass")
+BEGIN = "import signal; print('begun', flush=True)\n"
+FOREVER = ("signal.pause()", "while True: pass")
 
 SIGNAL = ("--interrupt-mode", "signal")
 

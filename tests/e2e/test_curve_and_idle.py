@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 from jupyter_client.connect import write_connection_file
 
-from tests.support.client import execute_request, open_client, request, stdout
-from tests.support.processes import launched, running, w2z
+from tests.support.cells import Held
+from tests.support.client import open_client, request, stdout
+from tests.support.processes import launched, outlived, running, w2z
 
 
 @asynccontextmanager
@@ -50,19 +52,22 @@ async def test_a_kernel_without_a_key(tmp_path: Path) -> None:
         assert stdout(await client.execute("print(6 * 7)")) == "42\n"
 
 
-async def test_w2z_ends_when_nobody_needs_the_kernel(tmp_path: Path) -> None:
-    file = tmp_path / "go"
-    cell = f"import os, time\nwhile not os.path.exists({str(file)!r}): time.sleep(0.01)"
+async def test_w2z_ends_when_nobody_needs_the_kernel(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cell, elsewhere = Held(tmp_path_factory.mktemp("cell")), tmp_path_factory.mktemp("elsewhere")
     async with launched(tmp_path, "--kernel", "python3", "--idle-timeout", "1", ends=0) as served:
         async with open_client(served.websocket("a"), "v1") as client:
+            await served.ready()
             # Longer than the timeout, with a client that does nothing.
-            await client.execute("import time; time.sleep(2.5)")
-            asked = await client.send(execute_request(cell))
-            await client.until("execute_input", asked)
+            await outlived(elsewhere, 1)
+            await cell.begin(client)
         # Nobody is connected, but the kernel is busy; then it is not.
         async with served.rest() as rest:
             await rest.kernel(connections=0, execution_state="busy")
-        file.touch()
+        await outlived(elsewhere, 1)
+        assert "shutting down" not in served.process.output
+        cell.let_go()
         await served.process.line("nobody has needed the kernel for 1 s: shutting down")
         assert await served.process.end() == 0
 

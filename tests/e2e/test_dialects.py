@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
 from tests.support.cable import cable
+from tests.support.cells import ENDLESS
 from tests.support.processes import TOKEN, W2z, supervised_ipykernel, w2z
 from tests.support.rest import open_rest
 
@@ -34,8 +35,6 @@ while not pathlib.Path({file!r}).exists():
     pass
 print('while it was away', flush=True)
 kept = 'kept'"""
-
-ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 
 @dataclass(frozen=True)

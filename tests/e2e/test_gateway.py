@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.cells import ENDLESS
 from tests.support.client import Client, execute_request, open_client, request, stdout
 from tests.support.processes import TOKEN, Process, W2z, listening, running
 from tests.support.rest import Rest, open_rest
 
 ITS_TOKEN = "the-token-of-the-jupyter-server"
-ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 
 @dataclass

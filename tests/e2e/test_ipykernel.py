@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.cells import ENDLESS
 from tests.support.client import (
     Client,
     Received,
@@ -113,9 +114,8 @@ async def test_ten_thousand_prints_all_arrive_in_order(served: W2z) -> None:
 @both
 async def test_interrupt_over_control(served: W2z, wire: str) -> None:
     async with open_client(served.websocket("a"), wire) as client:
-        code = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.1)"
         # With stop_on_error ipykernel aborts what comes right behind a cell that fails.
-        asked = await client.send(execute_request(code, stop_on_error=False))
+        asked = await client.send(execute_request(ENDLESS, stop_on_error=False))
         await client.until("stream", asked)
         interrupt = await client.send(request("interrupt_request", channel="control"))
         seen = await client.collect("execute_reply", asked)
@@ -157,7 +157,7 @@ async def test_a_subshell_runs_beside_a_busy_shell(served: W2z) -> None:
         await client.execute("1")
         await client.send(request("create_subshell_request", channel="control"))
         subshell = (await client.until("create_subshell_reply")).content["subshell_id"]
-        busy = await client.send(execute_request("import time\nwhile True: time.sleep(0.05)"))
+        busy = await client.send(execute_request("import signal\nsignal.pause()"))
         await client.until("execute_input", busy)
         beside = execute_request("print('beside')")
         beside["header"]["subshell_id"] = subshell

@@ -26,9 +26,9 @@ axes.plot([1, 4, 9, 16])
 """
 
 SLEEP = """\
-import time
+import signal
 print('begun', end='', flush=True)
-while True: time.sleep(0.05)
+signal.pause()
 """
 
 SLIDER = """\

@@ -17,8 +17,8 @@ from tests.support.client import eager_client, execute_request, stdout
 from tests.support.processes import IPYKERNEL, TOKEN, launched, running, w2z
 from tests.support.watching import Started, watching
 
-BEGIN = "import time; print('begun', flush=True)\n"
-FOREVER = f"{BEGIN}while True: time.sleep(0.01)"
+BEGIN = "import signal; print('begun', flush=True)\n"
+FOREVER = f"{BEGIN}signal.pause()"
 
 SECRETS = ("W2Z_TOKEN", "CONFIGPROXY_AUTH_TOKEN")
 

@@ -46,14 +46,14 @@ async def test_a_crash_in_the_very_first_cell_is_a_crash(tmp_path: Path) -> None
 
 
 FORKED = """
-import os, time
+import os, signal
 read, write = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.setsid()
         os.write(write, str(os.getpid()).encode())
-        while True: time.sleep(1000)
+        while True: signal.pause()
     os._exit(0)
 os.wait()
 print(os.read(read, 20).decode())

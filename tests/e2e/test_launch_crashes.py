@@ -87,7 +87,7 @@ async def test_a_kernel_killed_in_mid_cell_is_started_again(
         launched(tmp_path, "--kernel", "python3", python=python) as served,
         open_client(served.websocket("a"), "v1") as client,
     ):
-        code = "import time\nprint('before', flush=True)\nwhile True: time.sleep(0.01)"
+        code = "import signal\nprint('before', flush=True)\nsignal.pause()"
         asked = await client.send(execute_request(code))
         assert stdout([await client.until("stream", asked)]) == "before\n"
         queued = await client.send(execute_request("print('behind it')"))

@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,21 +22,27 @@ DOCKER_WAITS = 10.0
 """Seconds that ``docker stop`` leaves between SIGTERM and SIGKILL."""
 
 DEAF = """
-import ctypes, signal, sys, time
+import ctypes, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 globals().get("say", print)("deaf")
 sys.stdout.flush()
-time.sleep(0.3)  # the word is sent by another thread
+open({heard!r}).close()
 ctypes.PyDLL(None).sleep(1000)
 """
 """No signal that can be ignored ends it, and no message: it never lets go of the interpreter."""
 
 
-async def make_deaf(client: Client) -> None:
-    """Run the cell until nothing but SIGKILL ends the kernel."""
-    asked = await client.send(execute_request(DEAF))
-    assert stdout([await client.until("stream", asked)]).strip() == "deaf"
+async def make_deaf(client: Client) -> dict[str, Any]:
+    """Run the cell until nothing but SIGKILL ends the kernel; return the request's header."""
+    with tempfile.TemporaryDirectory() as folder:
+        # The cell waits at the pipe until its word has been heard: another thread sends that.
+        heard = Path(folder, "heard")
+        os.mkfifo(heard)
+        asked = await client.send(execute_request(DEAF.format(heard=str(heard))))
+        assert stdout([await client.until("stream", asked)]).strip() == "deaf"
+        await asyncio.to_thread(heard.write_text, "")
+    return asked
 
 
 async def time_to_end(served: W2z, number: int = signal.SIGTERM) -> float:
@@ -101,8 +109,8 @@ async def test_a_stopped_kernel_is_killed_in_time(tmp_path: Path) -> None:
 
 
 async def test_a_deaf_kernel_that_never_got_ready_is_killed(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf')"
-    command = ("--", sys.executable, "-u", "-c", f"{deaf}; time.sleep(1000)")
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf')"
+    command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()")
     options = ("--terminate-timeout", "0.2", *command)
     async with launched(tmp_path, *options, ends=143) as served:
         await served.process.line("^deaf$")

@@ -240,7 +240,7 @@ async def test_nothing_that_ran_before_a_restart_outlives_it_or_knows_the_next_k
         planted, told = stdout(await client.execute(PLANT)).split(maxsplit=1)
         before = json.loads(told)
         assert is_there(int(planted))
-        waiting = await client.send(execute_request("import time; time.sleep(1000)"))
+        waiting = await client.send(execute_request("import signal; signal.pause()"))
         if how == "POST":
             await restart(rest)
         else:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from tests.e2e.test_launch_end import DEAF
+from tests.e2e.test_launch_end import make_deaf
 from tests.support.attaching import behind, kernel_at, place, until_announced
 from tests.support.cable import cable
 from tests.support.cells import Held, everything, said
@@ -241,8 +241,7 @@ async def test_who_asked_is_told_that_it_is_lost(tmp_path: Path, lose: Loss) -> 
         for client in (ann, ben):
             await client.execute("1")
         # Nothing but SIGKILL ends it, so that it answers nothing any more.
-        deaf = await ann.send(execute_request(DEAF))
-        await said(ann, deaf, "deaf")
+        deaf = await make_deaf(ann)
         behind_it = await ann.send(execute_request("print('never')"))
         of_ben = await ben.send(execute_request("print('never')"))
         losing = tasks.create_task(lose(served))

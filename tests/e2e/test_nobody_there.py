@@ -122,7 +122,7 @@ async def refused(stack: AsyncExitStack, address: str, port: int) -> Broken:
     async def mend() -> None:
         server = await asyncio.start_server(made.carry, sock=bound)
         await stack.enter_async_context(server)
-        stack.callback(made.cut)
+        stack.push_async_callback(made.end)
 
     return Broken(bound.getsockname()[1], mend)
 

@@ -13,12 +13,12 @@ from playwright.async_api import Page
 
 from tests.support.browser import chromium, pages
 from tests.support.cable import cable
+from tests.support.cells import ENDLESS
 from tests.support.client import V1
 from tests.support.processes import TOKEN, running, supervised_ipykernel, w2z
 
 TESTS = Path(__file__).parents[1]
 
-ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 
 CUT = """\
 import os, time

@@ -16,6 +16,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.support.browser import chromium, pages, screenshot
 from tests.support.cable import Cable, cable
+from tests.support.cells import ENDLESS
 from tests.support.client import open_client
 from tests.support.processes import TOKEN, W2z, ipykernel, running, supervised_ipykernel, w2z
 from tests.support.rest import open_rest
@@ -36,11 +37,6 @@ axes.plot([1, 4, 9, 16])"""
 QUESTIONS = """\
 from getpass import getpass
 print('told', input('who? '), getpass('word? '))"""
-
-ENDLESS = """\
-import time
-print('begun', end='', flush=True)
-while True: time.sleep(0.05)"""
 
 CUT = """\
 import os, time

@@ -81,8 +81,8 @@ async def test_it_takes_up_the_running_kernel(supervised: W2z) -> None:
             await client.send({**reply, "parent_header": prompt.header})
             assert stdout(await client.collect("execute_reply", asked)) == "hello anna\n"
 
-            code = "kept = 1; print('begun', end='', flush=True)\nimport time\n"
-            code += "while True: time.sleep(0.05)"
+            code = "kept = 1; print('begun', end='', flush=True)\nimport signal\n"
+            code += "signal.pause()"
             asked = await client.send(execute_request(code))
             await client.until("stream", asked)
         # The network was away for a moment; ws gives the same session_id.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fake_kernel import as_json, header
 from tests.support.scripted import NEVER, OWN, QUIET, World
-from w2z.errors import ConnectionFileError, KernelSilent
+from w2z.errors import KernelSilent
 from w2z.kernel.actions import Found, Leave, Probe
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
@@ -265,16 +265,6 @@ def test_other_sockets_have_another_identity_where_the_kernel_does_not_hand_it_o
     made = ready(implementation=implementation)
     made.kernel.reconnect()
     assert made.generation == generation
-
-
-def test_endpoints_that_zmq_does_not_take_change_nothing() -> None:
-    made = ready()
-    link = made.kernel.link
-    with pytest.raises(ConnectionFileError):
-        made.kernel.reconnect(INFO.model_copy(update={"ip": "no such host!"}))
-    assert made.kernel.link is link
-    assert made.kernel.connection_info is INFO
-    assert made.kernel.is_ready
 
 
 # Told to end.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -756,6 +757,12 @@ async def test_no_process_outlives_its_keeper(tmp_path: Path) -> None:
         made.keeping.cancel()
         await asyncio.wait([made.keeping])
         assert child.ended.result() == -signal.SIGKILL
+    await until(nobody_reads, "what it printed has been read to its end")
+    await asyncio.sleep(0)
+
+
+def nobody_reads() -> bool:
+    return not any(thread.name == "kernel-output" for thread in threading.enumerate())
 
 
 # What else is asked of it.

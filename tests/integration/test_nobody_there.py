@@ -197,10 +197,7 @@ async def test_a_kernel_that_is_a_moment_late_is_not_called_dead(kernels: Kernel
     """Containers of a pod start in any order."""
     await kernels.hang_up()
     async with (
-        serving(
-            kernels.now.connection_file,
-            timing=PATIENT,
-        ) as served,
+        serving(kernels.now.connection_file, timing=PATIENT) as served,
         rest_of(served) as rest,
         open_client(served.url("a"), "v1") as client,
     ):
@@ -245,23 +242,14 @@ async def never_ready(rest: Rest) -> None:
         assert (await rest.ask("GET /readyz")).status == 503
 
 
-async def test_an_iopub_that_is_not_there_is_logged_and_never_ready(
-    kernels: Kernels, heard: Heard
+@pytest.mark.parametrize("channel", ["iopub", "shell"])
+async def test_a_port_where_nobody_is_is_logged_and_the_kernel_never_ready(
+    kernels: Kernels, heard: Heard, channel: str
 ) -> None:
     ip = fields(kernels.now)["ip"]
     with free_port(ip) as port:
-        async with served_at(changed(kernels.now, iopub_port=port)) as (_, rest):
-            await heard.line(re.escape(f"tcp://{ip}:{port}"), "iopub")
-            await never_ready(rest)
-
-
-async def test_a_shell_that_is_not_there_is_logged_and_never_ready(
-    kernels: Kernels, heard: Heard
-) -> None:
-    ip = fields(kernels.now)["ip"]
-    with free_port(ip) as port:
-        async with served_at(changed(kernels.now, shell_port=port)) as (_, rest):
-            await heard.line(re.escape(f"{ip}:{port}"), "shell")
+        async with served_at(changed(kernels.now, **{f"{channel}_port": port})) as (_, rest):
+            await heard.line(re.escape(f"tcp://{ip}:{port}"), channel)
             await never_ready(rest)
 
 

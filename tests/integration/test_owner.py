@@ -37,7 +37,7 @@ with socket.socket(getattr(socket, family)) as listening:
     exec(then)
 """
 
-WAIT = "import time; time.sleep(1000)"
+WAIT = "import signal; signal.pause()"
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from tests.support.raw_websocket import message as frame_of
 from tests.support.serving import Served, serving
 from tests.support.successors import Kernels
 from tests.support.timing import QUICK
-from w2z.kernel.sockets.channels import SEND_MARK
+from w2z.kernel.sockets.options import SEND_MARK
 from w2z.message import Channel, Message
 
 both = pytest.mark.parametrize("wire", ["v1", "default"])

@@ -55,7 +55,7 @@ def interrupted(kernel: JupyterKernelClient, folder: Path) -> dict[str, Any]:
     outcome: dict[str, Any] = {}
 
     def run() -> None:
-        outcome.update(kernel.execute(begin + "import time\nwhile True: time.sleep(0.05)"))
+        outcome.update(kernel.execute(begin + "import signal\nsignal.pause()"))
 
     running = threading.Thread(target=run)
     running.start()

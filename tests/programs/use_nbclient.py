@@ -15,13 +15,14 @@ from typing import Any
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.support.cells import ENDLESS
+
 CELLS = [
     "print('hello ☃')\n6 * 7",
     "from IPython.display import display, HTML\ndisplay(HTML('<b>ü</b>'))",
     "1 / 0",
     "input('who? ')",
 ]
-ENDLESS = "import time\nprint('begun', end='', flush=True)\nwhile True: time.sleep(0.05)"
 CUT = """\
 import pathlib
 print('begun', flush=True)

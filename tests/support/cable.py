@@ -48,6 +48,7 @@ class Cable:
         self._servers: set[asyncio.StreamWriter] = set()
         self._deaf: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Task[None]] = set()
         self._lanes = {Way.TO_SERVER: _Lane(), Way.TO_CLIENT: _Lane()}
         self._is_down = False
         self.url = ""
@@ -58,6 +59,13 @@ class Cable:
             end.transport.abort()
         for task in self._carrying:
             task.cancel()
+
+    async def end(self) -> None:
+        """Abort every connection for good, and wait until none of them is carried any more."""
+        self._is_down = True
+        self.cut()
+        while self._open:
+            await asyncio.wait(self._open)
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -109,10 +117,27 @@ class Cable:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either end closes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            await self._carry(reader, writer)
+        finally:
+            self._open.remove(task)
+
+    def _refuses(self, *ends: asyncio.StreamWriter) -> bool:
+        """Abort these ends if no connection is carried now; return whether none is."""
         if self._is_down:
-            writer.transport.abort()
+            for end in ends:
+                end.transport.abort()
+        return self._is_down
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses(writer):
             return
         there_reader, there_writer = await asyncio.open_connection(self._host, self._port)
+        if self._refuses(writer, there_writer):  # since then
+            return
         ends = {writer, there_writer}
         self._servers.add(there_writer)
         to_server, to_client = self._lanes.values()
@@ -195,4 +220,4 @@ async def cable(url: str) -> AsyncIterator[Cable]:
         try:
             yield made
         finally:
-            made.cut()
+            await made.end()

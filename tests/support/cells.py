@@ -7,6 +7,9 @@ from typing import Any
 
 from tests.support.client import Client, Received, execute_request
 
+ENDLESS = "import signal\nprint('begun', end='', flush=True)\nsignal.pause()"
+"""A cell that prints that it has begun, and sleeps until a signal ends it."""
+
 _PYTHON = """
 import pathlib, time
 {first}

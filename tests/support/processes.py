@@ -9,6 +9,7 @@ import re
 import secrets
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -212,6 +213,17 @@ WITHOUT_UVLOOP = (
 """Arguments of Python that run w2z as if uvloop was not installed."""
 
 _MARK = "STARTED_BY_TEST"
+
+
+async def outlived(folder: Path, seconds: int) -> None:
+    """Wait until a w2z that nobody needs has ended by its ``--idle-timeout`` of ``seconds``.
+
+    Whatever was there before has then been there for longer than that.
+    """
+    apart = Path(tempfile.mkdtemp(dir=folder))
+    options = ("--idle-timeout", str(seconds), *TINY)
+    async with launched(apart, *options, ends=0) as unneeded:
+        await unneeded.process.line("nobody has needed the kernel")
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from types import TracebackType
@@ -20,6 +19,7 @@ from typing import Self
 from w2z.bridge.fanout import Client, Clients
 from w2z.bridge.lag import Lag
 from w2z.bridge.own_messages import OwnMessages
+from w2z.bridge.waits import Waits
 from w2z.counts import Counts
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
@@ -29,6 +29,7 @@ from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
+from w2z.kernel.sockets.options import check_endpoints
 from w2z.logs.audit import AuditLog
 from w2z.message import Channel, Message, Request, digest
 from w2z.reports import Reports
@@ -42,15 +43,6 @@ from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
 DEFAULT_TIMING = Timing()
-
-
-@dataclass
-class Wait:
-    """The moment for which a session's ``kernel_info_request`` is refused."""
-
-    seconds: float
-    timer: asyncio.TimerHandle
-    is_over: bool = False
 
 
 class Bridge:
@@ -94,20 +86,20 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
-        # Sessions whose `kernel_info_request` was refused for a moment.
-        self._waits: dict[str, Wait] = {}
+        self._waits = Waits(self.clients.retry)
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
             # The last to be closed: closing the link still frees what its backlog stored.
             for spill in self._spills:
                 undo.callback(spill.close)
+            check_endpoints(self.kernel.connection_info)
             self.kernel.connect()
             undo.callback(self.kernel.close)
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
             for work in (self.clients.sweep(), self.lag.watch()):
                 undo.callback(tasks.create_task(work).cancel)
-            undo.callback(self._forget_waits)
+            undo.callback(self._waits.close)
             self._stack = undo.pop_all()
         return self
 
@@ -196,8 +188,8 @@ class Bridge:
             self.clients.send(session_id, answer, own=True)
 
     def _may_be_answered_soon(self, session_id: str) -> bool:
-        """Whether a ``kernel_info_request`` is refused for now, so that the kernel does not answer
-        it after a whole cell.
+        """Whether a ``kernel_info_request`` is refused, because somebody may answer it soon: the
+        kernel sent it now might answer after a whole cell.
 
         A kernel that is not ready may turn out to be busy; one that is busy may soon be idle. The
         session's requests are retried when that is known, and at the latest after a moment.
@@ -209,33 +201,7 @@ class Bridge:
             seconds = kernel.timing.busy_for
         else:
             return False
-        wait = self._waits.get(session_id)
-        if wait is None or wait.seconds != seconds:
-            # It is known by now that the kernel is busy, or it was busy and is another one.
-            if wait is not None:
-                wait.timer.cancel()
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(seconds, self._end_wait, session_id)
-            wait = self._waits[session_id] = Wait(seconds, timer)
-        return not wait.is_over
-
-    def _end_waits(self) -> None:
-        """Retry all that waits: the kernel is idle, and answers for itself."""
-        for session_id in list(self._waits):
-            self.clients.retry(session_id)
-
-    def _forget_waits(self) -> None:
-        for wait in self._waits.values():
-            wait.timer.cancel()
-        self._waits.clear()
-
-    def _end_wait(self, session_id: str) -> None:
-        # Forgotten after the retry: so the retried request is not refused again.
-        wait = self._waits[session_id]
-        wait.is_over = True
-        self.clients.retry(session_id)
-        if self._waits[session_id] is wait:
-            del self._waits[session_id]
+        return self._waits.refuses(session_id, seconds)
 
     def _answer_for_the_kernel(self, session_id: str, request: Request, content: bytes) -> None:
         """Answer a ``kernel_info_request`` in the place of a busy kernel."""
@@ -269,7 +235,7 @@ class Bridge:
         if channel is Channel.IOPUB:
             self.kernel.observe(messages)
             if self._waits and not self.kernel.is_busy:
-                self._end_waits()
+                self._waits.end()
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_replies(messages)
         else:
@@ -356,7 +322,7 @@ class Bridge:
         gap = Gap(1, size, parent, "the kernel sent more at once than w2z carries")
         return gap.notice(self._own.header("stream"))
 
-    # What clients learn of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
+    # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 
     def opened(self) -> None:
         """Requests may go to the kernel again: clients retry what was refused."""

@@ -2,6 +2,7 @@
 
 - :mod:`~w2z.kernel.keeping`: the keepers, which look after the kernel.
 - :mod:`~w2z.kernel.kernel`: the kernel that clients use, also when another takes its place.
+- :mod:`~w2z.kernel.listener`: the callbacks by which clients learn what happens to it.
 - :mod:`~w2z.kernel.link`: the objects that belong to one kernel and are replaced together.
 - :mod:`~w2z.kernel.conversation`: w2z's own requests to the kernel, and their replies.
 - :mod:`~w2z.kernel.sockets`: the ZMQ sockets.

@@ -129,6 +129,11 @@ class ConnectionInfo(BaseModel):
         return f"[{self.ip.strip('[]')}]" if ":" in self.ip else self.ip
 
     @property
+    def is_address(self) -> bool:
+        """Whether the host is an address, which nobody has to look up."""
+        return _is_address(self.host)
+
+    @property
     def is_ipv6(self) -> bool:
         """Whether the sockets have to speak IPv6."""
         return self.transport == "tcp" and ":" in self.ip

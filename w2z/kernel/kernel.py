@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from w2z.errors import KernelSilent
 from w2z.kernel.actions import (
@@ -35,7 +35,8 @@ from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.conversation import Goodbye
 from w2z.kernel.life import Life
 from w2z.kernel.link import Link
-from w2z.kernel.sockets.channels import LINGER_MS, check_endpoints
+from w2z.kernel.listener import KernelListener
+from w2z.kernel.sockets.channels import LINGER_MS
 from w2z.kernel.sockets.identity import hands_over
 from w2z.kernel.state import KernelState
 from w2z.message import Channel, Message
@@ -44,27 +45,6 @@ from w2z.timing import Timing
 log = logging.getLogger("w2z")
 
 Clock = Callable[[], float]
-
-
-class KernelListener(Protocol):
-    """The callbacks by which clients learn what happens to the kernel."""
-
-    def opened(self) -> None:
-        """Called when requests that were refused may be retried."""
-
-    def lost(self, reason: str) -> None:
-        """Called when the kernel is gone: its pending requests are lost, and need an answer."""
-
-    def cut(self) -> None:
-        """Called when the next sockets get new identities: pending requests can get no reply any
-        more, not even from the same kernel.
-        """
-
-    def announce(self, state: str, reason: str | None) -> None:
-        """Called to announce an execution state to all clients, and the reason."""
-
-    def ended(self, busy: Sequence[Message]) -> None:
-        """Called with the ``busy`` statuses of requests that have ended without an ``idle``."""
 
 
 class Kernel:
@@ -103,10 +83,6 @@ class Kernel:
         self._is_owned = is_owned
         self._clock = clock
         self._generation = 0
-        self._unsettled: tuple[float, float] | None = None
-        """When what began before a moment is ended although its ``idle`` has not arrived, and that
-        moment.
-        """
         self.observe: Callable[[Sequence[Message]], None] = self._observe_until_ready
         """Call it with all messages that arrive on iopub: it updates the execution state and, while
         the kernel is not ready, its life.
@@ -117,13 +93,10 @@ class Kernel:
 
     def connect(self, info: ConnectionInfo | None = None) -> None:
         """Replace the link by one to the kernel at ``info``, by default at the same place. Messages
-        under way are dropped; every session gets new sockets.
-
-        Raises :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take; then
-        nothing has changed.
+        under way are dropped; every session gets new sockets. ZMQ has to take the endpoints: see
+        :func:`~w2z.kernel.sockets.options.check_endpoints`.
         """
         info = info or self._connection_info
-        check_endpoints(info)
         # Close the old link before the next one is opened: the two may have the same identities.
         self.close(linger_ms=0)
         if hasattr(self, "link") and not (self._is_owned or hands_over(self.implementation)):
@@ -135,7 +108,6 @@ class Kernel:
             # The last kernel_info_reply may be from a kernel of another kind: this one may die of a
             # signal that the one before took.
             self.info = self.info_content = None
-        self._unsettled = None
         self.link = self._open_link(info, self._generation)
         self._connection_info = info
 
@@ -289,8 +261,7 @@ class Kernel:
     def poll(self) -> None:
         """Do the actions that are due; call several times a second."""
         now = self._clock()
-        if self._unsettled is not None and now >= self._unsettled[0]:
-            self._end_unfinished(self._unsettled[1])
+        self._settle(now)
         self.do(self.life.poll(now))
         if self.state.is_busy:
             self.do(self.life.doubt_busy(now, self.state.quiet_since))
@@ -374,20 +345,18 @@ class Kernel:
                 self.state.suppose_busy()
                 self._listener.announce("busy", None)
             case Settle(asked_at):
-                self._settle(asked_at)
+                now = self._clock()
+                self.state.answered(asked_at, now + self.timing.idle_late)
+                self._settle(now)
             case Open():
                 self.state.unmark()
                 self._listener.opened()
 
-    def _settle(self, asked_at: float) -> None:
-        """Settle what began before ``asked_at``, at once unless an ``idle`` is still to come."""
-        if self.state.awaits_idle(asked_at):
-            self._unsettled = (self._clock() + self.timing.idle_late, asked_at)
-        else:
-            self._end_unfinished(asked_at)
-
-    def _end_unfinished(self, asked_at: float) -> None:
-        self._unsettled = None
+    def _settle(self, now: float) -> None:
+        """End what has ended without an ``idle``, if any is known to have."""
+        asked_at = self.state.to_settle(now)
+        if asked_at is None:
+            return
         was_busy = self.state.is_busy
         lost = self.state.settle(asked_at)
         self._listener.ended(lost)

@@ -12,7 +12,8 @@ from w2z.errors import KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.conversation import Conversation
 from w2z.kernel.sockets.backlog import Backlog, Parts
-from w2z.kernel.sockets.channels import Channels, ChannelsListener
+from w2z.kernel.sockets.channels import Channels
+from w2z.kernel.sockets.listener import ChannelsListener
 from w2z.reports import Reports
 from w2z.store.store import Store
 from w2z.wire.signature import Signer

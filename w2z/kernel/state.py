@@ -64,6 +64,7 @@ class KernelState:
         self._is_supposed_busy = False
         self._busy_since = 0.0
         self._running: dict[object, Running] = {}
+        self._unsettled: tuple[float, float] | None = None
 
     def observe(self, messages: Sequence[Message], wall: datetime, now: float) -> None:
         """Update the state from iopub messages that just arrived. While the state is marked, their
@@ -95,9 +96,20 @@ class KernelState:
         if not self._is_marked:
             self.execution_state = "busy"
 
-    def awaits_idle(self, asked_at: float) -> bool:
-        """Whether :meth:`settle` would end a request whose ``idle`` has not arrived."""
-        return bool(self._begun_before(asked_at))
+    def answered(self, asked_at: float, until: float) -> None:
+        """Take note that the kernel answered a request that w2z sent on shell at ``asked_at``: all
+        that ran before has ended. An ``idle`` that has not arrived, over its other connection, may
+        come ``until`` then; after that :meth:`to_settle` returns ``asked_at``.
+        """
+        self._unsettled = (until if self._begun_before(asked_at) else float("-inf"), asked_at)
+
+    def to_settle(self, now: float) -> float | None:
+        """Return the moment to call :meth:`settle` with now, if there is one, and forget it."""
+        if self._unsettled is None or now < self._unsettled[0]:
+            return None
+        _, asked_at = self._unsettled
+        self._unsettled = None
+        return asked_at
 
     def settle(self, asked_at: float) -> list[Message]:
         """End what still counts as running or supposed busy since before ``asked_at``: the kernel
@@ -127,6 +139,7 @@ class KernelState:
         """
         self._is_marked = False
         self._is_supposed_busy = False
+        self._unsettled = None
         self._running.clear()
         self.execution_state = state
         self.last_status = None
@@ -136,6 +149,7 @@ class KernelState:
         other state stays.
         """
         self._is_supposed_busy = False
+        self._unsettled = None
         self._running.clear()
         if self.execution_state == "busy" and not self._is_marked:
             self.begin_anew("idle")

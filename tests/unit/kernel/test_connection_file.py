@@ -166,6 +166,14 @@ def test_each_channel_has_the_endpoint_of_its_port(channel):
 
 
 @pytest.mark.parametrize(
+    ("ip", "is_address"),
+    [("127.0.0.1", True), ("*", True), ("::1", True), ("[::1]", True), ("localhost", False)],
+)
+def test_an_address_does_not_have_to_be_looked_up_and_a_name_has(ip, is_address):
+    assert info(ip=ip).is_address is is_address
+
+
+@pytest.mark.parametrize(
     ("ip", "endpoint", "is_ipv6"),
     [
         ("10.0.0.7", "tcp://10.0.0.7:5001", False),

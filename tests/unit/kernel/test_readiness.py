@@ -222,6 +222,13 @@ def test_once_it_is_reached_after_all_its_output_is_waited_for():
     assert kernel.progress(1000.1) is READY
 
 
+def test_one_that_is_reached_before_it_answers_is_asked_no_sooner_for_that():
+    kernel = kernel_at()
+    assert kernel.poll(0.0) == BOTH
+    kernel.on_reached(0.1)
+    assert kernel.poll(0.1) == []
+
+
 def test_whoever_is_heard_is_reached():
     kernel = kernel_at()
     kernel.on_iopub()

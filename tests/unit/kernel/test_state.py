@@ -320,9 +320,14 @@ def test_another_kernel_is_not_supposed_to_be_busy(said):
 def test_what_began_before_has_ended():
     cell, other = about("cell", "busy"), about("other", "busy")
     state = heard(cell, other, now=1.0)
-    assert state.awaits_idle(2.0)
+    state.answered(2.0, 5.0)
+    assert state.to_settle(4.9) is None
+    assert state.to_settle(5.0) == 2.0
+    assert state.to_settle(5.0) is None
     assert state.settle(2.0) == [cell, other]
-    assert not state.awaits_idle(2.0)
+    # With nothing to wait for it is settled at once.
+    state.answered(2.0, 5.0)
+    assert state.to_settle(0.0) == 2.0
     assert state.execution_state == "idle"
     # An end that comes after all is the end of nothing.
     state.observe([about("new", "busy"), about("cell", "idle")], LATER, 3.0)

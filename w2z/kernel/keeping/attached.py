@@ -21,7 +21,7 @@ from w2z.kernel.connection_file import ConnectionInfo, Unfinished
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.keeping.listening import find_shell_owner, probe
 from w2z.kernel.kernel import Kernel
-from w2z.kernel.sockets.channels import check_endpoints
+from w2z.kernel.sockets.options import check_endpoints
 from w2z.kernel.transitions import State
 from w2z.threads import begin
 
@@ -200,11 +200,6 @@ class Attached(Keeper):
 
     def _take(self, seen: Seen) -> None:
         self._stamp, info, problem = seen
-        if info is not None:
-            try:
-                check_endpoints(info)
-            except ConnectionFileError as error:
-                info, problem = None, str(error)
         if info is None:
             log.warning("the connection file changed to one that cannot be used: %s", problem)
         elif info != self._info:
@@ -236,8 +231,10 @@ def _look_at(path: Path, before: Stamp | None) -> Seen | None:
     if stamp == before:
         return None
     try:
-        return stamp, connection_file.read(path), ""
+        info = connection_file.read(path)
+        check_endpoints(info)
     except Unfinished:
         return None
     except ConnectionFileError as error:
         return stamp, None, str(error)
+    return stamp, info, ""

@@ -82,7 +82,7 @@ async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, t
     host = info.host.strip("[]")
     find = partial(socket.getaddrinfo, host, info.shell_port, type=socket.SOCK_STREAM)
     try:
-        if _is_address(host):
+        if info.is_address:
             found = find(flags=socket.AI_NUMERICHOST)
         else:
             # Not the event loop's: the end of w2z would wait for a name server that is silent.
@@ -90,14 +90,6 @@ async def _addresses(info: ConnectionInfo) -> list[tuple[socket.AddressFamily, t
     except (OSError, UnicodeError):
         return []
     return [(family, address) for family, _, _, _, address in found]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 async def _try(family: socket.AddressFamily, address: Any, seconds: float) -> Found:

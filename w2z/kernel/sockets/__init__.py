@@ -2,6 +2,9 @@
 
 - :mod:`~w2z.kernel.sockets.channels`: all sockets to the kernel, and the session of each.
 - :mod:`~w2z.kernel.sockets.heartbeat`: the socket of the ``hb`` channel, shared by all clients.
+- :mod:`~w2z.kernel.sockets.listener`: the callbacks for what happens on them.
+- :mod:`~w2z.kernel.sockets.options`: how they are set before they connect.
+- :mod:`~w2z.kernel.sockets.held`: replies that wait for the output before them; no I/O.
 - :mod:`~w2z.kernel.sockets.identity`: the names by which a kernel tells sessions apart; no I/O.
 - :mod:`~w2z.kernel.sockets.monitor`: whether a socket is connected.
 - :mod:`~w2z.kernel.sockets.drained`: one socket, received from in batches.

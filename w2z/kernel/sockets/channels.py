@@ -13,57 +13,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, Protocol
 
 import zmq
 
-from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
+from w2z.kernel.sockets.held import HeldReplies
 from w2z.kernel.sockets.identity import identity
+from w2z.kernel.sockets.listener import ChannelsListener
 from w2z.kernel.sockets.monitor import Monitor
+from w2z.kernel.sockets.options import (
+    FRAME_SIZE_FACTOR,
+    IOPUB_MARK,
+    KEEPALIVE_AT_MOST,
+    SEND_MARK,
+    configure,
+    keep_alive,
+    new_context,
+)
 from w2z.message import Buffer, Channel
-from w2z.threads import beside
+from w2z.threads import at_once
 from w2z.wire.zmq import LEAST_PARTS
-
-SEND_MARK = 64
-"""Messages that a DEALER holds for a kernel that does not take them. Beyond this the socket refuses
-messages, and w2z reads no more from its client. The kernel's own queue comes on top, so a busy
-kernel alone does not fill a DEALER.
-"""
-
-IOPUB_MARK = 50_000
-"""Messages that wait in libzmq for w2z to receive them. Beyond this libzmq reads no more from
-iopub's connection; then messages pile up in the kernel, which drops them if its own socket has a
-high-water mark. So the number is far more than arrives while w2z is held up for a moment. It keeps
-memory bounded.
-"""
-
-FRAME_SIZE_FACTOR = 2
-"""How many times the largest message libzmq receives as one frame (``ZMQ_MAXMSGSIZE``). At a larger
-frame it closes the connection and makes no other. w2z connects iopub again, but what waited in the
-kernel is lost, and nobody knows how much that is; a session's socket stays without a connection
-until it is replaced. So a message that is only somewhat too large is received whole and dropped by
-itself.
-"""
 
 MAX_USED = 4096
 """Most closed sessions for which w2z remembers that their identity was used."""
 
-MAX_HELD = 1024
-"""Most batches of replies that wait for output; beyond it the oldest waits no longer."""
-
 TERM_PATIENCE = 0.05
 """Seconds that the event loop waits, beside the linger, until a kernel's sockets are closed."""
-MAX_HELD_SIZE = 2**25
-"""Most bytes of these replies."""
 
 LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
@@ -72,40 +54,10 @@ end may take this long, too.
 
 SOCKETS_PER_SESSION = 3
 
-ZERO_COPY_RECV = 10
-"""libzmq's ``ZMQ_ZERO_COPY_RECV``. It is on by default; then each waiting message keeps the whole
-buffer that it was read into: 20 kB for a message of 4 kB.
-"""
-
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 4
-"""Idle seconds until TCP sends the kernel's host a keepalive, seconds between keepalives, and how
-many of them have to fail (tcp(7)). In all, half a minute passes.
-"""
-
-KEEPALIVE_AT_MOST = 30
-"""Seconds until w2z notices that a host vanished: idle time and keepalives together."""
-
 IOPUB_POLL_INTERVAL = 0.001
 """Seconds between looks at iopub while output flows: cheaper than a wake-up for every message.
 Output that comes alone, or first, does not wait.
 """
-
-
-def check_endpoints(info: ConnectionInfo) -> None:
-    """Raise :class:`~w2z.errors.ConnectionFileError` for endpoints that ZMQ does not take, such as
-    an impossible host name or a socket path that is too long. No kernel has to listen there.
-    """
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        socket.linger = 0
-        socket.setsockopt(zmq.IPV6, info.is_ipv6)
-        for channel in Channel:
-            try:
-                socket.connect(info.endpoint(channel))
-            except zmq.ZMQError as error:
-                raise ConnectionFileError(
-                    f"connection file: {info.endpoint(channel)!r} is no endpoint that ZMQ takes"
-                    f" ({error.strerror}): look at its ip and transport"
-                ) from None
 
 
 @dataclass(slots=True)
@@ -116,55 +68,13 @@ class _Dealers:
     sockets: dict[Channel, DrainedSocket] = field(default_factory=dict)
 
 
-class _Held(NamedTuple):
-    """A batch of replies that waits until iopub has given ``turn`` messages."""
-
-    turn: int
-    size: int
-    carry: Callable[[], None]
-
-
-class ChannelsListener(Protocol):
-    """The callbacks for what happens on a kernel's sockets."""
-
-    def from_kernel(
-        self, session_id: str | None, channel: Channel, batch: list[list[bytes]]
-    ) -> None:
-        """Called when messages arrived on ``channel``, for one session or for all (``None``)."""
-
-    def writable(self, session_id: str) -> None:
-        """Called when a session's socket that refused a message takes messages again."""
-
-    def echo(self, session_id: str, payload: bytes) -> None:
-        """Called when the kernel echoed a heartbeat's ``payload`` to the session that sent it."""
-
-    def reached(self) -> None:
-        """Called when the iopub socket is connected and ZMQ's own handshake is done."""
-
-    def hung_up(self) -> None:
-        """Called when iopub's connection ended: the kernel ended, or the network failed."""
-
-    def refused(self, size: int) -> None:
-        """Called when iopub's connection ended because of a message that libzmq did not receive,
-        mostly one of more than ``size`` bytes, and another connection is being made.
-        """
-
-    def shell_reached(self, *, is_up: bool) -> None:
-        """Called when the watched session's shell socket is connected and ZMQ's own handshake is
-        done, and with ``is_up`` false when that connection ended.
-        """
-
-    def heart_stopped(self) -> None:
-        """Called when the heartbeat's connection ended: the kernel ended, or the network failed."""
-
-
 class Channels:
     """All sockets to one kernel; another kernel gets new ones.
 
     ``signed`` says that messages carry signatures; then w2z can receive them faster. Output that
     comes faster than ``listener`` takes it waits in ``backlog``. A message of more than
     ``max_size`` bytes is dropped. Raises :class:`zmq.ZMQError` for endpoints that ZMQ refuses: call
-    :func:`check_endpoints` first.
+    :func:`~w2z.kernel.sockets.options.check_endpoints` first.
     """
 
     def __init__(
@@ -184,24 +94,19 @@ class Channels:
         self._max_size = max_size
         self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        with contextlib.suppress(zmq.ZMQError):  # libzmq before 4.3 does not know the option
-            self._context.set(ZERO_COPY_RECV, 0)
         # Closed sockets count until they have lingered: hence twice the number.
-        self._context.set(zmq.MAX_SOCKETS, 2 * SOCKETS_PER_SESSION * (max_sessions + 3))
+        self._context = new_context(2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
         self.hands_over = False
         """Whether the kernel hands an identity over to a connection that claims it (see
-        :data:`HANDOVER`).
+        :data:`~w2z.kernel.sockets.identity.HANDOVER`).
         """
         self._used: dict[str, int] = {}
         self.is_unbroken = False
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
         self._is_iopub_up = False
-        self._held: deque[_Held] = deque()
-        """Replies that wait for output that arrived before them."""
-        self._held_size = 0
+        self._held = HeldReplies()
         self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
         self._iopub = self._open_iopub()
@@ -318,8 +223,7 @@ class Channels:
         if self._context.closed:
             return
         # Link.close carries them, behind the word that output is missing.
-        while self._held:
-            held = self._held.popleft()
+        for held in self._held.due(0, is_emptied=True):
             self._backlog.then(held.carry, held.size)
         # Monitors before their sockets.
         for monitor in self._monitors:
@@ -330,42 +234,27 @@ class Channels:
         self._heartbeat.close()
         # In a thread, because libzmq's own threads may take their time on a busy machine. Waited
         # for, because the sockets to the next kernel have the same identities.
-        beside(self._context.term, linger_ms / 1000 + TERM_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            at_once(linger_ms / 1000 + TERM_PATIENCE, self._context.term)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, FRAME_SIZE_FACTOR * self._max_size)
-        socket.setsockopt(zmq.IPV6, self._info.is_ipv6)
-        if self._info.curve_publickey and self._info.curve_secretkey:
-            # The file has one key pair, the server's; the kernel's clients use it as theirs, too.
-            socket.setsockopt_string(zmq.CURVE_SERVERKEY, self._info.curve_publickey)
-            socket.setsockopt_string(zmq.CURVE_PUBLICKEY, self._info.curve_publickey)
-            socket.setsockopt_string(zmq.CURVE_SECRETKEY, self._info.curve_secretkey)
+        configure(socket, self._info, self._max_size)
         return socket
 
     def _open_heartbeat(self) -> Heartbeat:
         socket = self._socket(zmq.DEALER)
-        self._keep_alive(socket)
+        keep_alive(socket)
         # Beats are so small that a stopped kernel's host has room for years of them: if TCP gets no
         # confirmation of one, the host has vanished.
         socket.setsockopt(zmq.TCP_MAXRT, KEEPALIVE_AT_MOST * 1000)
         self._monitors.append(Monitor(socket, self._on_heartbeat_change))
         return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo)
 
-    def _keep_alive(self, socket: zmq.Socket[bytes]) -> None:
-        """Let TCP end the connection when the kernel's host vanishes. The connection to a stopped
-        or busy kernel does not end.
-        """
-        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
-
     def _open_iopub(self) -> DrainedSocket:
         socket = self._socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, IOPUB_MARK)
-        self._keep_alive(socket)
+        keep_alive(socket)
         # Subscribe before connecting: else a message could come between the two and be missed.
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._is_lost = asyncio.Event()
@@ -438,13 +327,15 @@ class Channels:
         # Output that has already arrived goes first, so that no reply overtakes it. A reply on
         # control does not wait for it, because it is wanted at once.
         self._iopub.receive_batch()
+        if self._iopub.is_emptied and not (self._held or self._backlog):
+            self._listener.from_kernel(session_id, channel, batch)
+            return
         carry = partial(self._listener.from_kernel, session_id, channel, batch)
         if channel is Channel.CONTROL:
             carry()
             return
         size = sum(map(len, chain.from_iterable(batch)))
-        self._held.append(_Held(self._iopub.received + IOPUB_MARK, size, carry))
-        self._held_size += size
+        self._held.add(self._iopub.received + IOPUB_MARK, size, carry)
         self._release()
 
     def _release(self) -> None:
@@ -453,16 +344,11 @@ class Channels:
         That is known when iopub had no more, or has given as much as libzmq holds. Until then it
         is received a part at a time, so that no single step holds up the event loop.
         """
-        held, iopub = self._held, self._iopub
-        while held and (
-            iopub.is_emptied
-            or iopub.received >= held[0].turn
-            or len(held) > MAX_HELD
-            or self._held_size > MAX_HELD_SIZE
-        ):
-            _, size, carry = held.popleft()
-            self._held_size -= size
+        if not self._held:
+            return
+        iopub = self._iopub
+        for held in self._held.due(iopub.received, is_emptied=iopub.is_emptied):
             if self._backlog:
-                self._backlog.then(carry, size)
+                self._backlog.then(held.carry, held.size)
             else:
-                carry()
+                held.carry()
