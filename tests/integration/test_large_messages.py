@@ -5,6 +5,7 @@ The fixture ``no_stall`` sees to the first in every test.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -17,14 +18,14 @@ from tests.support.memory import growth
 from tests.support.serving import Served, serving
 from tests.support.waiting import ready, until
 from w2z.kernel.sockets.drained import MAX_FRAMES
-from w2z.message import Channel, Message
+from w2z.message import Buffer, Channel, Message
 from w2z.wire.json import parse_object
 from w2z.wire.zmq import DELIMITER, to_parts
 
 MIB = 2**20
 
 
-def raw(kernel: FakeKernel, channel: Channel, *parts: bytes) -> None:
+def raw(kernel: FakeKernel, channel: Channel, *parts: Buffer) -> None:
     """Send a multipart as it is."""
     # Without asyncio, which would copy the list for every frame.
     socket: zmq.Socket[bytes] = zmq.Socket.shadow(kernel.socket(channel).underlying)
@@ -217,7 +218,11 @@ async def test_a_reply_waits_for_the_output_before_it_however_many_parts_that_ha
     async with open_client(served.url("a"), "v1") as client:
         await client.send(request("odd_request"))
         identity, asked = await kernel.received.get()
-        await kernel.publish(output("first", (b"x",) * (MAX_FRAMES - 100)))
+        parts = to_parts(output("first", (b"x",) * (MAX_FRAMES - 100)), kernel.signer)
+        raw(kernel, Channel.IOPUB, b"topic", *parts)
+        # In this very step of the event loop: it is there, and w2z has not received any of it.
+        arrived, _, _ = select.select([served.bridge.kernel.link.channels._iopub._fd], [], [], 30)
+        assert arrived
         await kernel.reply(identity, asked, "odd_reply", {})
         seen = [await client.recv()]
         while seen[-1].msg_type != "odd_reply":
