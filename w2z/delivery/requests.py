@@ -20,7 +20,7 @@ from w2z.errors import NotAllowed
 from w2z.message import Channel, Message, Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Forward:
     """A request to send to the kernel. Call :meth:`done` when the socket has taken it."""
 

@@ -6,7 +6,6 @@ the request that caused it and all that wait behind it.
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -36,12 +35,12 @@ class Upstream(Generic[MessageT]):
 
     def retry(self) -> None:
         """Send the waiting requests until one is refused. Raises what ``send`` raises."""
-        with contextlib.ExitStack() as failed:
-            failed.callback(self._drop)
+        has_failed = True
+        try:
             while self._messages and self._send(self._messages[0][0]):
                 self.waiting -= self._messages.popleft()[1]
-            failed.pop_all()
-
-    def _drop(self) -> None:
-        self._messages.clear()
-        self.waiting = 0
+            has_failed = False
+        finally:
+            if has_failed:
+                self._messages.clear()
+                self.waiting = 0
