@@ -62,7 +62,7 @@ async def test_junk_of_many_parts_is_dropped_and_the_next_message_carried(
     await ready(served.bridge.kernel)
     async with open_client(served.url("a"), "v1") as client:
         raw(kernel, Channel.IOPUB, *junk * (count // len(junk)))
-        raw(kernel, Channel.IOPUB, b"topic", *to_parts(output("next"), kernel.signer))  # type: ignore[arg-type]
+        raw(kernel, Channel.IOPUB, b"topic", *to_parts(output("next"), kernel.signer))
         await printed(client, "next")
     assert served.bridge.reports.dropped == 1
 
