@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from w2z.cli import main
+from w2z.__main__ import main
 
 # Where no locale is set Python sets LC_CTYPE for itself. The kernel gets what the image says.
 if b"LC_CTYPE=" not in Path("/proc/self/environ").read_bytes():

@@ -24,6 +24,12 @@ HEAD = """# Command line
 Made by `docs/generate.py` from the program itself. Options beat the environment, the environment
 beats the defaults. `w2z` without a command means `w2z serve`.
 
+Sizes are bytes, or have a unit, a power of 1024 however it is spelled: `64k`, `256MiB`, `1G`. Times
+are seconds, or have units: `500ms`, `30s`, `10m`, `1h30m`. In the environment, spaces and line ends
+around a value do not count, and neither does upper or lower case of a word. Kubernetes and Docker
+tell where a service called w2z is by variables such as `W2Z_PORT=tcp://10.0.0.1:8888`: they are no
+settings, and w2z ignores them with a warning.
+
 ## w2z serve
 
 {help}

@@ -8,10 +8,15 @@ The map, from the top (each layer imports only those below it):
 - :mod:`w2z.bridge`: the only joint between the clients' side and the kernel's.
 - :mod:`w2z.delivery`: who gets which message. | :mod:`w2z.kernel`: the kernel's side.
 - :mod:`w2z.wire`: the formats. | :mod:`w2z.settings`. | :mod:`w2z.timing`: durations. |
-  :mod:`w2z.reports`: problems, counted and logged. | :mod:`w2z.threads`: work that blocks. |
-  :mod:`w2z.small_files`: files that others write. | :mod:`w2z.privacy`: what w2z hides.
+  :mod:`w2z.reports`: problems, counted and logged. | :mod:`w2z.counts`: the rest that is counted. |
+  :mod:`w2z.threads`: work that blocks. | :mod:`w2z.small_files`: files that others write. |
+  :mod:`w2z.privacy`: what w2z hides.
+- :mod:`w2z.logs`: what the operator reads. |
+  :mod:`w2z.whereabouts`: where w2z listens, told to its health check.
 - :mod:`w2z.store`: storage for messages that do not fit in memory.
-- :mod:`w2z.message`, and below it :mod:`w2z.errors`.
+- :mod:`w2z.message`, and below it :mod:`w2z.errors`. | :mod:`w2z.units`: sizes and durations. |
+  :mod:`w2z.environment`: its variables. |
+  :mod:`w2z.starting`: what comes before all.
 
 The words, each with one meaning. Jupyter, ZMQ and RFC 6455 define the first group.
 
@@ -29,6 +34,7 @@ Messages:
 Clients:
 
 - *client*: a connected websocket. *peer*: the other end of any connection.
+- *stranger*: a peer whose connection has had no request with a right token; it is *known* then.
 - *session*: one ``session_id`` and what w2z keeps for it. It outlives its client: a new client
   *resumes* it within the *resume window*, or *replaces* a client that is still connected.
 - *header session*: the ``session`` field of a message's header; it names the message's author.

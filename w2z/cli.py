@@ -7,27 +7,48 @@ which beats the defaults. The exit codes are those of :class:`w2z.errors.ExitCod
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from w2z import __version__
+from w2z import __version__, environment, starting
 from w2z.errors import ExitCode, SettingsError, StartupError
 from w2z.privacy import hide_process, take_variable
 from w2z.settings import Settings
+from w2z.units import LONGEST, seconds
+
+log = logging.getLogger("w2z")
+
+WARNINGS = "w2z.warnings"
+"""The key of the warnings that wait for the log, in the context of a command."""
+
+PATIENCE = 0.5
+"""Seconds to wait for a reader of stderr before an error is not printed."""
 
 ENVIRONMENT_ONLY = frozenset({"token"})
 """Settings without an option, because process lists show the arguments of a command."""
 
 ARGUMENTS = frozenset({"command"})
 """Settings that are positional arguments, not options."""
+
+NUMBER_MISTAKES = frozenset(
+    {
+        *("size", "duration", "int_parsing", "int_from_float", "float_parsing", "finite_number"),
+        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+    }
+)
+"""The mistakes whose message shows the value: a number that cannot be used is no secret."""
 
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
@@ -51,6 +72,21 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
+class SettingOption(click.Option):
+    """An option whose variable may have spaces around its value, or be somebody else's."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the variable's value, ``None`` for nothing, and for a link of the platform."""
+        text = super().resolve_envvar_value(ctx)
+        if text is not None and environment.is_link(text):
+            log_later(
+                ctx,
+                f"{self.envvar}={text.strip()} is no setting of w2z's, and is ignored: a"
+                " platform says with it where a service called w2z is",
+            )
+        return environment.value({"": text or ""}, "")
+
+
 def settings_options() -> list[click.Parameter]:
     """Return an option for each setting, with its description as help, and the argument."""
     options = [
@@ -72,11 +108,11 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     default: dict[str, Any] = {}
     if shown is not None:
         default = {"default": str(shown), "show_default": True}
-    return click.Option(
+    return SettingOption(
         ["--" + name.replace("_", "-")],
         is_flag=flag,
         multiple=multiple,
-        type=click.Choice(choices) if choices else (bool if flag else str),
+        type=click.Choice(choices, case_sensitive=False) if choices else (bool if flag else str),
         required=setting.is_required(),
         **default,
         envvar=f"W2Z_{name.upper()}",
@@ -95,53 +131,86 @@ def _choices(annotation: object) -> list[str]:
 
 
 def _metavar(setting: FieldInfo) -> str:
-    if {setting.annotation, *get_args(setting.annotation)} & {int, float}:
+    if re.search(r"\b(int|float)\b", str(setting.annotation)):
         return "NUMBER"
     return "FILE" if "Path" in str(setting.annotation) else "TEXT"
 
 
-def settings_from(options: dict[str, Any], environment_token: str | None) -> Settings:
-    """Make the settings from the command line's values.
+def settings_from(
+    options: dict[str, Any], environment_token: str | None, variables: Collection[str] = ()
+) -> Settings:
+    """Make the settings from the command line's values; ``variables`` are those of the environment.
 
-    Raises :class:`SettingsError`, which names the option and never shows the token.
+    Raises :class:`SettingsError`, which names the option, or the variable, and shows numbers that
+    cannot be used, but never the token.
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if environment_token is not None:
-        given["token"] = environment_token
+        given["token"] = environment_token.strip()
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    text = "; ".join(": ".join((*map(_option_name, m["loc"][:1]), m["msg"])) for m in mistakes)
-    raise SettingsError(text)
+        mistakes = error.errors(include_url=False, include_context=False)
+    raise SettingsError("; ".join(_mistake(mistake, variables) for mistake in mistakes))
 
 
-def _option_name(name: int | str) -> str:
-    name = str(name)
-    if name in ENVIRONMENT_ONLY:
-        return f"W2Z_{name.upper()}"
-    return "--" + name.replace("_", "-")
+def _mistake(mistake: ErrorDetails, variables: Collection[str]) -> str:
+    text = mistake["msg"]
+    if mistake["type"] in NUMBER_MISTAKES:
+        text += f", not {str(mistake['input'])[:LONGEST]!r}"
+    if not mistake["loc"]:
+        return text
+    name = str(mistake["loc"][0])
+    if name in ENVIRONMENT_ONLY or name in variables:
+        return f"W2Z_{name.upper()}: {text}"
+    return f"--{name.replace('_', '-')}: {text}"
 
 
 @click.group(cls=DefaultGroup)
 @click.version_option(__version__, prog_name="w2z")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Put a Jupyter kernel on the web. Without a command: serve."""
+    if context.invoked_subcommand != "serve":
+        # `serve` does it when it has handlers for them.
+        starting.release_signals()
 
 
 def _serve(**options: Any) -> None:
     """Serve a kernel as one authenticated websocket."""
-    from w2z.serve.serve import serve  # noqa: PLC0415 (other commands need no server)
+    from w2z.logs.output import ServingOutput  # noqa: PLC0415 (other commands need no server)
+    from w2z.serve.budget import ShutdownBudget  # noqa: PLC0415
+    from w2z.serve.serve import serve  # noqa: PLC0415
 
     hide_process()
-    settings = settings_from(options, take_variable("W2Z_TOKEN"))
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        code = runner.run(serve(settings, click.echo, sys.stdout.isatty()))
+    context = click.get_current_context()
+    variables = [name for name in options if _is_variable(context, name)]
+    settings = settings_from(options, take_variable("W2Z_TOKEN"), variables)
+    budget = ShutdownBudget.of(settings)
+    with ServingOutput(settings.log_format, settings.log_level, budget.log / 2) as output:
+        for text in context.meta.get(WARNINGS, ()):
+            log.warning("%s", text)
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                code = runner.run(serve(settings, output.announce, sys.stdout.isatty()))
+        except* StartupError as group:
+            if settings.log_format == "text":
+                raise
+            failed = _first(group)
+            log.error("%s", failed)  # noqa: TRY400 (the traceback tells the operator nothing)
+            code = getattr(failed, "exit_code", StartupError.exit_code)
     raise SystemExit(code)
+
+
+def _is_variable(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.ENVIRONMENT
+
+
+def log_later(context: click.Context, text: str) -> None:
+    """Log a warning as soon as there is a log."""
+    warnings = context.meta.setdefault(WARNINGS, [])
+    if text not in warnings:
+        warnings.append(text)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -161,11 +230,22 @@ cli.add_command(
 )
 
 
+class Duration(click.FloatRange):
+    """Seconds, or a text with units."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fails for text that means none."""
+        read = seconds(value) if isinstance(value, str) else None
+        return float(super().convert(value if read is None else read, param, ctx))
+
+
 @cli.command()
 @click.argument("url", required=False)
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Duration(min=0),
     default=60,
     show_default=True,
     envvar="W2Z_TIMEOUT",
@@ -176,14 +256,14 @@ cli.add_command(
 def wait(url: str | None, timeout: float) -> None:
     """Wait until w2z at URL serves a ready kernel; exit with 1 when it does not in time.
 
-    Without URL: the w2z of this container, as W2Z_HOST, W2Z_PORT and W2Z_BASE_URL say. Needs no
-    token.
+    Without URL: each w2z of this container that was started with the same W2Z_HOST, W2Z_PORT and
+    W2Z_BASE_URL, wherever it listens. Needs no token.
     """
     # A health check has the environment of its container, and the kernel beside it can see it.
     hide_process()
-    from w2z.client.wait import own_urls, wait_ready  # noqa: PLC0415 (only this needs HTTP)
+    from w2z.client.wait import own, wait_for_all  # noqa: PLC0415 (only this needs HTTP)
 
-    problem = wait_ready([url] if url else own_urls(os.environ), timeout)
+    problem = wait_for_all(lambda: [[url]] if url else own(os.environ), timeout)
     if problem is not None:
         click.echo(f"w2z: not ready: {problem}", err=True)
         raise SystemExit(ExitCode.FAILURE)
@@ -191,15 +271,33 @@ def wait(url: str | None, timeout: float) -> None:
 
 def main() -> None:
     """Run the command line. A :class:`StartupError` becomes one line and an exit code."""
+    starting.prepare()
     try:
         cli()
     except* StartupError as group:
-        failed: BaseException = group
-        # Task groups wrap exceptions in groups, and these in more groups.
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        click.echo(f"w2z: {failed}", err=True)
+        failed = _first(group)
+        _complain(f"w2z: {failed}")
         code = getattr(failed, "exit_code", StartupError.exit_code)
     else:
         return
+    finally:
+        starting.release_signals()
     raise SystemExit(code)
+
+
+def _first(group: BaseException) -> BaseException:
+    """Return the first error of a group: task groups wrap errors in groups, and these in more."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _complain(text: str) -> None:
+    """Print an error to stderr, unless nobody reads that; what it quotes begins no line."""
+    from w2z.logs.lines import one_message  # noqa: PLC0415 (only this needs it)
+    from w2z.logs.writer import is_writable  # noqa: PLC0415
+
+    with contextlib.suppress(OSError, ValueError):  # no descriptor: not a stream of the system
+        if not is_writable(sys.stderr.fileno(), PATIENCE):
+            return
+    click.echo(one_message(text), err=True)

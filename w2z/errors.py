@@ -5,7 +5,8 @@ value, and what to do about it.
 
 - :class:`StartupError`: the operator reads one line; the process ends with its :class:`ExitCode`.
 - :class:`ClientError`: one websocket is closed with its :class:`CloseCode`; nobody else notices.
-- :class:`HttpError`: one HTTP request is answered with its :attr:`status`.
+- :class:`HttpError`: one HTTP request is answered with its :attr:`status`; for
+  :class:`TokenRefused` perhaps a moment later.
 - :class:`KernelError`: the kernel does not do what an HTTP request asked for; the request is
   answered with the error's :attr:`status`.
 - :class:`ProxyError`: the proxy did not take w2z's route; w2z logs that and tries again.
@@ -155,17 +156,49 @@ class NotAllowed(ClientError):
     close_code = CloseCode.POLICY_VIOLATION
 
 
+REFUSALS_BY_STATUS = {
+    400: "bad_request",
+    401: "no_token",
+    403: "forbidden",
+    404: "not_found",
+    405: "method",
+    408: "too_slow",
+    413: "body_too_large",
+    426: "no_upgrade",
+    431: "head_too_large",
+    500: "defect",
+    501: "kernel",
+    503: "no_room",
+    504: "kernel",
+}
+"""One word for why a request was refused, for logs and metrics."""
+
+
 class HttpError(W2zError):
     """An HTTP request that cannot be served.
 
     ``headers`` are added to the answer (``Allow`` for 405, ``WWW-Authenticate`` for 401).
+    ``reason`` is one word for logs and metrics, never a peer's text; by default it follows from
+    the status.
     """
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reason: str = "",
+    ) -> None:
         super().__init__(message)
+        self.reason = reason or REFUSALS_BY_STATUS.get(status, "other")
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+
+
+class TokenRefused(HttpError):
+    """A request presents no right token (401) or a wrong one (403): it is counted."""
 
 
 class KernelError(W2zError):

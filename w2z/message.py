@@ -7,6 +7,7 @@ fields that w2z does not know are carried unchanged.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
@@ -36,17 +37,35 @@ class Message(NamedTuple):
     buffers: tuple[Buffer, ...] = ()
 
 
+class Author(NamedTuple):
+    """Who sent a request: the address of the peer, and the name it has by its token, if any."""
+
+    peer: str
+    principal: str | None = None
+
+
+NOBODY = Author("")
+"""The author of a request that no audit log asks for."""
+
+
 class Request(NamedTuple):
     """A message from a client, with the two fields of its header that decoding reads.
 
     On ``hb`` no field is read. There ``payload`` is the received payload, which goes to the
-    kernel's heartbeat unchanged; the default format leaves it empty.
+    kernel's heartbeat unchanged; the default format leaves it empty. ``author`` is set where an
+    audit log asks for it.
     """
 
     message: Message
     msg_type: str = ""
     msg_id: str = ""
     payload: bytes = b""
+    author: Author = NOBODY
+
+
+def digest(session_id: str) -> str:
+    """Return the name of a session in logs and metrics, which shows nobody how to take it over."""
+    return hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 BUFFER_COST = 100

@@ -18,12 +18,13 @@ BURST = 10.0
 class Reports:
     """Logs each kind of recoverable error at most once in :data:`BURST` seconds.
 
-    Dropped messages and defects are also counted.
+    Dropped messages, defects and refused tokens are also counted.
     """
 
     def __init__(self) -> None:
         self.dropped = 0
         self.defects = 0
+        self.tokens_refused = 0
         self._logged: dict[str, float] = {}
 
     def drop(self, channel: Channel, error: KernelMessageError) -> None:
@@ -48,6 +49,25 @@ class Reports:
                 "a defect ended a request or a connection, and nothing else: %s\n%s",
                 kind,
                 "".join(traceback.format_list(frames)).rstrip(),
+            )
+
+    def refused_token(self, address: str, reason: str) -> None:
+        """Report that a request from ``address`` presented no right token."""
+        self.tokens_refused += 1
+        if self._is_new("token"):
+            log.warning(
+                "refused a request from %s: %s (%d such requests so far)",
+                address,
+                reason,
+                self.tokens_refused,
+            )
+
+    def no_files(self) -> None:
+        """Report that a connection cannot be accepted, because too many files are open."""
+        if self._is_new("files"):
+            log.error(
+                "too many open files: connections wait until others close; allow more files, or"
+                " set a lower --max-connections"
             )
 
     def spill(self, error: OSError) -> None:

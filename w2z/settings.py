@@ -6,12 +6,15 @@ made from this model, so a description here is the manual's text.
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,7 +23,43 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
+from w2z import units
+
 MIB = 2**20
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+"""The ports that a URL of a scheme leaves out."""
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?",
+    re.ASCII,
+)
+
+
+def _bytes(value: object) -> object:
+    """Read a size; raises PydanticCustomError for text that is none."""
+    read = units.size(value) if isinstance(value, str) else value
+    if read is None:
+        raise PydanticCustomError("size", "has to be bytes, or like 64k, 256MiB or 1G")
+    return read
+
+
+def _seconds(value: object) -> object:
+    """Read a duration; raises PydanticCustomError for text that is none."""
+    read = units.seconds(value) if isinstance(value, str) else value
+    if read is None:
+        raise PydanticCustomError("duration", "has to be seconds, or like 500ms, 30s, 10m or 1h")
+    return read
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+LogFormat = Literal["text", "json"]
+"""How w2z logs."""
+
+AuditCode = Literal["hash", "text", "none"]
+"""What the audit log has of the code of a cell."""
 
 
 class Settings(BaseModel):
@@ -42,7 +81,7 @@ class Settings(BaseModel):
         min_length=1,
         description="Start the kernel of the installed kernelspec with this name.",
     )
-    wait: float = Field(
+    wait: Seconds = Field(
         60,
         ge=0,
         description="Seconds to wait for the connection file to be there and whole.",
@@ -78,28 +117,28 @@ class Settings(BaseModel):
         description="Crashes within a minute after which a kernel that w2z starts is started "
         "again; one more ends w2z with the kernel's exit code.",
     )
-    ready_timeout: float = Field(
+    ready_timeout: Seconds = Field(
         120,
         gt=0,
         description="Seconds a kernel that w2z starts has to answer before it is ended.",
     )
-    shutdown_timeout: float = Field(
+    shutdown_timeout: Seconds = Field(
         3,
         ge=0,
         description="Seconds the kernel has to end when it is asked to; SIGTERM follows.",
     )
-    terminate_timeout: float = Field(
+    terminate_timeout: Seconds = Field(
         1.5,
         ge=0,
         description="Seconds the kernel has to end after SIGTERM; SIGKILL follows.",
     )
-    idle_timeout: float | None = Field(
+    idle_timeout: Seconds | None = Field(
         None,
         gt=0,
         description="Seconds without a client and with nothing running after which w2z ends. "
         "Default: never.",
     )
-    max_lifetime: float | None = Field(
+    max_lifetime: Seconds | None = Field(
         None,
         gt=0,
         description="Seconds after which w2z ends in any case. Default: never.",
@@ -155,6 +194,18 @@ class Settings(BaseModel):
         description="Origin of web pages that may read answers (CORS), such as "
         "https://example.org; '*' means any. Repeat it, or separate by spaces in the environment.",
     )
+    allow_host: tuple[str, ...] = Field(
+        (),
+        description="Name of w2z besides --host, addresses and localhost, as it is in URLs, such "
+        "as kernel.example; '*' means any. With --no-auth, and where w2z listens on a loopback "
+        "address, requests without a token for other names are refused. Repeat it, or separate "
+        "by spaces in the environment.",
+    )
+    trust_proxy: tuple[str, ...] = Field(
+        (),
+        description="Network of proxies, such as 10.1.0.0/16, whose X-Forwarded-For names the "
+        "peer: for the log, and for what is limited by address. Repeat it, or separate by commas.",
+    )
     on_delete: Literal["keep", "restart", "stop"] = Field(
         "keep",
         description="What DELETE of the kernel does. Clients send it routinely when they leave: "
@@ -175,63 +226,71 @@ class Settings(BaseModel):
         False,
         description="Refuse requests of web pages from other origins even with a valid token.",
     )
-    ping_interval: float = Field(
+    ping_interval: Seconds = Field(
         30,
         gt=0,
         description="Seconds between websocket pings, so that proxies keep idle connections.",
     )
-    ping_timeout: float = Field(
+    ping_timeout: Seconds = Field(
         30,
         gt=0,
         description="Seconds to wait for a pong before a websocket is taken for dead.",
     )
-    resume_window: float = Field(
+    resume_window: Seconds = Field(
         600,
         ge=0,
         description="Seconds a session outlives its websocket, for a client that comes back "
         "with the same session_id.",
     )
-    max_message_size: int = Field(
+    max_message_size: Bytes = Field(
         256 * MIB,
         ge=1024,
         description="Largest websocket message a client may send, in bytes. Widgets and uploads "
         "send tens of megabytes.",
     )
-    max_kernel_message_size: int = Field(
+    max_kernel_message_size: Bytes = Field(
         256 * MIB,
         ge=MIB,
         description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
         "that it is missing.",
     )
-    max_body_size: int = Field(
+    max_body_size: Bytes = Field(
         MIB,
         ge=0,
         description="Largest HTTP request body, in bytes. No request of the API needs more.",
     )
-    max_header_size: int = Field(
+    max_header_size: Bytes = Field(
         64 * 1024,
         ge=1024,
         description="Largest HTTP request head, in bytes. Tokens and cookies of proxies fit.",
     )
-    handshake_timeout: float = Field(
+    handshake_timeout: Seconds = Field(
         10,
         gt=0,
         description="Seconds a connection has to send a whole request.",
+    )
+    keep_alive: float = Field(
+        75,
+        gt=0,
+        description="Seconds that an idle HTTP connection is kept after a request with a right "
+        "token, or from a trusted proxy; longer than what is in front of w2z keeps it. Others "
+        "are kept for 5 seconds.",
     )
     max_connections: int = Field(
         512,
         ge=1,
         le=8192,
-        description="TCP connections at once; more are answered 503. Each websocket costs up to "
-        "seven file descriptors.",
+        description="TCP connections of clients with a right token at once; more are answered "
+        "503. Peers without one get what is left, and 64 more. Each websocket costs up to seven "
+        "file descriptors.",
     )
-    journal_size: int = Field(
+    journal_size: Bytes = Field(
         32 * MIB,
         ge=1024,
         description="Bytes of messages kept in memory for clients that read slowly or are "
         "coming back; more goes to temporary files.",
     )
-    spill_size: int = Field(
+    spill_size: Bytes = Field(
         1024 * MIB,
         ge=0,
         description="Bytes of temporary files for messages that memory has no room for; beyond "
@@ -241,7 +300,7 @@ class Settings(BaseModel):
         None,
         description="Directory of these files. Default: TMPDIR, or /tmp.",
     )
-    replay_size: int = Field(
+    replay_size: Bytes = Field(
         MIB,
         ge=0,
         description="Bytes of the latest messages kept in any case, for new clients that ask for "
@@ -250,6 +309,22 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least severity to log to standard error.",
+    )
+    log_format: LogFormat = Field(
+        "text",
+        description="How to log: as text, or as one JSON object a line, with the time in UTC. What "
+        "the kernel prints is marked as its own in both.",
+    )
+
+    audit_log: Path | None = Field(
+        None,
+        description="File to which w2z appends who sent which request to the kernel, as one JSON "
+        "object a line. It is made with mode 0600, and opened anew when it was moved away.",
+    )
+    audit_code: AuditCode = Field(
+        "hash",
+        description="What the audit log has of the code of an execute_request: its SHA-256, its "
+        "text up to 64 Ki characters beside that, or nothing.",
     )
 
     @property
@@ -302,6 +377,27 @@ class Settings(BaseModel):
             raise ValueError("has to be like http://HOST:PORT, without a user, query or fragment")
         return value and value.rstrip("/")
 
+    @field_validator("allow_origin")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(normal_origin(one) for one in value)
+
+    @field_validator("allow_host")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", one):
+                raise ValueError("has to be a name without a port, such as kernel.example, or *")
+        return value
+
+    @field_validator("trust_proxy")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ip_network(one)) for text in value for one in _split(text))
+        except ValueError as error:
+            raise ValueError(f"has to be a network such as 10.1.0.0/16: {error}") from None
+
     @field_validator("base_url")
     @classmethod
     def _slashes(cls, value: str) -> str:
@@ -329,6 +425,25 @@ class Settings(BaseModel):
 def is_visible_ascii(text: str) -> bool:
     """Whether ``text`` is visible ASCII, and so fits a header, a query and a subprotocol."""
     return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+def normal_origin(text: str) -> str:
+    """Return an origin as browsers send it (RFC 6454 section 6.2); ``*`` and ``null`` are kept.
+
+    Raises :class:`ValueError` for what no browser ever sends, and so would never match.
+    """
+    if text in ("*", "null"):
+        return text
+    found = _ORIGIN.fullmatch(text.lower().removesuffix("/"))
+    port = found and found["port"] and int(found["port"])
+    if found is None or (port and port >= 2**16):
+        raise ValueError("has to be like https://example.org or https://example.org:8443, or *")
+    is_default = not port or port == DEFAULT_PORTS.get(found["scheme"])
+    return f"{found['scheme']}://{found['host']}" + ("" if is_default else f":{port}")
+
+
+def _split(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def encoded_path(text: str) -> str:

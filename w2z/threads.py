@@ -10,15 +10,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-
-WORKER = "w2z-work"
-"""The name of the threads."""
 
 
 def begin(work: Callable[[], T]) -> asyncio.Future[T]:
@@ -43,7 +39,8 @@ def begin(work: Callable[[], T]) -> asyncio.Future[T]:
             else:
                 loop.call_soon_threadsafe(settle, result)
 
-    threading.Thread(target=run, name=WORKER, daemon=True).start()
+    # Not threading.Thread, whose start waits until the new thread has had its turn.
+    start_new_thread(run, ())
     return outcome
 
 

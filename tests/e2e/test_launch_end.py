@@ -113,7 +113,7 @@ async def test_a_deaf_kernel_that_never_got_ready_is_killed(tmp_path: Path) -> N
     command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()")
     options = ("--terminate-timeout", "0.2", *command)
     async with launched(tmp_path, *options, ends=143) as served:
-        await served.process.line("^deaf$")
+        await served.process.line("^kernel: deaf$")
         await time_to_end(served)
         await served.process.line("still does not end: SIGKILL")
 

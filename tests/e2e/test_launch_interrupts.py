@@ -133,7 +133,7 @@ async def test_what_a_kernel_prints_goes_where_w2z_prints(tmp_path: Path) -> Non
         open_client(served.websocket("a"), "v1") as client,
     ):
         await client.execute("system('echo on its stdout; echo on its stderr >&2')")
-        await served.process.line("^on its stdout$")
+        await served.process.line("^kernel: on its stdout$")
         assert "on its stderr" not in served.process.output
         while "on its stderr\n" not in apart.read_text():
             await client.execute("1")
@@ -149,7 +149,7 @@ async def test_without_forward_output_clients_see_nothing_of_it(tmp_path: Path) 
     ):
         await served.ready()
         seen = await client.execute("print('only here', flush=True)")
-        await served.process.line("^only here$")
+        await served.process.line("^kernel: only here$")
         seen += await client.execute("say('said')")
         assert stdout(seen) == "said"
 

@@ -13,11 +13,14 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.client import open_client
 from tests.support.processes import TOKEN, ipykernel, running, w2z
+from tests.support.raw_http import raw_http
+from w2z.server.door import SPARE
 
 WHOLE: dict[str, Any] = {
     "transport": "tcp",
@@ -225,6 +228,7 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
         "tornado",
         "IPython",
         "websockets.asyncio",
+        "prometheus_client",
     ]
     script = (
         "import asyncio, sys, w2z.serve.serve as s\n"
@@ -241,15 +245,18 @@ async def test_a_plain_start_loads_nothing_heavy(kernel_file: Path) -> None:
 
 
 async def test_few_open_files_mean_fewer_connections_not_a_crash(kernel_file: Path) -> None:
-    """libzmq ends the process when descriptors run out."""
+    """libzmq ends the process when descriptors run out. Strangers take no places of clients."""
     limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *command(kernel_file)]
     async with running(*limited, env={**os.environ, "W2Z_TOKEN": TOKEN}) as process:
-        await process.line("300 open files are allowed: room for 15 connections")
+        await process.line("300 open files are allowed: room for 13 connections")
         url = (await process.line(r"http://\S+"))[0].replace("http", "ws", 1)
-        async with AsyncExitStack() as clients:
-            for _ in range(15):
-                await clients.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port or 0
+        async with AsyncExitStack() as peers:
+            for _ in range(2 * SPARE):
+                await peers.enter_async_context(raw_http(host, port))
+            for _ in range(13):
+                await peers.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
             with pytest.raises(Exception, match="503"):
-                await clients.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
+                await peers.enter_async_context(open_client(f"{url}channels?token={TOKEN}", "v1"))
         async with open_client(f"{url}channels?token={TOKEN}", "v1") as client:
             await client.execute("1")

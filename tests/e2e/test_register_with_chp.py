@@ -19,7 +19,8 @@ EAGER = (
     """
 from w2z.serve import proxy_route
 proxy_route.ROUTE_CHECK_INTERVAL = proxy_route.ROUTE_RETRY_INTERVAL = 0.1
-import w2z.__main__
+from w2z.__main__ import main
+main()
 """,
 )
 """Arguments of Python: w2z that looks for its route all the time."""

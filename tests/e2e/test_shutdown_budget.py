@@ -154,7 +154,7 @@ async def test_requests_that_wait_for_a_kernel_that_is_only_starting(tmp_path: P
         launched(tmp_path, *options, *command, ends=143) as served,
         eager_client(served.websocket("a"), "v1") as ann,
     ):
-        await served.process.line("^deaf$")
+        await served.process.line("^kernel: deaf$")
         await ann.send(execute_request("1"))
         async with under_way(served, *(line for line in PENDING if "restart" not in line)):
             assert await time_to_end(served) < BUDGET

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import threading
+from _thread import _count as running
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from tests.support.fake_kernel import FakeKernel, fake_kernel
 from tests.support.serving import Served, serving
 from tests.support.stalls import watched
-from w2z.threads import WORKER
 
 
 def open_files() -> set[str]:
@@ -34,14 +33,15 @@ def only_what_tests_make_is_collected() -> None:
 @pytest.fixture(autouse=True)
 async def nothing_is_left() -> AsyncIterator[None]:
     """No task, socket or file outlives the test that made it."""
-    before_files = open_files()
+    before_files, before_threads = open_files(), running()
     yield
     gc.collect()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    for thread in threading.enumerate():
-        if thread.daemon and thread.name == WORKER:
-            # What it looks at is of no use any more, but still open.
-            thread.join(5)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            # What a thread looks at is of no use any more, but still open.
+            while running() > before_threads and open_files() - before_files:
+                await asyncio.sleep(0.01)
     assert open_files() - before_files == set()
 
 

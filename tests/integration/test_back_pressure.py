@@ -134,7 +134,9 @@ class Deaf:
 
     def __init__(self, http: RawHttp, path: str) -> None:
         self._http = http
-        self._request = "\r\n".join((f"GET {path} HTTP/1.1", "Host: here", AUTH, "", "")).encode()
+        self._request = "\r\n".join(
+            (f"GET {path} HTTP/1.1", "Host: localhost", AUTH, "", "")
+        ).encode()
         self._there = other_end(http.writer)
         narrow(self._there)
         http.writer.transport.set_write_buffer_limits(0)
@@ -215,7 +217,7 @@ async def test_who_reads_slowly_gets_every_answer(kernel: FakeKernel) -> None:
     ):
         await peer.ask("GET /metrics", AUTH)
         narrow(other_end(peer.writer))
-        asking = "\r\n".join(("GET /metrics HTTP/1.1", "Host: here", AUTH, "", "")).encode()
+        asking = "\r\n".join(("GET /metrics HTTP/1.1", "Host: localhost", AUTH, "", "")).encode()
         sending = tasks.create_task(peer.send(asking * count))
         for _ in range(count):
             assert (await peer.answer()).status == 200

@@ -22,7 +22,8 @@ from w2z.server.listener import Listener
 
 PING, CLOSE = 0x9, 0x8
 HANDSHAKE = (
-    f"GET /channels?token={TOKEN}&session_id=%s HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\n"
+    f"GET /channels?token={TOKEN}&session_id=%s HTTP/1.1\r\nHost: localhost\r\n"
+    "Upgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     "Sec-WebSocket-Version: 13\r\n\r\n"
 )
@@ -115,7 +116,7 @@ async def test_a_request_under_way_is_answered_before_the_end(
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow_answer(self: object, request: object) -> object:
+    async def slow_answer(self: object, *asked: object) -> object:
         from w2z.server.request import Response
 
         begun.set()
@@ -133,13 +134,13 @@ async def test_a_request_under_way_is_answered_before_the_end(
         assert (answer.status, answer.headers["connection"]) == (200, "close")
 
 
-async def never(self: object, request: object) -> object:
+async def never(self: object, *asked: object) -> object:
     """Stands for an answer that takes longer than anybody waits."""
     await asyncio.Event().wait()
     return None
 
 
-async def stubborn(self: object, request: object) -> object:
+async def stubborn(self: object, *asked: object) -> object:
     """The same, and it does not even let itself be cancelled at once."""
     for _ in range(3):
         with contextlib.suppress(asyncio.CancelledError):
@@ -154,15 +155,15 @@ async def test_the_end_does_not_wait_for_an_answer_that_takes_too_long(
 ) -> None:
     begun = asyncio.Event()
 
-    async def answer_it(self: object, request: object) -> object:
+    async def answer_it(self: object, *asked: object) -> object:
         begun.set()
-        return await answer(self, request)
+        return await answer(self, *asked)
 
     monkeypatch.setattr("w2z.server.app.App.answer", answer_it)
     async with AsyncExitStack() as peers:
         async with serving(kernel.connection_file, closes_within=0.05) as served:
             asking = await peers.enter_async_context(raw_http(served.host, served.port))
-            await asking.send(b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n")
+            await asking.send(b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await begun.wait()
             if peer == "is gone":
                 asking.writer.transport.abort()
@@ -192,7 +193,7 @@ async def test_a_restart_cut_short_by_the_end_leaves_the_keeper_as_it_was(
         async with Listener(app, closes_within=0.05) as listener:
             peer = await peers.enter_async_context(raw_http(*listener.address))
             await peer.send(
-                b"POST /api/kernels/the-kernel/restart HTTP/1.1\r\nHost: here\r\n"
+                b"POST /api/kernels/the-kernel/restart HTTP/1.1\r\nHost: localhost\r\n"
                 b"Authorization: token %b\r\nContent-Length: 0\r\n\r\n" % TOKEN.encode()
             )
             _, message = await kernel.received.get()

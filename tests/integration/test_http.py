@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from tests.support.client import V1, open_client
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, serving
+from w2z.server.door import SPARE
 
 AUTH = f"Authorization: token {TOKEN}"
 UPGRADE = (
@@ -22,6 +24,11 @@ UPGRADE = (
     "Connection: Upgrade",
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
     "Sec-WebSocket-Version: 13",
+)
+START = f"POST /api/kernels HTTP/1.1\r\nHost: localhost\r\n{AUTH}\r\n".encode()
+EXPECTING = (
+    b"POST /api/kernels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+    b"Expect: 100-continue\r\n"
 )
 
 
@@ -53,8 +60,8 @@ async def test_one_connection_serves_many_requests(http: RawHttp) -> None:
 
 
 async def test_requests_may_be_pipelined(http: RawHttp) -> None:
-    one = b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n"
-    other = b"GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n"
+    one = b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    other = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
     await http.send(one + other + one)
     assert [(await http.answer()).status for _ in range(3)] == [200, 404, 200]
 
@@ -72,13 +79,11 @@ async def test_bodies_are_read_however_they_come(http: RawHttp) -> None:
         (("Content-Length: 2",), b"{}"),
         (("Transfer-Encoding: chunked",), b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
     ]:
-        shows_an_error(await http.ask("POST /nothing", *lines, body=body), 404, "nothing")
-    await http.send(
-        b"POST /nothing HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-    )
+        assert (await http.ask("POST /api/kernels", AUTH, *lines, body=body)).status == 201
+    await http.send(EXPECTING + f"{AUTH}\r\n\r\n".encode())
     assert (await http.answer(has_body=False)).status == 100
     await http.send(b"{}")
-    assert (await http.answer()).status == 404
+    assert (await http.answer()).status == 201
 
 
 async def test_live_and_ready_need_no_token(served: Served, http: RawHttp) -> None:
@@ -158,8 +163,13 @@ async def test_a_token_among_the_subprotocols(
 async def test_what_cannot_be_served_is_said(
     http: RawHttp, request_line: str, lines: tuple[str, ...], status: int, reason: str
 ) -> None:
-    shows_an_error(await http.ask(request_line, *lines), status, reason)
-    assert (await http.ask("GET /api")).status == 200, "the connection goes on"
+    answer = await http.ask(request_line, *lines)
+    shows_an_error(answer, status, reason)
+    if "Upgrade: websocket" in lines:
+        assert answer.headers["connection"] == "close"
+        assert await http.is_closed(), "nobody may take what follows for a websocket's"
+    else:
+        assert (await http.ask("GET /api")).status == 200, "the connection goes on"
 
 
 async def test_another_websocket_version_is_told_which_one_is_spoken(http: RawHttp) -> None:
@@ -167,14 +177,13 @@ async def test_another_websocket_version_is_told_which_one_is_spoken(http: RawHt
     assert answer.status == 426
     assert answer.headers["sec-websocket-version"] == "13"
     assert answer.headers["upgrade"] == "websocket"
-    assert (await http.ask("GET /channels", AUTH, *UPGRADE)).status == 101
 
 
 async def test_a_target_may_be_a_whole_url(http: RawHttp) -> None:
-    assert (await http.ask("GET http://here/api")).status == 200
-    answer = await http.ask(f"GET http://here/api/kernels/the-kernel?token={TOKEN}")
+    assert (await http.ask("GET http://localhost/api")).status == 200
+    answer = await http.ask(f"GET http://localhost/api/kernels/the-kernel?token={TOKEN}")
     assert answer.json["id"] == "the-kernel"
-    assert (await http.ask("GET http://here/channels", AUTH, *UPGRADE)).status == 101
+    assert (await http.ask("GET http://localhost/channels", AUTH, *UPGRADE)).status == 101
 
 
 async def test_allow_names_the_methods(http: RawHttp) -> None:
@@ -185,7 +194,7 @@ async def test_allow_names_the_methods(http: RawHttp) -> None:
 
 async def test_an_upgrade_to_something_else_is_ignored(http: RawHttp) -> None:
     assert (await http.ask("GET /api", "Upgrade: h2c", "Connection: Upgrade")).status == 200
-    assert (await http.ask("GET /api", *UPGRADE)).status == 200
+    assert await http.is_closed()
 
 
 @pytest.mark.parametrize(
@@ -194,15 +203,26 @@ async def test_an_upgrade_to_something_else_is_ignored(http: RawHttp) -> None:
         (b"\0\1\2\3\r\n\r\n", 400),
         (b"GET /api\r\n\r\n", 400),
         (b"GET /api HTTP/1.1\r\n\r\n", 400),
-        (b"GET /api HTTP/1.1\r\nHost: here\r\nBad Header: x\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: x\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"GET /api HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400),
+        (START + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (START + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx", 400),
+        (START + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 5000, 400),
+        (START + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n", 400),
+        (START + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (START + b"Content-Length: 2, 2\r\n\r\n{}", 400),
+        (START.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET /api HTTP/1.1\nHost: localhost\n\n", 400),
+        (b"GET /api HTTP/1.1\r\nHost: localhost\nX: y\r\n\r\n", 400),
+        (b"GET /api HTTP/1.1\r\nHost: localhost\r\n X: y\r\n\r\n", 400),
+        (b"GET /api HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+        (b"GET /api HTTP/1.2\r\nHost: localhost\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
         (b"GET /" + b"x" * 70_000, 431),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n", 413),
         (
-            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n"
-            + bytes(0x100001),
+            START + b"Transfer-Encoding: chunked\r\n\r\n100001\r\n" + bytes(0x100001),
             413,
         ),
         (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413),
@@ -229,22 +249,30 @@ async def test_a_slow_request_is_408_and_silence_just_closed(kernel: FakeKernel)
         raw_http(served.host, served.port) as silent,
     ):
         await slow.send(b"GET /api HTTP/1.1\r\nHo")
-        await slow_body.send(b"POST /api HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n1")
+        await slow_body.send(START + b"Content-Length: 5\r\n\r\n1")
         shows_an_error(await slow.answer(), 408, "0.2 seconds")
         shows_an_error(await slow_body.answer(), 408, "0.2 seconds")
         assert await silent.is_closed()
         assert await slow.is_closed()
 
 
-async def test_too_many_connections_are_503(kernel: FakeKernel) -> None:
+async def test_too_many_connections_with_a_token_are_503_and_probes_are_answered(
+    kernel: FakeKernel,
+) -> None:
     async with (
         serving(kernel.connection_file, max_connections=2) as served,
         raw_http(served.host, served.port) as first,
         open_client(served.url("a"), "v1"),
     ):
-        async with raw_http(served.host, served.port) as third:
-            shows_an_error(await third.answer(), 503, "too many")
-        assert (await first.ask("GET /api")).status == 200
+        assert (await first.ask("GET /api/kernels", AUTH)).status == 200
+        for upgrade in ((), UPGRADE):
+            async with raw_http(served.host, served.port) as third:
+                assert (await third.ask("GET /livez")).status == 200
+                answer = await third.ask(
+                    "GET /channels" if upgrade else "GET /api/me", AUTH, *upgrade
+                )
+                shows_an_error(answer, 503, "too many")
+        assert (await first.ask("GET /api/kernels", AUTH)).status == 200
 
 
 async def test_a_waiting_session_gives_way_when_all_are_taken(kernel: FakeKernel) -> None:
@@ -294,20 +322,41 @@ async def test_without_tokens_other_pages_are_refused(kernel: FakeKernel) -> Non
 async def test_without_tokens_a_name_made_to_point_here_is_refused(
     kernel: FakeKernel, upgrade: tuple[str, ...]
 ) -> None:
-    async with (
-        serving(
-            kernel.connection_file, token=None, no_auth=True, allow_origin=("http://ours.example",)
-        ) as served,
-        raw_http(served.host, served.port) as http,
-    ):
-        target = "GET /channels" if upgrade else "GET /api/kernels"
-        for host in ("rebound.example", "ours.example:8888", "here"):
-            answer = await http.ask(target, f"Origin: http://{host}", *upgrade, host=host)
-            shows_an_error(answer, 403, "--allow-origin")
-        answer = await http.ask(
-            target, "Origin: http://ours.example", *upgrade, host="ours.example"
-        )
-        assert answer.status == (101 if upgrade else 200)
+    target = "GET /channels" if upgrade else "GET /api/kernels"
+    async with serving(
+        kernel.connection_file,
+        token=None,
+        no_auth=True,
+        allow_origin=("http://ours.example",),
+        allow_host=("kernel.example",),
+    ) as served:
+
+        async def asked(host: str, *lines: str) -> Answer:
+            async with raw_http(served.host, served.port) as http:
+                return await http.ask(target, *lines, *upgrade, host=host)
+
+        for host in ("rebound.example", "ours.example:8888", "kernel"):
+            shows_an_error(await asked(host, f"Origin: http://{host}"), 403, "--allow-origin")
+        # Browsers send no Origin with a GET of the same origin.
+        for host in ("rebound.example", "rebound.example:8888", "kernel", "127.0.0.1.example", ""):
+            shows_an_error(await asked(host), 403, "--allow-host")
+        for host in ("kernel.example:1", "ours.example:1", "localhost", "127.0.0.1:1", "[::1]"):
+            assert (await asked(host)).status == (101 if upgrade else 200)
+        for ours in ("ours.example", "kernel.example:8888"):
+            answer = await asked(ours, f"Origin: http://{ours}")
+            assert answer.status == (101 if upgrade else 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("rebound.example", 401), ("localhost", 200), ("127.0.0.1:80", 200)]
+)
+async def test_on_loopback_a_page_of_another_name_reads_nothing(
+    served: Served, http: RawHttp, host: str, status: int
+) -> None:
+    assert (await http.ask("GET /api", host=host)).status == status
+    assert (await http.ask("GET /api", AUTH, host=host)).status == 200
+    for probe in ("/livez", "/readyz"):
+        assert (await http.ask(f"GET {probe}", host=host)).status in (200, 503)
 
 
 async def test_pages_of_allowed_origins_may_read_answers(kernel: FakeKernel) -> None:
@@ -377,31 +426,233 @@ async def test_no_token_in_the_log(
     assert TOKEN not in "".join(ours)
 
 
-async def test_a_flood_of_connections_is_cut(kernel: FakeKernel) -> None:
+async def test_a_flood_of_strangers_costs_nobody_else_a_place(kernel: FakeKernel) -> None:
+    """The one that has been idle longest goes for the next; who has shown a token stays."""
     async with (
-        serving(kernel.connection_file, max_connections=1) as served,
-        raw_http(served.host, served.port) as first,
+        serving(kernel.connection_file, max_connections=4) as served,
+        raw_http(served.host, served.port) as known,
+        open_client(served.url("a"), "v1") as client,
         AsyncExitStack() as flood,
     ):
-        await first.ask("GET /api")
+        await known.ask("GET /api/kernels", AUTH)
+        room = 4 + SPARE - 2
         peers = [
-            await flood.enter_async_context(raw_http(served.host, served.port)) for _ in range(100)
+            await flood.enter_async_context(raw_http(served.host, served.port))
+            for _ in range(2 * room)
         ]
-        cut = 0
-        for peer in peers:
-            try:
-                assert (await peer.answer()).status == 503
-            except (ConnectionError, asyncio.IncompleteReadError):
-                cut += 1
-        assert cut == 100 - 64
-        assert (await first.ask("GET /api")).status == 200
+        for path in ("/livez", "/readyz", "/api/kernels"):
+            async with raw_http(served.host, served.port) as newcomer:
+                assert (await newcomer.ask(f"GET {path}", AUTH)).status in (200, 503)
+        assert await peers[0].is_closed()
+        assert len(served.connections) <= 4 + SPARE
+        assert (await known.ask("GET /api/kernels", AUTH)).status == 200
+        await client.send({**_kernel_info()})
+        await client.until("kernel_info_reply")
+
+
+async def test_who_has_shown_a_token_is_kept_and_others_are_not(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.server.http_connection.STRANGERS_KEEP_ALIVE", 0.1)
+    async with (
+        serving(kernel.connection_file, keep_alive=600) as served,
+        raw_http(served.host, served.port) as known,
+        raw_http(served.host, served.port) as stranger,
+    ):
+        answer = await known.ask("GET /api/kernels", AUTH)
+        assert answer.headers["keep-alive"] == "timeout=600"
+        assert (await stranger.ask("GET /livez")).headers["keep-alive"] == "timeout=1"
+        assert await stranger.is_closed()
+        assert (await known.ask("GET /livez")).status == 200
+
+
+async def test_a_trusted_proxy_keeps_its_connections(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it keeps is its own business; whom it speaks for is what X-Forwarded-For says."""
+    async with (
+        serving(kernel.connection_file, trust_proxy=("127.0.0.0/8",)) as served,
+        raw_http(served.host, served.port) as proxy,
+    ):
+        assert (await proxy.ask("GET /livez")).headers["keep-alive"] == "timeout=75"
+        forged = "X-Forwarded-For: 198.51.100.1, 192.0.2.7"
+        assert (await proxy.ask("GET /api/me", forged)).status == 401
+        assert "refused a request from 192.0.2.7" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "lines", "status"),
+    [
+        ("POST /api/kernels", (), 401),
+        ("POST /api/kernels?token=wrong", (), 403),
+        ("POST /nothing", (AUTH,), 404),
+        ("PUT /api/kernels", (AUTH,), 405),
+    ],
+)
+@pytest.mark.parametrize("body", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+async def test_a_request_is_refused_at_its_head(
+    served: Served, http: RawHttp, line: str, lines: tuple[str, ...], status: int, body: str
+) -> None:
+    await http.send(
+        "\r\n".join(
+            [f"{line} HTTP/1.1", "Host: h", *lines, body, "Expect: 100-continue", "", ""]
+        ).encode()
+    )
+    answer = await http.answer()
+    assert (answer.status, answer.headers["connection"]) == (status, "close")
+    assert await http.is_closed()
+
+
+async def test_bodies_of_all_together_are_bounded(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.server.allowance.LEAST", 100_000)
+    started = START + b"Content-Length: 40000\r\n\r\n" + b" " * 39_000
+    async with (
+        serving(kernel.connection_file, max_body_size=50_000) as served,
+        AsyncExitStack() as peers,
+    ):
+        some = [
+            await peers.enter_async_context(raw_http(served.host, served.port)) for _ in range(3)
+        ]
+        for peer in some[:2]:
+            await peer.send(started)
+        while served.door.allowance.held < 78_000:
+            await asyncio.sleep(0)
+        await some[2].send(started)
+        shows_an_error(await some[2].answer(), 503, "too many unfinished")
+        await some[0].send(b" " * 1000)
+        assert (await some[0].answer()).status == 201
+        async with raw_http(served.host, served.port) as again:
+            answer = await again.ask("POST /api/kernels", AUTH, "Content-Length: 2", body=b"{}")
+            assert answer.status == 201
+        some[1].writer.transport.abort()
+        while served.door.allowance.held:
+            await asyncio.sleep(0)
 
 
 async def test_a_later_request_may_not_be_slow_either(kernel: FakeKernel) -> None:
-    whole, part = b"GET /api HTTP/1.1\r\nHost: here\r\n\r\n", b"GET /api HT"
+    whole, part = b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /api HT"
     async with serving(kernel.connection_file, handshake_timeout=0.2) as served:
         for pieces in ((whole, part), (whole + part,)):
             async with raw_http(served.host, served.port) as peer:
                 for piece in pieces:
                     await peer.send(piece)
                 assert [(await peer.answer()).status for _ in range(2)] == [200, 408]
+
+
+async def test_without_file_descriptors_one_line_is_logged_and_others_are_not_silenced(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(1000):
+        error = OSError(errno.EMFILE, "Too many open files")
+        told = {"message": "socket.accept() out of system resource", "exception": error}
+        loop.call_exception_handler(told)
+    assert [
+        record.getMessage()[:19] for record in caplog.records if record.levelname == "ERROR"
+    ] == ["too many open files"]
+    loop.call_exception_handler({"message": "something else"})
+    assert caplog.messages[-1].startswith("something else")
+
+
+async def test_failures_are_counted_logged_once_and_slowed_but_a_right_token_is_not(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    guesses = 14
+    async with (
+        raw_http(served.host, served.port) as http,
+        raw_http(served.host, served.port) as other,
+    ):
+        for number in range(guesses):
+            assert (await http.ask(f"GET /api/kernels?token=guess-{number}")).status == 403
+        # The next refusal waits; who has the token does not, though its address is the same.
+        async with asyncio.TaskGroup() as tasks:
+            slow = tasks.create_task(http.ask("GET /api/kernels?token=guess"))
+            assert (await other.ask("GET /api/kernels", AUTH)).status == 200
+            assert not slow.done()
+        assert slow.result().status == 403
+        page = (await other.ask("GET /metrics", AUTH)).body.decode()
+    assert f"w2z_tokens_refused_total {guesses + 1}" in page
+    told = [line for line in caplog.messages if "refused a request" in line]
+    assert told == [
+        f"refused a request from {served.host}: the token is not valid (1 such requests so far)"
+    ]
+    assert "guess" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /api/kernels HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"OPTIONS /x HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_every_answer_has_the_headers_that_keep_it_from_misuse(
+    http: RawHttp, request_: bytes
+) -> None:
+    await http.send(request_)
+    headers = (await http.answer()).headers
+    assert headers.keys() >= {"date", "content-security-policy", "referrer-policy"}
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("line", ["A" * 60_000 + " /livez", "GET /api/kernels/" + "x" * 60_000])
+async def test_what_is_sent_is_not_sent_back_at_length(http: RawHttp, line: str) -> None:
+    answer = await http.ask(line, AUTH)
+    assert answer.status in (404, 405)
+    assert len(answer.body) < 200
+
+
+async def test_a_broken_line_is_not_repeated(http: RawHttp) -> None:
+    await http.send(b"GET /api HTTP/1.1\r\nHost: h\r\nAuthorization s3cret: x\r\n\r\n")
+    answer = await http.answer()
+    assert answer.json["message"] == "bad request: illegal header line"
+
+
+async def test_strangers_that_finish_no_request_keep_no_newcomer_out(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2z.server.allowance.LEAST", 100_000)
+    async with (
+        serving(kernel.connection_file, max_body_size=1000) as served,
+        AsyncExitStack() as peers,
+    ):
+        some = [
+            await peers.enter_async_context(raw_http(served.host, served.port)) for _ in range(10)
+        ]
+        for peer in some:
+            await peer.send(b"GET /api HTTP/1.1\r\nX: " + b"x" * 20_000)
+        for peer in some[:8]:
+            assert await peer.is_closed()
+        assert served.door.allowance.held < 50_000
+        async with raw_http(served.host, served.port) as newcomer:
+            head = f"GET /api/me HTTP/1.1\r\nHost: h\r\n{AUTH}\r\nCookie: {'x' * 20_000}".encode()
+            await newcomer.send(head)
+            await newcomer.send(b"\r\n\r\n")
+            assert (await newcomer.answer()).status == 200
+
+
+@pytest.mark.parametrize("line", ["GET /livez", "GET /api", "OPTIONS /api/kernels"])
+async def test_what_needs_no_token_has_no_body(http: RawHttp, line: str) -> None:
+    await http.send(f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n".encode())
+    shows_an_error(await http.answer(), 400, "without a body")
+    assert await http.is_closed()
+
+
+async def test_without_tokens_only_websockets_get_a_place_of_their_own(kernel: FakeKernel) -> None:
+    async with (
+        serving(kernel.connection_file, token=None, no_auth=True, max_connections=1) as served,
+        AsyncExitStack() as peers,
+    ):
+        for _ in range(SPARE + 10):
+            peer = await peers.enter_async_context(raw_http(served.host, served.port))
+            assert (await peer.ask("GET /api/kernels")).status == 200
+        async with open_client(f"ws://{served.host}:{served.port}/channels", "v1") as client:
+            await client.send({**_kernel_info()})
+            await client.until("kernel_info_reply")

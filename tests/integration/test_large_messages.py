@@ -18,14 +18,14 @@ from tests.support.memory import growth
 from tests.support.serving import Served, serving
 from tests.support.waiting import ready, until
 from w2z.kernel.sockets.drained import MAX_FRAMES
-from w2z.message import Channel, Message
+from w2z.message import Buffer, Channel, Message
 from w2z.wire.json import parse_object
 from w2z.wire.zmq import DELIMITER, to_parts
 
 MIB = 2**20
 
 
-def raw(kernel: FakeKernel, channel: Channel, *parts: bytes) -> None:
+def raw(kernel: FakeKernel, channel: Channel, *parts: Buffer) -> None:
     """Send a multipart as it is."""
     # Without asyncio, which would copy the list for every frame.
     socket: zmq.Socket[bytes] = zmq.Socket.shadow(kernel.socket(channel).underlying)
@@ -62,7 +62,7 @@ async def test_junk_of_many_parts_is_dropped_and_the_next_message_carried(
     await ready(served.bridge.kernel)
     async with open_client(served.url("a"), "v1") as client:
         raw(kernel, Channel.IOPUB, *junk * (count // len(junk)))
-        raw(kernel, Channel.IOPUB, b"topic", *to_parts(output("next"), kernel.signer))  # type: ignore[arg-type]
+        raw(kernel, Channel.IOPUB, b"topic", *to_parts(output("next"), kernel.signer))
         await printed(client, "next")
     assert served.bridge.reports.dropped == 1
 

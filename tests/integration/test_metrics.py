@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from time import time
 
-from tests.support.client import open_client
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
+
+from tests.support.client import execute_request, open_client
 from tests.support.fake_kernel import FakeKernel
-from tests.support.raw_http import raw_http
+from tests.support.raw_http import Answer, raw_http
 from tests.support.serving import TOKEN, Served, serving
-from tests.support.waiting import until
+from tests.support.waiting import ready, until
+from w2z import __version__
 from w2z.server.rest.metrics import metrics
 
 
@@ -90,4 +95,76 @@ async def test_prometheus_gets_it_with_the_token_only(kernel: FakeKernel) -> Non
         answer = await peer.answer()
         assert answer.status == 200
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-        assert b"\nw2z_clients 0\n" in answer.body
+        assert b"\nw2z_clients 0.0\n" in answer.body
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def ask(served: Served, accept: str) -> Answer:
+    async with raw_http(served.host, served.port) as http:
+        return await http.ask("GET /metrics", f"Authorization: token {TOKEN}", f"Accept: {accept}")
+
+
+async def test_who_asks_for_openmetrics_gets_it(served: Served) -> None:
+    await ask(served, "*/*")
+    answer = await ask(served, "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.1")
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = {one.name: one for one in openmetrics(answer.body.decode())}
+    assert families["w2z_build"].type == "info"
+    assert families["w2z_build"].samples[0].labels["version"] == __version__
+    assert families["w2z_http_requests"].type == "counter"
+    assert answer.body.endswith(b"# EOF\n")
+
+
+async def test_both_pages_are_read_by_prometheus_own_parsers(served: Served) -> None:
+    async with open_client(served.url("anna"), "v1"):
+        text = metrics(served.bridge)
+        families = {one.name: one for one in plain(text)}
+    for name in ("process_resident_memory_bytes", "process_open_fds", "w2z_kernel_busy"):
+        assert families[name].type == "gauge"
+    for name in ("process_cpu_seconds", "w2z_kernel_restarts", "w2z_event_loop_late_seconds"):
+        assert families[name].type == "counter"
+    assert abs(families["w2z_last_activity_timestamp_seconds"].samples[0].value - time()) < 60
+
+
+async def test_messages_and_bytes_are_counted_by_channel_and_direction(
+    served: Served, kernel: FakeKernel
+) -> None:
+    def of(channel: str, direction: str, what: str = "messages") -> float:
+        return read(served)[f'w2z_{what}_total{{channel="{channel}",direction="{direction}"}}']
+
+    await ready(served.bridge.kernel)
+    async with open_client(served.url(), "v1") as client:
+        before = of("iopub", "to_clients"), of("iopub", "to_clients", "message_bytes")
+        shell = of("shell", "to_kernel")
+        await client.send(execute_request("1"))
+        await until(lambda: of("shell", "to_kernel") == shell + 1, "the request is counted")
+        assert of("shell", "to_kernel", "message_bytes") > 100
+        await kernel.iopub("stream", {"name": "stdout", "text": "x" * 1000})
+        await client.until("stream")
+        assert of("iopub", "to_clients") >= before[0] + 1
+        size = of("iopub", "to_clients", "message_bytes") - before[1]
+        assert 1000 < size < 3000
+
+
+async def test_requests_refusals_and_closes_are_counted_by_what_they_were(served: Served) -> None:
+    async with raw_http(served.host, served.port) as http:
+        await http.ask("GET /api/kernels/anything")
+        await http.ask("BREW /livez")
+    async with open_client(served.url(), "v1"):
+        pass
+    await until(lambda: bool(served.bridge.counts.websockets), "the websocket has ended")
+    values = read(served)
+    route = 'method="GET",route="/api/kernels/{kernel_id}",status="401"'
+    assert values[f"w2z_http_requests_total{{{route}}}"] == 1
+    assert values['w2z_http_requests_total{method="other",route="/livez",status="405"}'] == 1
+    assert values['w2z_http_requests_total{method="GET",route="/channels",status="101"}'] == 1
+    assert values['w2z_refusals_total{reason="no_token"}'] == 1
+    assert values['w2z_websockets_closed_total{code="1000"}'] == 1
+
+
+async def test_a_kernel_in_the_place_of_a_lost_one_is_a_restart(served: Served) -> None:
+    await ready(served.bridge.kernel)
+    served.bridge.lost("the kernel ended")
+    served.bridge.opened()
+    assert read(served)["w2z_kernel_restarts_total"] == 1
+    assert read(served)["w2z_kernels_lost_total"] == 1

@@ -81,7 +81,7 @@ async def test_a_client_may_end_it(kernel: FakeKernel) -> None:
         host, port, _ = (await served.url()).groups()
         async with raw_http(host, int(port)) as peer:
             await peer.send(
-                b"DELETE /api/kernels/k HTTP/1.1\r\nHost: here\r\n"
+                b"DELETE /api/kernels/k HTTP/1.1\r\nHost: localhost\r\n"
                 b"Authorization: token %b\r\n\r\n" % TOKEN.encode()
             )
             identity, message = await kernel.received.get()

@@ -37,7 +37,7 @@ class Run:
     async def ask(self, line: str) -> RawHttp:
         """Ask over a connection of its own, and do not wait for the answer."""
         peer = await self.connect()
-        head = (f"{line} HTTP/1.1", "Host: here", AUTH, "Content-Length: 0", "", "")
+        head = (f"{line} HTTP/1.1", "Host: localhost", AUTH, "Content-Length: 0", "", "")
         await peer.send("\r\n".join(head).encode())
         # What comes later over another connection is answered: w2z has got this one, too.
         other = await self.connect()

@@ -17,18 +17,18 @@ from tests.integration.test_http import UPGRADE
 from tests.support.fake_kernel import FakeKernel
 from tests.support.raw_http import RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, retime, serving
-from w2z.server.app import App
+from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
-from w2z.server.handshake import Accepted
 from w2z.server.request import Request, Response
+from w2z.server.unsent import LOOKS
 
 AUTH = f"Authorization: token {TOKEN}"
-LIVEZ = b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n"
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def ask(line: str, *lines: str) -> bytes:
-    return "\r\n".join([f"GET {line} HTTP/1.1", "Host: here", AUTH, *lines, "", ""]).encode()
+    return "\r\n".join([f"GET {line} HTTP/1.1", "Host: localhost", AUTH, *lines, "", ""]).encode()
 
 
 @dataclass
@@ -119,7 +119,7 @@ async def test_who_takes_nothing_is_let_go(served: Served, monkeypatch: pytest.M
 def much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer is longer than what is on its way at once."""
 
-    async def answer(self: object, request: Request) -> Response:
+    async def answer(self: object, request: Request, admitted: Admitted) -> Response:
         return Response(200, b"x" * 1_000_000)
 
     monkeypatch.setattr("w2z.server.app.App.answer", answer)
@@ -134,7 +134,7 @@ async def test_who_closes_and_does_not_read_is_let_go(
     async with unread(served) as other:
         if not is_above_high_water:
             other.connection.transport.set_write_buffer_limits(10**9)
-        other.write(ask("/", "Connection: close"))
+        other.write(ask("/api", "Connection: close"))
         await is_gone(served)
 
 
@@ -153,7 +153,7 @@ async def test_who_takes_anything_may_go_on(
 
     async with unread(served) as other:
         monkeypatch.setattr(Connection, "set_timer", set_timer)
-        other.write(ask("/", *lines))
+        other.write(ask("/api", *lines))
         await other.noticed.wait()
         for _ in range(3):
             await other.take()
@@ -164,11 +164,32 @@ async def test_who_takes_anything_may_go_on(
         await is_gone(served)
 
 
+@pytest.mark.usefixtures("much")
+async def test_who_takes_little_of_the_last_answer_may_not_go_on_for_ever(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retime(served, unread=7.5)
+    deadlines: list[Callable[[], None]] = []
+
+    def set_timer(self: Connection, seconds: float | None, action: Any = None) -> None:
+        if seconds == 7.5:
+            deadlines.append(action)
+
+    async with unread(served) as other:
+        monkeypatch.setattr(Connection, "set_timer", set_timer)
+        other.write(ask("/api", "Connection: close"))
+        await other.noticed.wait()
+        for _ in range(LOOKS):
+            await other.take()
+            deadlines[-1]()
+        await is_gone(served)
+
+
 async def test_who_has_read_is_waited_for_no_longer_than_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some event loops tell late that a peer does not read."""
-    monkeypatch.setattr("w2z.server.http_connection.KEEP_ALIVE", 0.05)
+    monkeypatch.setattr("w2z.server.http_connection.STRANGERS_KEEP_ALIVE", 0.05)
     async with raw_http(served.host, served.port) as peer:
         assert (await peer.ask("GET /livez")).status == 200
         [connection] = served.connections
@@ -216,19 +237,19 @@ async def test_a_websocket_of_a_peer_that_does_not_read_is_slow_from_the_start(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to its handshake is what is too much."""
-    accept = App.accept_websocket
+    admit = App.admit
 
     async with unread(served) as other:
 
-        def accept_at_the_brim(self: App, request: Request) -> Accepted | None:
-            accepted = accept(self, request)
-            if accepted is not None:
+        def admit_at_the_brim(self: App, request: Request) -> Admitted:
+            admitted = admit(self, request)
+            if admitted.websocket is not None:
                 other.connection.transport.set_write_buffer_limits(other.left)
-            return accepted
+            return admitted
 
-        monkeypatch.setattr(App, "accept_websocket", accept_at_the_brim)
+        monkeypatch.setattr(App, "admit", admit_at_the_brim)
         other.connection.transport.set_write_buffer_limits(10**9)
-        other.write(ask("/") + ask("/channels?session_id=a", *UPGRADE))
+        other.write(ask("/api") + ask("/channels?session_id=a", *UPGRADE))
         while not served.bridge.clients.connections:
             await asyncio.sleep(0)
         [client] = served.bridge.clients
@@ -248,13 +269,13 @@ async def test_the_end_of_w2z_does_not_wait_for_who_does_not_read(
         assert len(served.connections) == 0
 
 
-async def test_any_number_of_refused_upgrades_may_come_at_once(served: Served) -> None:
-    count = 1000
+async def test_nothing_behind_a_refused_upgrade_is_looked_at(served: Served) -> None:
+    """A proxy that takes it for accepted would pass on whatever its client sends."""
     async with raw_http(served.host, served.port) as peer:
-        refused = b"GET /channels HTTP/1.1\r\nHost: here\r\n" + "\r\n".join(UPGRADE).encode()
-        peer.writer.write((refused + b"\r\n\r\n") * count)
-        assert [(await peer.answer()).status for _ in range(count)] == [401] * count
-        assert (await peer.ask("GET /livez")).status == 200
+        refused = b"GET /channels HTTP/1.1\r\nHost: localhost\r\n" + "\r\n".join(UPGRADE).encode()
+        peer.writer.write((refused + b"\r\n\r\n") * 1000 + LIVEZ)
+        assert (await peer.answer()).status == 401
+        assert await peer.is_closed()
     assert served.bridge.reports.defects == 0
 
 

@@ -50,7 +50,9 @@ class RawHttp:
         await self.reader.readline()
         return body
 
-    async def ask(self, request: str, *lines: str, body: bytes = b"", host: str = "here") -> Answer:
+    async def ask(
+        self, request: str, *lines: str, body: bytes = b"", host: str = "localhost"
+    ) -> Answer:
         head = "\r\n".join([f"{request} HTTP/1.1", f"Host: {host}", *lines, "", ""])
         await self.send(head.encode("latin-1") + body)
         return await self.answer(has_body=not request.startswith("HEAD"))

@@ -267,7 +267,7 @@ class World:
         """The ``execution_state`` of the kernel's REST model."""
         return self.kernel.state.execution_state
 
-    # What clients hear (:class:`~w2z.kernel.kernel.KernelListener`).
+    # What clients hear (:class:`~w2z.kernel.listener.KernelListener`).
 
     def opened(self) -> None:
         self.course.note("open")

@@ -19,6 +19,7 @@ from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import TokenFile, token_source
 from w2z.server.app import App
 from w2z.server.connections import Connections
+from w2z.server.door import Door
 from w2z.server.listener import Listener
 from w2z.settings import Settings
 from w2z.timing import Timing
@@ -40,6 +41,7 @@ class Served:
     stopped: asyncio.Event
     settings: Settings
     connections: Connections
+    door: Door
 
     def url(self, session_id: str | None = None, path: str = "/channels") -> str:
         session = f"&session_id={session_id}" if session_id else ""
@@ -59,7 +61,7 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
     chosen = Settings(connection_file=path, **given)
     info = connection_file.read(path)
     token, _ = token_source(chosen)
-    gate = AccessPolicy(token, chosen.allow_origin, chosen.strict_origin)
+    gate = AccessPolicy.of(chosen, token)
     stopped = asyncio.Event()
     specs = InstalledSpecs()
     async with (
@@ -75,9 +77,8 @@ async def serving(path: Path, *, timing: Timing = QUICK, **settings: Any) -> Asy
                 listener = await stack.enter_async_context(Listener(app, closes_within=seconds))
                 if isinstance(token, TokenFile):
                     await stack.enter_async_context(token.watched(app.close_revoked))
-                yield Served(
-                    bridge, keeper, *listener.address, stopped, chosen, listener.connections
-                )
+                address, connections = listener.address, listener.connections
+                yield Served(bridge, keeper, *address, stopped, chosen, connections, listener.door)
         finally:
             watching.cancel()
 

@@ -1,6 +1,8 @@
 """The command line is the settings; what goes wrong on the way up is one line and an exit code."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +76,7 @@ def test_the_process_is_hidden_and_its_environment_is_rid_of_the_token(serve, hi
 
 
 def test_a_health_check_is_hidden_too(hidden, monkeypatch):
-    monkeypatch.setattr("w2z.client.wait.wait_ready", lambda urls, seconds: None)
+    monkeypatch.setattr("w2z.client.wait.wait_for_all", lambda urls, seconds: None)
     assert run("wait").exit_code == 0
     assert hidden == [True]
 
@@ -133,6 +135,8 @@ VALUES = {
     "token_fd": ("3", 3),
     "no_auth": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
+    "allow_host": ("kernel.example", ("kernel.example",)),
+    "trust_proxy": ("10.0.0.0/8", ("10.0.0.0/8",)),
     "on_delete": ("stop", "stop"),
     "image": ("example.org/i@sha256:0", "example.org/i@sha256:0"),
     "labels": ('{"a": "b"}', {"a": "b"}),
@@ -145,12 +149,16 @@ VALUES = {
     "max_body_size": ("0", 0),
     "max_header_size": ("1024", 1024),
     "handshake_timeout": ("3", 3),
+    "keep_alive": ("600", 600),
     "max_connections": ("1", 1),
     "journal_size": ("1024", 1024),
     "spill_size": ("0", 0),
     "spill_dir": ("/spill", Path("/spill")),
     "replay_size": ("0", 0),
     "log_level": ("error", "error"),
+    "log_format": ("json", "json"),
+    "audit_log": ("/audit", Path("/audit")),
+    "audit_code": ("text", "text"),
 }
 
 
@@ -184,10 +192,10 @@ def test_an_option_beats_its_twin(serve):
 
 
 def test_origins_are_repeated_or_separated_by_spaces(serve):
-    run("--connection-file", "k", "--allow-origin", "a", "--allow-origin", "b")
-    assert serve.given.allow_origin == ("a", "b")
-    run("--connection-file", "k", W2Z_ALLOW_ORIGIN="c d")
-    assert serve.given.allow_origin == ("c", "d")
+    run("--connection-file", "k", "--allow-origin", "http://a", "--allow-origin", "*")
+    assert serve.given.allow_origin == ("http://a", "*")
+    run("--connection-file", "k", W2Z_ALLOW_ORIGIN="http://c http://d")
+    assert serve.given.allow_origin == ("http://c", "http://d")
 
 
 @pytest.mark.parametrize("off", ["", "0", "false", "no"])
@@ -199,6 +207,43 @@ def test_a_flag_may_be_off_in_the_environment(off, serve):
 def test_a_flag_that_is_neither_on_nor_off_is_wrong_usage(serve):
     assert run("--connection-file", "k", W2Z_NO_AUTH="perhaps").exit_code == 2
     assert serve.given is None
+
+
+@pytest.mark.parametrize("on", ["1", "TRUE", "Yes\n", " on "])
+def test_a_flag_is_on_in_any_spelling(on, serve):
+    assert run("--connection-file", "k", W2Z_NO_AUTH=on).exit_code == 0
+    assert serve.given.no_auth is True
+
+
+def test_spaces_line_ends_and_case_in_the_environment_do_not_matter(serve):
+    environment = {
+        "W2Z_PORT": " 1234\n",
+        "W2Z_LOG_LEVEL": "WARNING\n",
+        "W2Z_HOST": "::1\r\n",
+        "W2Z_TOKEN": "s3cret\n",
+        "W2Z_KERNEL_ID": "  ",
+        "W2Z_SPILL_SIZE": "1G",
+        "W2Z_IDLE_TIMEOUT": "10m",
+    }
+    assert run("--connection-file", "k", **environment).exit_code == 0
+    got = serve.given
+    assert (got.port, got.log_level, got.host) == (1234, "warning", "::1")
+    assert got.token.get_secret_value() == "s3cret"
+    assert got.kernel_id is None
+    assert (got.spill_size, got.idle_timeout) == (2**30, 600)
+
+
+def test_what_a_platform_says_of_a_service_of_that_name_is_ignored_with_one_warning(serve, caplog):
+    links = {
+        "W2Z_PORT": "tcp://10.96.0.12:8888",
+        "W2Z_SERVICE_HOST": "10.96.0.12",
+        "W2Z_SERVICE_PORT": "8888",
+        "W2Z_PORT_8888_TCP": "tcp://10.96.0.12:8888",
+    }
+    assert run("--connection-file", "k", **links).exit_code == 0
+    assert serve.given.port == 8888
+    [warning] = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert "W2Z_PORT=tcp://10.96.0.12:8888" in warning
 
 
 def test_the_token_comes_from_the_environment_and_from_nowhere_else(serve):
@@ -227,6 +272,27 @@ def test_mistakes_are_told_by_their_options_all_at_once():
     port, ping_timeout = str(refused.value).split("; ")
     assert port.startswith("--port: ")
     assert ping_timeout.startswith("--ping-timeout: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("PORT", "abc", "W2Z_PORT: .*'abc'"),
+        ("PORT", "99999", "W2Z_PORT: .*'99999'"),
+        ("SPILL_SIZE", "1X", "W2Z_SPILL_SIZE: has to be bytes, or like .*'1X'"),
+        ("IDLE_TIMEOUT", "10 years", "W2Z_IDLE_TIMEOUT: has to be seconds, or like .*'10 years'"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_told_by_its_variable(name, text, told, serve):
+    result = run("--connection-file", "k", **{f"W2Z_{name}": text})
+    assert isinstance(result.exception, SettingsError)
+    assert re.fullmatch(told, str(result.exception))
+
+
+def test_a_value_that_may_hold_a_secret_is_not_shown(serve):
+    result = run("--connection-file", "k", W2Z_REGISTER_WITH_CHP="http://me:s3cret@chp")
+    assert isinstance(result.exception, SettingsError)
+    assert "s3cret" not in str(result.exception)
 
 
 @pytest.mark.parametrize("wrong", ["", "my secret token"])
@@ -357,3 +423,75 @@ def test_a_token_file_that_is_not_there_ends_the_process_with_7(tmp_path):
     ended = process("--connection-file", "k", "--token-file", missing)
     assert ended.returncode == 7
     assert ended.stderr.startswith(f"w2z: token file {missing}: ")
+
+
+PROGRAM = "from w2z.__main__ import main; main()"
+
+
+def test_a_signal_that_comes_before_there_are_handlers_ends_it_in_order(tmp_path):
+    come = "import os, signal; from w2z import starting; starting.prepare(); "
+    come += "os.kill(os.getpid(), signal.SIGTERM); "
+    missing = str(tmp_path / "missing.json")
+    ended = subprocess.run(
+        [sys.executable, "-c", come + PROGRAM, "--connection-file", missing],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM: shutting down" in ended.stderr
+
+
+def test_other_commands_hold_no_signals():
+    come = "import os, signal; from w2z import starting; starting.prepare(); "
+    come += "os.kill(os.getpid(), signal.SIGTERM); "
+    ended = subprocess.run(
+        [sys.executable, "-c", come + PROGRAM, "wait", "http://127.0.0.1:1"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == -signal.SIGTERM
+
+
+def test_streams_that_are_closed_at_the_start_become_dev_null():
+    look = "import os, sys; sys.stderr.write('x'); print(sys.stdin.read()); "
+    look += (
+        "os._exit(sum(os.path.realpath(f'/proc/self/fd/{n}') != '/dev/null' for n in (0, 1, 2)))"
+    )
+    script = f"from w2z import starting; starting.open_standard_streams(); {look}"
+    shell = 'exec "$0" -c "$1" <&- >&- 2>&-'
+    ended = subprocess.run(["sh", "-c", shell, sys.executable, script], check=False, timeout=60)
+    assert ended.returncode == 0
+
+
+def test_only_the_closed_ones_do():
+    script = "from w2z import starting; starting.open_standard_streams(); print('there')"
+    shell = 'exec "$0" -c "$1" <&- 2>&-'
+    said = subprocess.run(
+        ["sh", "-c", shell, sys.executable, script], check=True, timeout=60, capture_output=True
+    )
+    assert said.stdout == b"there\n"
+
+
+def test_what_lies_in_the_working_directory_is_not_imported(tmp_path):
+    (tmp_path / "uvloop.py").write_text("raise SystemExit(77)")
+    ended = subprocess.run(
+        [sys.executable, "-m", "w2z", "--connection-file", "none", "--wait", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(errors.__file__).parents[1])},
+    )
+    assert ended.returncode == 3
+
+
+def test_what_an_error_quotes_begins_no_line(serve, monkeypatch, capsys):
+    serve.error = StartupError("its last words: \x1b[2Kx\n2026-01-01 INFO w2z: all is well")
+    monkeypatch.setattr(sys, "argv", ["w2z", "--connection-file", "k"])
+    with pytest.raises(SystemExit):
+        main()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == r"w2z: its last words: \x1b[2Kx"
+    assert second.startswith("    2026")

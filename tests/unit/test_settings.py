@@ -99,6 +99,11 @@ def test_a_setting_nobody_knows_is_refused():
         settings(prot=8888)
 
 
+def test_origins_are_kept_as_browsers_send_them():
+    given = ("https://Page.Example:443/", "*")
+    assert settings(allow_origin=given).allow_origin == ("https://page.example", "*")
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         settings().port = 1
@@ -214,3 +219,61 @@ def test_proxies_are_told_urls(name):
 def test_only_a_proxy_that_is_told_something_is_told_an_address():
     with pytest.raises(ValidationError, match="--advertise is for --register-with-chp"):
         settings(advertise="http://w2z:8888")
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        ("https://page.example", "https://page.example"),
+        ("https://page.example/", "https://page.example"),
+        ("HTTPS://Page.Example", "https://page.example"),
+        ("https://page.example:443", "https://page.example"),
+        ("http://page.example:80/", "http://page.example"),
+        ("http://page.example:8080", "http://page.example:8080"),
+        ("http://[::1]:8888", "http://[::1]:8888"),
+        ("vscode-webview://abc", "vscode-webview://abc"),
+        ("*", "*"),
+        ("null", "null"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(given_, kept):
+    assert settings(allow_origin=(given_,)).allow_origin == (kept,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "page.example",
+        "page.example:443",
+        "https://page.example/path",
+        "https://page.example//",
+        "https://a.example,https://b.example",
+        "https://*.example",
+        "https://page.example?",
+        "https://page.example#",
+        "https://user@page.example",
+        "https://page.example:99999",
+        "https://p\u00e4ge.example",
+        "file:///x",
+        "https://",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin):
+    with pytest.raises(ValidationError, match="has to be like https://example"):
+        settings(allow_origin=(origin,))
+
+
+def test_networks_of_proxies_may_be_separated_by_commas():
+    got = settings(trust_proxy=("10.0.0.0/8, 192.0.2.1", "fd00::/8")).trust_proxy
+    assert got == ("10.0.0.0/8", "192.0.2.1/32", "fd00::/8")
+    for wrong in ("proxy", "10.0.0.1/8", "10.0.0.0/33"):
+        with pytest.raises(ValidationError, match="has to be a network such as"):
+            settings(trust_proxy=(wrong,))
+
+
+def test_an_allowed_host_is_a_name():
+    assert settings(allow_host=("kernel.example", "*")).allow_host == ("kernel.example", "*")
+    for wrong in ("", "http://kernel.example", "kernel.example:8888", "*.example"):
+        with pytest.raises(ValidationError, match="has to be a name without a port"):
+            settings(allow_host=(wrong,))

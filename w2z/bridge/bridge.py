@@ -17,18 +17,21 @@ from types import TracebackType
 from typing import Self
 
 from w2z.bridge.fanout import Client, Clients
+from w2z.bridge.lag import Lag
 from w2z.bridge.own_messages import OwnMessages
 from w2z.bridge.waits import Waits
+from w2z.counts import Counts
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
-from w2z.delivery.overflow import Gap, is_droppable
+from w2z.delivery.overflow import ITEM_COST, Gap, is_droppable
 from w2z.delivery.repeats import Repeat
 from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
 from w2z.kernel.sockets.options import check_endpoints
-from w2z.message import Channel, Message, Request
+from w2z.logs.audit import AuditLog
+from w2z.message import Channel, Message, Request, digest
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import SpillBudget, SpillFiles
@@ -58,6 +61,10 @@ class Bridge:
         self.kernel_id = kernel_id
         self.started = datetime.now(UTC)
         self.reports = Reports()
+        self.counts = Counts()
+        self.lag = Lag()
+        self.audit: AuditLog | None = None
+        """Gets every request that the kernel takes; its author has to be set."""
         self.outpaced = 0
         self._settings = settings
         self._own = OwnMessages(self._header_session)
@@ -90,7 +97,8 @@ class Bridge:
             self.kernel.connect()
             undo.callback(self.kernel.close)
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
-            undo.callback(tasks.create_task(self.clients.sweep()).cancel)
+            for work in (self.clients.sweep(), self.lag.watch()):
+                undo.callback(tasks.create_task(work).cancel)
             undo.callback(self._waits.close)
             self._stack = undo.pop_all()
         return self
@@ -162,6 +170,11 @@ class Bridge:
         if not link.channels.send(session_id, message.channel, parts):
             return False
         forward.done()
+        traffic = self.counts.to_kernel[message.channel]
+        traffic.messages += 1
+        traffic.size += sum(map(len, parts))
+        if self.audit is not None:
+            self.audit.request(digest(session_id), request)
         if request.msg_type == "shutdown_request":
             content = parse_object(message.content, "content")
             self.kernel.on_shutdown_request(restart=bool(content.get("restart")))
@@ -226,7 +239,12 @@ class Bridge:
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_replies(messages)
         else:
+            before = self._hub.carried
             self.clients.send(session_id, messages)
+            traffic = self.counts.to_clients[channel]
+            traffic.messages += len(messages)
+            if carried := self._hub.carried - before:
+                traffic.size += carried - ITEM_COST * len(messages)
 
     def writable(self, session_id: str) -> None:
         """The session's socket takes messages again: its clients retry what was refused."""
@@ -304,15 +322,17 @@ class Bridge:
         gap = Gap(1, size, parent, "the kernel sent more at once than w2z carries")
         return gap.notice(self._own.header("stream"))
 
-    # What clients learn of the kernel (:class:`~w2z.kernel.kernel.KernelListener`).
+    # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 
     def opened(self) -> None:
         """Requests may go to the kernel again: clients retry what was refused."""
+        self.counts.opened()
         for client in self.clients:
             client.retry()
 
     def lost(self, reason: str) -> None:
         """The kernel is gone: answer its pending requests in its place."""
+        self.counts.lost()
         self._answer(self._hub.kernel_is_gone(), reason)
 
     def cut(self) -> None:

@@ -90,6 +90,11 @@ class Hub(Generic[ClientT]):
         """
         self._first_to_replay = self._journal.end
 
+    @property
+    def carried(self) -> int:
+        """Bytes of all batches so far, and :data:`~w2z.delivery.overflow.ITEM_COST` a message."""
+        return self._journal.total
+
     def detach(self, session_id: str, client: ClientT, now: float) -> bool:
         """Note that the session's client has left. Returns whether the session was forgotten, too.
 

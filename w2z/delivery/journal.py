@@ -86,7 +86,8 @@ class Journal:
         self.spilled = 0
         self._depot = Depot(store, report)
         self.tail = tail
-        self._total = 0
+        self.total = 0
+        """Bytes of all batches that were ever appended."""
         self._chunks: list[Chunk] = []
         self._kept: deque[Batch] = deque()
 
@@ -100,8 +101,8 @@ class Journal:
     ) -> None:
         """Add a batch at position :attr:`end`."""
         size = size_of(messages) + ITEM_COST * len(messages)
-        self._kept.append(Batch(addressee, messages, size, self._total, once))
-        self._total += size
+        self._kept.append(Batch(addressee, messages, size, self.total, once))
+        self.total += size
         self.memory += size
         self.end += 1
 
@@ -184,8 +185,8 @@ class Journal:
         if position >= self.end:
             return 0
         if position >= self._kept_start:
-            return self._total - self._kept[position - self._kept_start].offset
-        return self._total - self._chunk_at(position).offset
+            return self.total - self._kept[position - self._kept_start].offset
+        return self.total - self._chunk_at(position).offset
 
     def backwards(self) -> Iterator[tuple[int, Batch]]:
         """Iterate over the batches in memory and their positions, the last one first."""

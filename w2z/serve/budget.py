@@ -18,10 +18,11 @@ from w2z.settings import Settings
 INTERRUPT = 0.5
 LAST_WORDS = 0.5
 LEFTOVERS = 0.25
-OUTPUT = 0.25
+OUTPUT = 0.15
 ROUTE = 1.0
 CLIENTS = 1.75
 KILL = 0.25
+LOG = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class ShutdownBudget:
     kill: float
     """For the processes that are left below w2z to be gone after SIGKILL."""
 
+    log: float
+    """For the last lines of the log and of the audit log to be written."""
+
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the budget: ``--shutdown-timeout``, ``--terminate-timeout`` and fixed seconds."""
@@ -63,9 +67,12 @@ class ShutdownBudget:
             clients=CLIENTS,
             linger=LINGER_MS / 1000,
             kill=KILL,
+            log=LOG,
         )
 
     @property
     def total(self) -> float:
         """The most seconds that all steps take together."""
-        return max(self.ending.total, self.route) + self.clients + self.linger + self.kill
+        return (
+            max(self.ending.total, self.route) + self.clients + self.linger + self.kill + self.log
+        )

@@ -26,6 +26,7 @@ from w2z.kernel.process.command import Command, from_spec
 from w2z.kernel.process.endpoints import Endpoints, NoUnixSockets
 from w2z.kernel.process.owner import owner_from
 from w2z.kernel.process.specs import InstalledSpecs
+from w2z.logs.lines import KernelLines
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
@@ -81,6 +82,7 @@ async def kernel(
         ending=budget.ending,
         interrupt_mode=settings.interrupt_mode,
         listen=printer(bridge) if settings.forward_output else None,
+        style=lambda stream: KernelLines(settings.log_format, stream, time.time),
     )
     return bridge, keeper, installed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -14,6 +15,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
+from w2z.logs.audit import AuditLog
 from w2z.privacy import take_variable
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
@@ -23,9 +25,10 @@ from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import TokenFile, token_source
 from w2z.server.addresses import openable
 from w2z.server.app import App
-from w2z.server.http_connection import REFUSALS
-from w2z.server.listener import Listener
+from w2z.server.door import SPARE
+from w2z.server.listener import ACCEPTED_AT_ONCE, Listener
 from w2z.settings import Settings
+from w2z.whereabouts import Whereabouts
 
 log = logging.getLogger("w2z")
 
@@ -34,8 +37,11 @@ FILES_PER_CONNECTION = 2 * SOCKETS_PER_SESSION + 1
 has a connection.
 """
 
-FILES_BESIDE = 128 + REFUSALS
-"""File descriptors of everything else: libraries, the loop, connections being refused."""
+FILES_BESIDE = 128 + SPARE + ACCEPTED_AT_ONCE
+"""File descriptors of everything else: libraries, the loop, connections of strangers."""
+
+SHORT_TOKEN = 16
+"""Characters below which a token is warned of: random hexadecimal digits then have 64 bits."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of a task that runs beside the keeper."""
@@ -54,6 +60,11 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
     settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
     budget = ShutdownBudget.of(settings)
     async with contextlib.AsyncExitStack() as stack:
+        audit = None
+        if settings.audit_log is not None:
+            audit = stack.enter_context(
+                AuditLog(settings.audit_log, settings.audit_code, budget.log / 2)
+            )
         children = stack.enter_context(Children())
         if settings.starts_kernel:
             # Entered early, so that it runs at the very end, however w2z ends.
@@ -61,15 +72,17 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
         made = await kernel(settings, budget, stop, children, stack)
         if made is not None:
             bridge, keeper, specs = made
-            policy = AccessPolicy(token, settings.allow_origin, settings.strict_origin)
+            bridge.audit = audit
+            policy = AccessPolicy.of(settings, token)
             app = App(settings, bridge, keeper, policy, stop.on_request, specs=specs)
             listener = Listener(app, closes_within=budget.clients)
             await stack.enter_async_context(listener)
             if isinstance(token, TokenFile):
                 await stack.enter_async_context(token.watched(app.close_revoked))
             shown = generated if terminal else None
+            stack.enter_context(Whereabouts(url(settings, *listener.address), os.environ))
             announce(greeting(settings, *listener.address, shown))
-            _warn(settings, generated is not None and not terminal)
+            _warn(settings, token, generated is not None and not terminal)
             await run(
                 keeper,
                 stop,
@@ -122,15 +135,24 @@ def _routing(settings: Settings, api_token: str | None, port: int, last: float) 
     return partial(keep_route, api, api_token, route, last)
 
 
+def url(settings: Settings, host: str, port: int) -> str:
+    """Return a URL at which w2z can be reached from this machine."""
+    return f"http://{openable(host)}:{port}{settings.base_url}"
+
+
 def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
     """Return the line that says where w2z listens and how to connect."""
     query = f"?token={shown_token}" if shown_token else ""
-    return f"w2z: serving the kernel at http://{openable(host)}:{port}{settings.base_url}{query}"
+    return f"w2z: serving the kernel at {url(settings, host, port)}{query}"
 
 
-def _warn(settings: Settings, token_is_unknown: bool) -> None:
+def _warn(
+    settings: Settings, token: Callable[[], str | None] | None, token_is_unknown: bool
+) -> None:
     if settings.no_auth:
         log.warning("--no-auth: whoever reaches the port can run code in the kernel")
+    if token is not None and len(token() or "") < SHORT_TOKEN:
+        log.warning("the token has fewer than %d characters: it can be guessed", SHORT_TOKEN)
     if token_is_unknown:
         log.warning(
             "a token was generated, but is only shown on a terminal:"

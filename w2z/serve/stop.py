@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode
+from w2z.starting import release_signals
 
 log = logging.getLogger("w2z")
 
@@ -45,6 +46,8 @@ class Stop:
             loop.add_signal_handler(number, handle, number)
         for number in FORWARDED:
             loop.add_signal_handler(number, self._on_forwarded, number)
+        # Those that came since the process began are handled now.
+        release_signals()
 
     async def wait(self, seconds: float | None = None) -> bool:
         """Wait for a reason to end, ``seconds`` at most; return whether there is one."""

@@ -1,9 +1,11 @@
-"""The application behind all connections: answers HTTP requests and decides on upgrades."""
+"""The application behind all connections: admits HTTP requests, and answers those it admitted."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from w2z.bridge.bridge import Bridge
@@ -11,15 +13,31 @@ from w2z.errors import CloseCode, HttpError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
 from w2z.server.access.policy import AccessPolicy
+from w2z.server.access_log import AccessLog
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
-from w2z.server.request import Request, Response, error_response
+from w2z.server.request import Request, Response, error_response, shown
 from w2z.server.rest.api import Api
 from w2z.server.routes import Route, Router
 from w2z.server.websocket_client import WebsocketClient
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that may be answered, as its head tells.
+
+    ``is_known`` says that it presented a right token, or opens a websocket where none is needed;
+    ``takes_body`` that it may have a body, which is never a stranger's. A ``websocket`` opens in
+    place of an answer.
+    """
+
+    respond: Callable[[Request], Awaitable[Response]]
+    is_known: bool = False
+    takes_body: bool = False
+    websocket: Accepted | None = None
 
 
 class App:
@@ -51,13 +69,38 @@ class App:
         self._router = Router(routes, settings.base_url)
         # Weak: a client that has left is dropped without a word.
         self._opened_with: WeakKeyDictionary[WebsocketClient, str] = WeakKeyDictionary()
+        self.access_log = AccessLog(
+            self._router, settings.base_url, bridge.kernel_id, bridge.counts
+        )
 
-    async def answer(self, request: Request) -> Response:
-        """Answer an HTTP request. Every error becomes a response too; a defect becomes a 500."""
+    def admit(self, request: Request) -> Admitted:
+        """Decide on a request by its head, before its body is there.
+
+        Raises :class:`~w2z.errors.HttpError` for a request that is refused: by its path, its
+        method, its token, origin or host, or as a websocket. A websocket's client has to be
+        attached before the caller yields to the event loop, so that there is still room for it.
+        """
+        # Before the token check: browsers send a CORS preflight without a token.
+        if request.method == "OPTIONS":
+            return Admitted(self._preflight)
+        route, fields = self._router.find(request)
+        respond = partial(route.handler, **fields)
+        if request.wants_websocket and route.handler == self._upgrade_required:
+            return Admitted(respond, is_known=True, websocket=self._accept(request, fields))
+        if route.needs_token:
+            self._policy.check(request)
+        elif not route.is_probe:
+            self._policy.check_open(request)
+        # Where everybody may do everything, only websockets are worth a place of their own.
+        is_known = route.needs_token and self._policy.token is not None
+        return Admitted(respond, is_known=is_known, takes_body=route.needs_token)
+
+    async def answer(self, request: Request, admitted: Admitted) -> Response:
+        """Answer an admitted request. Every error becomes a response, too; a defect a 500."""
         response = error_response(HttpError(500, "internal error: see the log of w2z"))
         with self._boundary:
             try:
-                response = await self._dispatch(request)
+                response = await admitted.respond(request)
             except HttpError as error:
                 response = error_response(error)
         return self.with_cors(request, response)
@@ -65,27 +108,19 @@ class App:
     def with_cors(self, request: Request, response: Response) -> Response:
         """Add the headers that let pages of allowed origins read the response, errors included."""
         cors = self._policy.cors_headers(request.header("origin"))
-        headers = {**response.headers, **cors}
-        return Response(response.status, response.body, headers, response.close)
+        return replace(response, headers={**response.headers, **cors})
 
-    def accept_websocket(self, request: Request) -> Accepted | None:
-        """Decide on an upgrade request.
-
-        Return ``None`` for a request that :meth:`answer` has to answer: one that asks for no
-        upgrade, or whose path is no websocket. Raises :class:`~w2z.errors.HttpError` for an upgrade
-        that is rejected.
-        """
-        if not request.wants_websocket:
-            return None
-        route, fields = self._router.find(request)
-        if route.handler != self._upgrade_required:
-            return None
+    def _accept(self, request: Request, fields: dict[str, str]) -> Accepted:
         # `accept` checks the token: only clients that have it learn what the checks below say.
         accepted = accept(request, self._policy)
         self._check_id(fields)
-        # The caller attaches the client before it yields to the event loop: the room stays free.
         if not self.bridge.clients.has_room(accepted.session_id):
-            raise HttpError(503, "every session is taken: try again later", {"Retry-After": "5"})
+            raise HttpError(
+                503,
+                "every session is taken: try again later",
+                {"Retry-After": "5"},
+                reason="no_session",
+            )
         return accepted
 
     def opened(self, client: WebsocketClient, token: str | None) -> None:
@@ -102,14 +137,8 @@ class App:
         if revoked:
             log.info("closed %d websockets that the last token had opened", len(revoked))
 
-    async def _dispatch(self, request: Request) -> Response:
-        # Before the token check: browsers send a CORS preflight without a token.
-        if request.method == "OPTIONS":
-            return Response(204, headers=self._policy.preflight_headers(request))
-        route, fields = self._router.find(request)
-        if route.needs_token:
-            self._policy.check(request)
-        return await route.handler(request, **fields)
+    async def _preflight(self, request: Request) -> Response:
+        return Response(204, headers=self._policy.preflight_headers(request))
 
     async def _upgrade_required(self, request: Request, **fields: str) -> Response:
         self._check_id(fields)
@@ -118,4 +147,4 @@ class App:
     def _check_id(self, fields: dict[str, str]) -> None:
         asked = fields.get("kernel_id", self.bridge.kernel_id)
         if asked != self.bridge.kernel_id:
-            raise HttpError(404, f"Kernel does not exist: {asked}")
+            raise HttpError(404, f"Kernel does not exist: {shown(asked)}")

@@ -88,11 +88,14 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     reading: Reading
+    peer: str
 
     def __init__(self, connections: Connections, first: Callable[[Connection], Stage]) -> None:
         self.connections = connections
         self.boundary = Boundary(connections.reports, self._on_error)
         self._timer: asyncio.TimerHandle | None = None
+        self.received = 0
+        """Bytes that came from the peer."""
         self._has_failed = False
         self._is_full = False
         self._first = first
@@ -124,6 +127,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.peer = peer_of(self.transport)
         self.reading = Reading(self.transport)
         with self.boundary:
             self.connections.add(self)
@@ -133,6 +137,7 @@ class Connection(asyncio.Protocol):
                 self.shutdown()
 
     def data_received(self, data: bytes) -> None:
+        self.received += len(data)
         with self.boundary:
             if self._stage is not None:
                 self._stage.data_received(data)
@@ -197,12 +202,30 @@ class Connection(asyncio.Protocol):
             self._stage.fail()
 
 
-class Connections:
-    """The open connections, and the tasks that answer their requests."""
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address of the other end, as ``HOST:PORT``; ``local`` if it has none."""
+    address = transport.get_extra_info("peername")
+    if not isinstance(address, tuple):
+        return "local"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def __init__(self, tasks: asyncio.TaskGroup, reports: Reports) -> None:
+
+class Connections:
+    """The open connections, and the tasks that answer their requests.
+
+    ``on_closed`` is called with each connection that is closed.
+    """
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        reports: Reports,
+        on_closed: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
         self.closing = False
         self.reports = reports
+        self._on_closed = on_closed
         self._open: set[Connection] = set()
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -217,6 +240,7 @@ class Connections:
     def discard(self, connection: Connection) -> None:
         """Remove a connection that is closed."""
         self._open.discard(connection)
+        self._on_closed(connection)
         if not self._open:
             self._all_closed.set()
 

@@ -26,6 +26,9 @@ from w2z.server.handshake import PROTOCOL_LOG
 MAX_REASON = 123
 """Bytes of a close reason: a control frame holds 125, two are the code (RFC 6455 section 5.5)."""
 
+NO_CLOSE_FRAME = 1006
+"""The code of a websocket whose connection ended without a close frame (RFC 6455, 7.1.5)."""
+
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 _CLOSE_FRAME = bytes([0x80 | Opcode.CLOSE])
@@ -55,6 +58,16 @@ class Frames:
         self._fragments = bytearray()
         self._is_text = False
         self._unsent: list[bytes] = []
+        self._fault: int | None = None
+
+    @property
+    def close_code(self) -> int:
+        """The code of the close frame that ended the websocket; 1006 if there was none."""
+        if self._fault is not None:
+            return self._fault
+        sent, received = self._protocol.close_sent, self._protocol.close_rcvd
+        first = received if self._protocol.close_rcvd_then_sent else sent or received
+        return NO_CLOSE_FRAME if first is None else int(first.code)
 
     @property
     def is_open(self) -> bool:
@@ -93,6 +106,7 @@ class Frames:
 
         A close frame that still waits in :meth:`to_send` is replaced; one that was sent stays.
         """
+        self._fault = code
         if self.is_open:
             self._protocol.fail(code, _cut(reason))
             self._collect()

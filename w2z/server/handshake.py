@@ -18,7 +18,7 @@ from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError
 from w2z.server.access.policy import AccessPolicy
-from w2z.server.request import Request
+from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
 
@@ -71,7 +71,7 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
     if version not in (None, VERSION):
         raise HttpError(
             426,
-            f"websocket version {version} is not spoken here",
+            f"websocket version {shown(version)} is not spoken here",
             {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION},
         )
     response = ServerProtocol(logger=PROTOCOL_LOG).accept(asked)
@@ -79,7 +79,9 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
         headers = {
             name: value for name, value in response.headers.raw_items() if name in _REFUSAL_HEADERS
         }
-        raise HttpError(response.status_code, bytes(response.body).decode().strip(), headers)
+        # Without the value of the header, which may be long.
+        told, is_quoted, _ = bytes(response.body).decode().strip().partition(" header: ")
+        raise HttpError(response.status_code, f"{told} header" if is_quoted else told, headers)
     if choice.answer is not None:
         response.headers["Sec-WebSocket-Protocol"] = choice.answer
     return Accepted(

@@ -41,7 +41,7 @@ class Outbox:
         self._waiting_size = 0
         self._owed_bytes = 0
         """Bytes of control frames written while the peer did not keep up."""
-        self._written = 0
+        self.written = 0
 
     @property
     def writable(self) -> bool:
@@ -56,11 +56,11 @@ class Outbox:
     @property
     def taken(self) -> int:
         """Bytes that have left the transport, counted from any number."""
-        return self._written - self.unsent
+        return self.written - self.unsent
 
     def write(self, data: bytes | bytearray) -> None:
         """Write data, or keep a reference to it until the transport takes it."""
-        self._written += len(data)
+        self.written += len(data)
         if len(data) <= PIECE and not self._waiting:
             self._transport.write(data)
         elif data:

@@ -1,4 +1,9 @@
-"""The routing table: finds the handler of an HTTP request by path first, then by method."""
+"""The routing table: finds the handler of an HTTP request by path first, then by method.
+
+A path is compared as it was sent, segment by segment, and only what a route leaves open is decoded.
+So the path that a proxy in front looked at is the one that is served: an encoded slash separates
+nothing, and two slashes are not one.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,13 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from w2z.errors import HttpError
-from w2z.server.request import Request, Response
+from w2z.server.request import Request, Response, shown
 
 Handler = Callable[..., Awaitable[Response]]
 """``async (request, **fields of the path) -> Response``; may raise HttpError."""
+
+LONGEST_REDIRECTED = 2048
+"""Characters of a target that is answered with another one."""
 
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -24,13 +32,16 @@ class Route:
     path: str
     handler: Handler
     needs_token: bool = True
+    is_probe: bool = False
+    """Whether it is answered to anybody, whatever host was asked for."""
 
 
 class Router:
     """Finds the route of an HTTP request below ``base_url``."""
 
     def __init__(self, routes: list[Route], base_url: str = "/") -> None:
-        self._base = unquote(base_url).rstrip("/")
+        self._base_url = base_url.rstrip("/")
+        self._base = [unquote(segment) for segment in self._base_url.split("/")]
         self._table: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -43,9 +54,10 @@ class Router:
             self._table.append((re.compile(pattern + "/?"), methods))
 
     def find(self, request: Request) -> tuple[Route, dict[str, str]]:
-        """Return the route of a request, and the fields of its path.
+        """Return the route of a request, and the decoded fields of its path.
 
-        HEAD gets GET's route. Raises :class:`~w2z.errors.HttpError` (404, or 405 with Allow).
+        HEAD gets GET's route. Raises :class:`~w2z.errors.HttpError`: 404, 405 with Allow, or 308
+        with Location where the path has too many slashes behind the base URL.
         """
         path = self.below_base(request.path)
         for pattern, methods in self._table:
@@ -57,18 +69,41 @@ class Router:
                 allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
                 raise HttpError(
                     405,
-                    f"{request.method} is not allowed here",
+                    f"{shown(request.method)} is not allowed here",
                     {"Allow": ", ".join(allowed)},
                 )
-            return methods[method], match.groupdict()
+            fields = {name: unquote(value) for name, value in match.groupdict().items()}
+            return methods[method], fields
+        self._redirect(path, request)
         raise HttpError(404, "there is nothing at this path")
 
-    def below_base(self, path: str) -> str | None:
-        """Return ``path`` without the base URL, or ``None`` if it is not below the base URL.
+    def pattern(self, path: str) -> tuple[str, dict[str, str]] | None:
+        """Return the pattern that a path fits, whatever the method, and the path's fields."""
+        below = self.below_base(path)
+        for pattern, methods in self._table:
+            match = pattern.fullmatch(below) if below is not None else None
+            if match is not None:
+                return next(iter(methods.values())).path, match.groupdict()
+        return None
 
-        Several slashes behind the base URL count as one, because clients append ``/api`` to URLs
-        that end in a slash.
-        """
-        if not path.startswith(self._base + "/"):
+    def below_base(self, path: str) -> str | None:
+        """Return ``path`` without the base URL, or ``None`` if it is not below the base URL."""
+        segments = path.split("/")
+        depth = len(self._base)
+        # Encoded in another way it is the same base URL: proxies and clients differ in that.
+        if len(segments) <= depth or [unquote(one) for one in segments[:depth]] != self._base:
             return None
-        return "/" + path[len(self._base) :].lstrip("/")
+        return "/" + "/".join(segments[depth:])
+
+    def _redirect(self, path: str | None, request: Request) -> None:
+        """Send a client that joined a URL ending in a slash with a path to the path that it meant.
+
+        It is not served at once: what a proxy allows or denies by path has to see that path.
+        """
+        if path is None or not path.startswith("//") or len(request.target) > LONGEST_REDIRECTED:
+            return
+        meant = path.lstrip("/")
+        if any(pattern.fullmatch("/" + meant) for pattern, _ in self._table):
+            _, mark, query = request.target.partition("?")
+            location = f"{self._base_url}/{meant}{mark}{query}"
+            raise HttpError(308, "there are too many slashes in this path", {"Location": location})

@@ -52,7 +52,12 @@ class User(Protocol):
         """Called when the peer has caught up: write again."""
 
     def left(self) -> None:
-        """Called once, last: nothing more is written to the peer or comes from it."""
+        """Called once: nothing more is written to the peer or comes from it."""
+
+    def closed(self, code: int, sent: int) -> None:
+        """Called once, last: the connection is gone, after a close with ``code`` and ``sent``
+        bytes.
+        """
 
 
 class Websocket:
@@ -140,6 +145,7 @@ class Websocket:
         self._outbox.drop()
         self._frames.receive_eof()
         self._leave()
+        self._user.closed(self._frames.close_code, self._outbox.written)
 
     def pause_writing(self) -> None:
         self._outbox.pause()

@@ -18,13 +18,14 @@ import logging
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError, CloseCode
-from w2z.message import Request
+from w2z.message import Author, Request
+from w2z.server.access_log import websocket_ended
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.frames import Payload
 from w2z.server.handshake import Accepted
 from w2z.server.upstream import Upstream
-from w2z.server.websocket import Websocket
+from w2z.server.websocket import Websocket, now
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")
@@ -50,8 +51,10 @@ class WebsocketClient:
         self._accepted = accepted
         self._session_id = accepted.session_id
         self._connection = connection
+        self._author = Author(connection.peer)
         self._upstream: Upstream[Request] = Upstream(self._to_kernel)
         self._has_left = False
+        self._since = now()
         self.websocket = Websocket(connection, settings, self, resumable=accepted.resumable)
 
     # Client
@@ -102,6 +105,8 @@ class WebsocketClient:
     def said(self, payload: Payload) -> None:
         try:
             request = self.codec.decode(payload.data, payload.is_text)
+            if self._bridge.audit is not None:
+                request = request._replace(author=self._author)
             self._upstream.add(request, len(payload.data))
         except ClientError as error:
             self._refuse(error)
@@ -121,6 +126,13 @@ class WebsocketClient:
         self._clients.detach(self._session_id, self)
         self._read_or_not()
 
+    def closed(self, code: int, sent: int) -> None:
+        self._bridge.counts.closed(code)
+        seconds, received = now() - self._since, self._connection.received
+        websocket_ended(
+            self._connection.peer, self._session_id, code, seconds, received=received, sent=sent
+        )
+
     # To the kernel
 
     def _to_kernel(self, request: Request) -> bool:
@@ -129,7 +141,11 @@ class WebsocketClient:
         return is_next and self._bridge.to_kernel(self._session_id, request)
 
     def _refuse(self, error: ClientError) -> None:
-        log.info("closing a websocket with %d: %s", error.close_code, error)
+        # Without the error's message, which quotes the client.
+        log.info(
+            "%s: closing a websocket with %d: %s",
+            *(self._connection.peer, error.close_code, error.close_code.meaning),
+        )
         self.websocket.refuse(error.close_code, str(error))
 
     def _read_or_not(self) -> None:

@@ -5,7 +5,7 @@ which they offered protocols and got none). JEP 121
 (https://github.com/jupyter/enhancement-proposals/pull/121) lets a client that cannot set headers
 put its token among the protocols, either as ``v1.token.websocket.jupyter.org.TOKEN`` or as the bare
 name followed by the token in the next value. The answer never contains the token; it is the bare
-name if that was offered and the kernel subprotocol was not.
+name if that was offered and the kernel subprotocol was not. Two tokens count as none.
 """
 
 from __future__ import annotations
@@ -43,11 +43,8 @@ def choose(offered: Sequence[str]) -> Choice:
 
 def _token(offered: Sequence[str]) -> str | None:
     prefix = TOKEN_SUBPROTOCOL + "."
-    for name in offered:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    if TOKEN_SUBPROTOCOL in offered:
-        following = offered[offered.index(TOKEN_SUBPROTOCOL) + 1 :]
-        if following and following[0] != SUBPROTOCOL:
-            return following[0]
-    return None
+    found = [name.removeprefix(prefix) for name in offered if name.startswith(prefix)]
+    if not found and offered.count(TOKEN_SUBPROTOCOL) == 1:
+        after = offered.index(TOKEN_SUBPROTOCOL) + 1
+        found = [name for name in offered[after : after + 1] if name != SUBPROTOCOL]
+    return found[0] if len(found) == 1 else None

@@ -170,12 +170,15 @@ def test_the_line_has_the_token_where_it_may_be_shown() -> None:
         ({}, False, []),
         ({"no_auth": True}, False, ["--no-auth: whoever reaches the port can run code"]),
         ({}, True, ["a token was generated, but is only shown on a terminal"]),
+        ({"is": "x" * 16}, False, []),
+        ({"is": "x" * 15}, False, ["the token has fewer than 16 characters"]),
     ],
 )
 def test_what_is_unsafe_or_of_no_use_is_said(
     given: dict[str, Any], is_unknown: bool, told: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    program._warn(settings(**given), is_unknown)
+    token = given.pop("is", None)
+    program._warn(settings(**given), token and (lambda: token), is_unknown)
     assert len(caplog.messages) == len(told)
     assert all(line.startswith(start) for line, start in zip(caplog.messages, told, strict=True))
 

@@ -167,3 +167,9 @@ def test_tokens_and_content_do_not_reach_the_log(caplog):
         refused(asking("token=s3cret", sec_websocket_key=None))
     assert caplog.text == ""
     assert not PROTOCOL_LOG.isEnabledFor(logging.ERROR)
+
+
+def test_the_value_of_a_wrong_header_is_not_repeated():
+    error = refused(asking(sec_websocket_key="s3cret" * 1000))
+    assert error.status == 400
+    assert error.message.endswith("invalid Sec-WebSocket-Key header")

@@ -9,12 +9,15 @@ from pydantic import BaseModel
 
 from w2z.errors import HttpError
 from w2z.server.request import (
+    MAX_MESSAGE,
     MAX_QUERY_FIELDS,
+    MAX_SHOWN,
     Request,
     Response,
     error_response,
     json_response,
     model_response,
+    shown,
 )
 
 HEADERS = (
@@ -26,15 +29,15 @@ HEADERS = (
 )
 
 
-def test_the_path_is_decoded_and_ends_at_the_query():
-    assert Request("GET", "/a%20b/%C3%A9?path=/c").path == "/a b/\u00e9"
+def test_the_path_ends_at_the_query_and_is_not_decoded():
+    assert Request("GET", "/a%2Fb/%C3%A9?path=/c").path == "/a%2Fb/%C3%A9"
     assert Request("GET", "/a").path == "/a"
 
 
 @pytest.mark.parametrize(
     ("target", "path"),
     [
-        ("http://h/a%20b?x=1", "/a b"),
+        ("http://h/a%20b?x=1", "/a%20b"),
         ("http://h:8888/api/kernels", "/api/kernels"),
         ("HTTPS://user@[::1]:8888/a/b/", "/a/b/"),
         ("http://h", "/"),
@@ -114,12 +117,12 @@ def test_an_upgrade_to_websocket_is_asked_for_by_name(headers, wants):
     assert Request("GET", "/", headers).wants_websocket is wants
 
 
-def test_an_answer_in_json_is_not_to_be_cached():
+def test_an_answer_in_json_says_so():
     got = json_response({"a": 1}, 201, {"Location": "/x"})
     assert got == Response(
         201,
         b'{"a":1}',
-        {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": "/x"},
+        {"Content-Type": "application/json", "Location": "/x"},
     )
 
 
@@ -150,3 +153,27 @@ def test_an_error_is_answered_in_the_shape_jupyters_clients_read(close):
     assert got.headers["Allow"] == "GET"
     assert got.headers["Content-Type"] == "application/json"
     assert got.close is close
+
+
+def test_nothing_is_told_at_length():
+    assert shown("x" * MAX_SHOWN) == "x" * MAX_SHOWN
+    assert shown("x" * 60_000) == "x" * MAX_SHOWN + "\u2026"
+    told = json.loads(error_response(HttpError(400, "x" * 60_000)).body)["message"]
+    assert told == "x" * MAX_MESSAGE + "\u2026"
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "closes"),
+    [
+        ((), "1.1", False),
+        ((("connection", "keep-alive, Close"),), "1.1", True),
+        ((("connection", "keep-alive"),), "1.1", False),
+        ((), "1.0", True),
+    ],
+)
+def test_a_connection_ends_when_the_client_says_so_or_speaks_http_1_0(headers, version, closes):
+    assert Request("GET", "/", headers, b"", version).wants_close is closes
+
+
+def test_all_headers_of_a_name_are_found():
+    assert Request("GET", "/", HEADERS).all_headers("accept") == ["first", "second, third ,,"]

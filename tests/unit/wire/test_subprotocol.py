@@ -32,6 +32,12 @@ TOKEN = f"{TOKEN_SUBPROTOCOL}.s3cret"
         ([TOKEN_SUBPROTOCOL, SUBPROTOCOL], Choice(V1, SUBPROTOCOL, None)),
         # The bare name beside the full one, as jupyter_server's clients send it.
         ([SUBPROTOCOL, TOKEN_SUBPROTOCOL, TOKEN], Choice(V1, SUBPROTOCOL, "s3cret")),
+        # Two tokens are none: it would be chance which one another reader takes.
+        ([SUBPROTOCOL, TOKEN, f"{TOKEN}2"], Choice(V1, SUBPROTOCOL, None)),
+        (
+            [TOKEN_SUBPROTOCOL, "a", TOKEN_SUBPROTOCOL, "b"],
+            Choice(DEFAULT, TOKEN_SUBPROTOCOL, None),
+        ),
     ],
 )
 def test_the_choice_for_what_is_offered(offered, choice):

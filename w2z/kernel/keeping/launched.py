@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,7 +22,7 @@ from w2z.kernel.kernel import Kernel
 from w2z.kernel.process.children import Child, Children
 from w2z.kernel.process.command import Command
 from w2z.kernel.process.endpoints import Endpoints
-from w2z.kernel.process.output import Listener, Output
+from w2z.kernel.process.output import Lines, Listener, Output
 
 log = logging.getLogger("w2z")
 
@@ -47,7 +48,10 @@ class Wanted(Enum):
 
 
 class Launched(Keeper):
-    """The keeper of the kernel that ``command`` starts; ``listen`` gets what its process prints."""
+    """The keeper of the kernel that ``command`` starts.
+
+    ``listen`` gets what its process prints; ``style`` says how that is passed on.
+    """
 
     owned = True
 
@@ -62,6 +66,7 @@ class Launched(Keeper):
         ending: Ending,
         interrupt_mode: str | None,
         listen: Listener | None,
+        style: Callable[[str], Lines] | None = None,
         look: float = CHILD_POLL_INTERVAL,
     ) -> None:
         super().__init__(kernel, interrupt_mode)
@@ -71,6 +76,7 @@ class Launched(Keeper):
         self._limits = limits
         self._ending = ending
         self._listen = listen
+        self._style = style
         self._look = look
         self._policy = RestartPolicy(limits.restarts)
         self._child: Child | None = None
@@ -199,7 +205,7 @@ class Launched(Keeper):
         self._child = child
         self._number += 1
         self.kernel.on_started()
-        return child, Output(child.stdout, child.stderr, self._listen)
+        return child, Output(child.stdout, child.stderr, self._listen, self._style)
 
     async def _follow(self, child: Child) -> None:
         """Watch the kernel until its process ends. End it if it is late or shall end."""

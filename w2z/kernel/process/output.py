@@ -12,7 +12,7 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Protocol
 
 OUTPUT_READ_SIZE = 64 * 1024
 """Bytes read at once: the capacity of a pipe."""
@@ -20,15 +20,43 @@ OUTPUT_READ_SIZE = 64 * 1024
 TAIL = 8 * 1024
 """Bytes of stderr kept to explain why the kernel ended: enough for a long traceback."""
 
+UNFINISHED = 0.1
+"""Seconds that a line may take to go on before it is passed on as it is."""
+
 Listener = Callable[[str, bytes], None]
 """Called in the thread with ``"stdout"`` or ``"stderr"`` and the printed bytes; it may block."""
 
 
-class Output:
-    """A thread that passes on ``stdout`` and ``stderr`` until both end, or until :meth:`finish`."""
+class Lines(Protocol):
+    """How a stream is passed on line by line."""
 
-    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], listen: Listener | None) -> None:
+    @property
+    def holds(self) -> bool:
+        """Whether :meth:`flush` would return something."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what was printed; return what to write now."""
+
+    def flush(self) -> bytes:
+        """Return the rest, which has no end of line yet."""
+
+
+class Output:
+    """A thread that passes on ``stdout`` and ``stderr`` until both end, or until :meth:`finish`.
+
+    ``style`` makes the :class:`Lines` of the stream with that name; without it, all is passed on as
+    it is.
+    """
+
+    def __init__(
+        self,
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        listen: Listener | None,
+        style: Callable[[str], Lines] | None = None,
+    ) -> None:
         self._listen = listen
+        self._lines = {} if style is None else {1: style("stdout"), 2: style("stderr")}
         self._tail = b""
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
@@ -77,7 +105,11 @@ class Output:
         is_ending = False
         # The wake pipe stays registered; with it alone, both streams have ended.
         while len(selector.get_map()) > 1:
-            events = selector.select(0 if is_ending else None)
+            unfinished = any(lines.holds for lines in self._lines.values())
+            patience = UNFINISHED if unfinished else None
+            events = selector.select(0 if is_ending else patience)
+            if not events:
+                self._flush()
             streams = [key for key, _ in events if key.data is not None]
             for key in streams:
                 name, stream, target = key.data
@@ -87,15 +119,22 @@ class Output:
                 else:
                     selector.unregister(stream)
             if is_ending and not streams:
-                return
+                break
             is_ending = is_ending or len(streams) < len(events)
+        self._flush()
 
     def _take(self, name: str, target: int, data: bytes) -> None:
         if name == "stderr":
             self._tail = (self._tail + data)[-TAIL:]
-        write_all(target, data)
+        lines = self._lines.get(target)
+        write_all(target, data if lines is None else lines.feed(data))
         if self._listen is not None:
             self._listen(name, data)
+
+    def _flush(self) -> None:
+        for target, lines in self._lines.items():
+            if lines.holds:
+                write_all(target, lines.flush())
 
 
 def write_all(target: int, data: bytes) -> None:

@@ -14,17 +14,24 @@ from w2z.bridge.bridge import Bridge
 from w2z.errors import HttpError, KernelError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.server.request import Request, Response, json_response, model_response
+from w2z.server.request import Request, Response, json_response, model_response, shown
 from w2z.server.rest.documents import Sessions
 from w2z.server.rest.kernelspecs import Specs
-from w2z.server.rest.metrics import CONTENT_TYPE, metrics
+from w2z.server.rest.metrics import load, page
 from w2z.server.rest.models import ChangedSession, Kernel, NewKernel, NewSession, parse_body
 from w2z.server.routes import Route
 from w2z.settings import Settings
+from w2z.threads import in_thread
 from w2z.wire.authored import timestamp
 
 JUPYTER_SERVER_VERSION = "2.21.1"
 """w2z serves a part of this jupyter_server's API; clients choose features by the version."""
+
+FRONT = b"""This is w2z: it serves one Jupyter kernel to clients that have the token.
+
+Clients of Jupyter Server connect to this URL. /livez and /readyz tell how it is, without a token.
+"""
+"""The page at the base URL."""
 
 
 class Api:
@@ -49,8 +56,9 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes of everything but the websocket."""
         return [
-            Route("GET", "/livez", self.live, needs_token=False),
-            Route("GET", "/readyz", self.ready, needs_token=False),
+            Route("GET", "/", self.front, needs_token=False),
+            Route("GET", "/livez", self.live, needs_token=False, is_probe=True),
+            Route("GET", "/readyz", self.ready, needs_token=False, is_probe=True),
             Route("GET", "/api", self.version, needs_token=False),
             Route("GET", "/metrics", self.metrics),
             Route("GET", "/api/status", self.status),
@@ -85,6 +93,10 @@ class Api:
 
     # The server.
 
+    async def front(self, request: Request) -> Response:
+        """Return 200 and what this is: load balancers ask here by default, and people do."""
+        return Response(200, FRONT, {"Content-Type": "text/plain; charset=utf-8"})
+
     async def live(self, request: Request) -> Response:
         """Return 200: a process that answers is alive."""
         return json_response({"live": True})
@@ -99,8 +111,10 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         """Return the metrics page, for Prometheus."""
-        text = metrics(self._bridge).encode()
-        return Response(200, text, {"Content-Type": CONTENT_TYPE})
+        # In a thread: the first time, this takes longer than clients should wait.
+        await in_thread(load)
+        body, kind = page(self._bridge, request.header("accept") or "")
+        return Response(200, body, {"Content-Type": kind, "Cache-Control": "no-store"})
 
     async def version(self, request: Request) -> Response:
         """Return the version, by which clients recognize a Jupyter server."""
@@ -194,7 +208,7 @@ class Api:
         """Return the one spec; 404 for any other name."""
         specs = await self._specs.get()
         if name not in specs.kernelspecs:
-            raise HttpError(404, f"Kernel spec {name} not found")
+            raise HttpError(404, f"Kernel spec {shown(name)} not found")
         return model_response(specs.kernelspecs[name])
 
     # REST sessions.
@@ -224,7 +238,7 @@ class Api:
 
     def _check(self, kernel_id: str) -> None:
         if kernel_id != self._bridge.kernel_id:
-            raise HttpError(404, f"Kernel does not exist: {kernel_id}")
+            raise HttpError(404, f"Kernel does not exist: {shown(kernel_id)}")
 
     async def _restart(self) -> None:
         try:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from w2z.errors import HttpError
+from w2z.server.request import shown
 from w2z.server.rest.models import (
     ChangedSession,
     Kernel,
@@ -19,9 +21,15 @@ from w2z.server.rest.models import (
     Notebook,
     Session,
 )
+from w2z.wire.json import dump
 
 MAX_SESSIONS = 1024
 """REST sessions kept; a frontend makes one for each open document."""
+
+MAX_NAME_BYTES = 256 * 1024
+"""Bytes that their paths, names and types have in JSON, all together: whoever asks for the list is
+sent all of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class _Named:
     path: str
     name: str
     type: str
+
+    @cached_property
+    def size(self) -> int:
+        return len(dump([self.path, self.name, self.type]))
 
 
 class Sessions:
@@ -48,38 +60,37 @@ class Sessions:
 
     def list(self) -> list[Session]:
         """Return all REST sessions, the kernel's own first."""
-        return [self._model(session) for session in self._sessions.values()]
+        kernel = self._kernel()
+        return [_model(session, kernel) for session in self._sessions.values()]
 
     def get(self, session_id: str) -> Session:
         """Return one REST session; raises :class:`~w2z.errors.HttpError` (404)."""
-        return self._model(self._find(session_id))
+        return _model(self._find(session_id), self._kernel())
 
     def create(self, new: NewSession) -> Session:
         """Make a REST session, or return the one that has the same path already.
 
-        Raises :class:`~w2z.errors.HttpError`: 404 for another kernel's id, 503 for too many.
+        Raises :class:`~w2z.errors.HttpError`: 404 for another kernel's id, 503 for too many or for
+        names that are too long together.
         """
         self._check(new.kernel)
         for session in self._sessions.values():
             if session.path == new.path:
-                return self._model(session)
+                return _model(session, self._kernel())
         if len(self._sessions) >= MAX_SESSIONS:
             raise HttpError(503, f"there are {MAX_SESSIONS} sessions already: delete some")
-        session = _Named(str(uuid.uuid4()), new.path, new.name or "", new.type)
-        self._sessions[session.id] = session
-        return self._model(session)
+        return self._keep(_Named(str(uuid.uuid4()), new.path, new.name or "", new.type))
 
     def change(self, session_id: str, changes: ChangedSession) -> Session:
         """Change a REST session's name, path or type.
 
-        Raises :class:`~w2z.errors.HttpError`: 404 for an unknown session or another kernel's id.
+        Raises :class:`~w2z.errors.HttpError`: 404 for an unknown session or another kernel's id,
+        503 for names that are too long together.
         """
         session = self._find(session_id)
         self._check(changes.kernel)
         given = changes.model_dump(exclude={"kernel"}, exclude_none=True)
-        session = replace(session, **given)
-        self._sessions[session.id] = session
-        return self._model(session)
+        return self._keep(replace(session, **given))
 
     def delete(self, session_id: str) -> None:
         """Forget a REST session, unless it is the kernel's own.
@@ -98,22 +109,30 @@ class Sessions:
     def _find(self, session_id: str) -> _Named:
         session = self._sessions.get(session_id)
         if session is None:
-            raise HttpError(404, f"Session not found: session_id={session_id!r}")
+            raise HttpError(404, f"Session not found: session_id={shown(session_id)!r}")
         return session
 
     def _check(self, kernel: KernelReference | None) -> None:
         if kernel is not None and kernel.id not in (None, self._kernel_id):
-            raise HttpError(404, f"Kernel does not exist: {kernel.id}")
+            raise HttpError(404, f"Kernel does not exist: {shown(kernel.id or '')}")
 
-    def _model(self, session: _Named) -> Session:
-        notebook = None
-        if session.type == "notebook":
-            notebook = Notebook(path=session.path, name=session.name)
-        return Session(
-            id=session.id,
-            path=session.path,
-            name=session.name,
-            type=session.type,
-            kernel=self._kernel(),
-            notebook=notebook,
-        )
+    def _keep(self, session: _Named) -> Session:
+        others = sum(one.size for one in self._sessions.values() if one.id != session.id)
+        if others + session.size > MAX_NAME_BYTES:
+            raise HttpError(503, "the names of all sessions are too long: delete some")
+        self._sessions[session.id] = session
+        return _model(session, self._kernel())
+
+
+def _model(session: _Named, kernel: Kernel) -> Session:
+    notebook = None
+    if session.type == "notebook":
+        notebook = Notebook(path=session.path, name=session.name)
+    return Session(
+        id=session.id,
+        path=session.path,
+        name=session.name,
+        type=session.type,
+        kernel=kernel,
+        notebook=notebook,
+    )

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from w2z.errors import HttpError
-from w2z.server.rest.documents import MAX_SESSIONS, Sessions
+from w2z.server.rest.documents import MAX_NAME_BYTES, MAX_SESSIONS, Sessions
 from w2z.server.rest.models import (
     ChangedSession,
     Kernel,
@@ -151,3 +151,16 @@ def refused(status: int, told: str) -> "pytest.RaisesExc[HttpError]":
     return pytest.RaisesExc(
         HttpError, check=lambda error: error.status == status and told in error.message
     )
+
+
+def test_the_names_of_all_sessions_are_bounded_together(sessions):
+    for number in range(MAX_NAME_BYTES // 4100):
+        kept = sessions.create(new(f"{number:04}" + "x" * 4070, "notebook"))
+    with refused(503, "too long"):
+        sessions.create(new("y" * 4096, name="y" * 1000))
+    # One character may be six in JSON.
+    with refused(503, "too long"):
+        sessions.change(kept.id, ChangedSession(name="\0" * 4096))
+    assert sum(len(one.path) for one in sessions.list()) < MAX_NAME_BYTES
+    sessions.delete(kept.id)
+    sessions.create(new("y" * 4000))
