@@ -15,6 +15,8 @@
 - :mod:`~w2z.server.websocket`: one connection that speaks websocket.
 - :mod:`~w2z.server.frames`: the frames of one websocket: bytes in, payloads out.
 - :mod:`~w2z.server.outbox`: what is written to one websocket.
+- :mod:`~w2z.server.turns`: when to read on after too many frames that carry little.
+- :mod:`~w2z.server.pings`: the pings of one websocket.
 - :mod:`~w2z.server.acknowledgement`: when to ping, and what a pong proves.
 - :mod:`~w2z.server.websocket_client`: the bridge's client behind a websocket.
 - :mod:`~w2z.server.upstream`: one client's requests, waiting for the kernel in order.

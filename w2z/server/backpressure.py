@@ -17,6 +17,8 @@ class Reason(Enum):
     """An HTTP request is being answered; a connection's requests are answered one at a time."""
     KERNEL_IS_FULL = auto()
     """Too many bytes of the client's requests wait for the kernel."""
+    OTHERS_TURN = auto()
+    """What was received is read in turns, and others come first."""
     PEER_READS_NOTHING = auto()
     """The peer does not read the responses that were sent to it."""
 

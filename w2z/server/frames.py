@@ -8,6 +8,11 @@ Rules:
 - The connection closes for the earliest reason in what was received. So outgoing frames wait in
   :meth:`Frames.to_send` until the caller has handled all that was received. If the caller finds a
   fault before the peer's close frame, :meth:`Frames.fail` replaces the answer to that close frame.
+- Received bytes are read in turns of about :data:`FRAMES_A_TURN` frames, because six bytes are a
+  frame already and one read of the transport may be tens of thousands of them. Between two turns
+  others are served.
+- From a close frame of w2z's own on, no payload is kept, however large the peer has begun to send
+  it.
 
 The protocol's state is in :class:`websockets.protocol.Protocol`. Data frames to the client do not
 pass through it, because a batch is framed once for all clients.
@@ -28,6 +33,22 @@ MAX_REASON = 123
 
 NO_CLOSE_FRAME = 1006
 """The code of a websocket whose connection ended without a close frame (RFC 6455, 7.1.5)."""
+
+FRAMES_A_TURN = 64
+"""Frames after which a turn ends: a few milliseconds' worth, if each is a message."""
+
+LEAST_PIECE, MOST_PIECE = 2**11, 2**14
+"""Bytes that are given to the parser at once: few where frames end, since a turn ends between two
+pieces only, and more within a long frame. Even the largest has no more than 2,730 frames.
+"""
+
+LITTLE = 2**10
+"""Bytes of a fragment below which it counts as :attr:`Frames.little`."""
+
+KEPT_AFTER_CLOSE = 2**16
+"""Bytes of an unfinished payload that may be waited for after a close frame of w2z's own. With more
+of it w2z ends its side at once, and waits for no answer.
+"""
 
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
@@ -59,6 +80,12 @@ class Frames:
         self._is_text = False
         self._unsent: list[bytes] = []
         self._fault: int | None = None
+        self._unread = b""
+        self._at = 0
+        self._piece = LEAST_PIECE
+        self._since_frame = 0
+        self.little = 0
+        """How many frames carried nothing or little: control frames, and short fragments."""
 
     @property
     def close_code(self) -> int:
@@ -74,13 +101,44 @@ class Frames:
         """Whether neither side has closed the websocket or broken the protocol."""
         return self._protocol.state is State.OPEN
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether received bytes wait for another turn: call :meth:`go_on`."""
+        return self._at < len(self._unread)
+
+    @property
+    def unfinished(self) -> int:
+        """About how many bytes are kept of a payload whose rest the peer has yet to send."""
+        return len(self._fragments) + self._since_frame
+
     def receive(self, data: bytes) -> list[Payload | Pong]:
-        """Take bytes of the peer; return what they complete. Call :meth:`to_send` afterwards."""
-        was_open = self.is_open
-        self._protocol.receive_data(data)
-        events = self._protocol.events_received()
+        """Take bytes of the peer; return what the first turn completes. Call :meth:`to_send`
+        afterwards.
+        """
+        # Whoever waits for a turn is not read from: bytes come behind others only at an upgrade.
+        self._unread = self._unread[self._at :] + data if self.is_behind else data
+        self._at = 0
+        return self.go_on()
+
+    def go_on(self) -> list[Payload | Pong]:
+        """Return what the next turn completes. Call :meth:`to_send` afterwards."""
+        found: list[Payload | Pong] = []
+        frames = 0
+        while self.is_behind and frames < FRAMES_A_TURN:
+            was_open = self.is_open
+            piece = self._unread[self._at : self._at + self._piece]
+            self._at += len(piece)
+            self._protocol.receive_data(piece)
+            events = self._protocol.events_received()
+            frames += len(events)
+            self._since_frame = len(piece) if events else self._since_frame + len(piece)
+            self._piece = LEAST_PIECE if events else min(2 * self._piece, MOST_PIECE)
+            if was_open:
+                found += self._read(events)
+            if was_open and not self.is_open:
+                # What the caller finds in the payloads so far may be the earlier reason to close.
+                break
         self._collect()
-        found = self._read(events) if was_open else []
         self._let_go()
         return found
 
@@ -96,10 +154,19 @@ class Frames:
         self._collect()
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Queue a close frame, if open; the peer has to answer it."""
-        if self.is_open:
+        """Queue a close frame, if open; the peer has to answer it, if it has sent whole payloads.
+
+        Otherwise the rest of a payload may be long, and the answer comes only behind it.
+        """
+        if not self.is_open:
+            return
+        if self.unfinished > KEPT_AFTER_CLOSE:
+            self._protocol.fail(code, _cut(reason))
+        else:
             self._protocol.send_close(code, _cut(reason))
-            self._collect()
+            self._protocol.max_message_size = KEPT_AFTER_CLOSE
+        self._collect()
+        self._let_go()
 
     def fail(self, code: CloseCode, reason: str) -> None:
         """Queue a close frame for a fault, and wait for no answer.
@@ -110,6 +177,7 @@ class Frames:
         if self.is_open:
             self._protocol.fail(code, _cut(reason))
             self._collect()
+            self._let_go()
         else:
             close = Frame(Opcode.CLOSE, Close(code, _cut(reason)).serialize())
             self._unsent = [
@@ -126,19 +194,27 @@ class Frames:
         self._unsent += self._protocol.data_to_send()
 
     def _let_go(self) -> None:
-        """After the end, free the fragments of a payload that cannot be completed."""
+        """Free the bytes that were read; after the end, those of an unfinished payload, too."""
+        if self._protocol.eof_sent:
+            # Whatever follows is dropped: it needs no turn.
+            self._at = len(self._unread)
+        if not self.is_behind:
+            self._unread, self._at = b"", 0
         if not self.is_open:
             self._fragments = bytearray()
+            self._since_frame = 0
 
     def _read(self, events: list[Event]) -> list[Payload | Pong]:
         found: list[Payload | Pong] = []
         for frame in events:
             if not isinstance(frame, Frame):
                 continue  # HTTP requests and responses, which come in a handshake only
+            if frame.opcode in _DATA:
+                found += self._assemble(frame)
+                continue
+            self.little += 1
             if frame.opcode is Opcode.PONG:
                 found.append(Pong(bytes(frame.data)))
-            elif frame.opcode in _DATA:
-                found += self._assemble(frame)
         return found
 
     def _assemble(self, frame: Frame) -> list[Payload]:
@@ -147,6 +223,7 @@ class Frames:
             self._is_text = frame.opcode is Opcode.TEXT
             if frame.fin:
                 return [Payload(bytes(frame.data), self._is_text)]
+        self.little += len(frame.data) < LITTLE
         self._fragments += frame.data
         if not frame.fin:
             return []

@@ -23,9 +23,9 @@ from w2z.server.connections import Connection
 from w2z.server.door import Door
 from w2z.server.exchange import Exchange
 from w2z.server.handshake import Accepted
+from w2z.server.pings import now
 from w2z.server.request import Request, Response, error_response
 from w2z.server.unsent import Unsent
-from w2z.server.websocket import now
 from w2z.server.websocket_client import WebsocketClient
 
 log = logging.getLogger("w2z")

@@ -11,15 +11,16 @@ handshake, and drops all that it receives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from math import inf
 from typing import Protocol
 
 from w2z.errors import CloseCode
-from w2z.server.acknowledgement import Acknowledgement, Due, ping_payload
+from w2z.server.acknowledgement import Acknowledgement, ping_payload
+from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
-from w2z.server.frames import Frames, Payload
+from w2z.server.frames import Frames, Payload, Pong
 from w2z.server.outbox import Outbox
+from w2z.server.pings import Pings, now
+from w2z.server.turns import Turns
 from w2z.settings import Settings
 
 HIGH_WATER = 512 * 1024
@@ -81,7 +82,9 @@ class Websocket:
             now=now(),
         )
         self._pings = Pings(acks, connection, self._outbox, self._ping, self._give_up)
+        self._turns = Turns(now())
         self._is_left = False
+        self._is_lost = False
 
     # For the user.
 
@@ -127,14 +130,7 @@ class Websocket:
 
     def data_received(self, data: bytes) -> None:
         self._pings.heard()
-        for received in self._frames.receive(data):
-            if isinstance(received, Payload):
-                self._user.said(received)
-            elif (position := self._pings.pong(received.data)) is not None:
-                self._user.has_read(position)
-            if not self.is_open:
-                break
-        self._follow_frames()
+        self._take(self._frames.receive(data))
 
     def eof_received(self) -> bool:
         self._frames.receive_eof()
@@ -142,10 +138,10 @@ class Websocket:
         return False
 
     def connection_lost(self) -> None:
+        self._is_lost = True
         self._outbox.drop()
-        self._frames.receive_eof()
-        self._leave()
-        self._user.closed(self._frames.close_code, self._outbox.written)
+        if not self._frames.is_behind:
+            self._end()
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -161,6 +157,38 @@ class Websocket:
 
     def fail(self) -> None:
         self.refuse(CloseCode.INTERNAL_ERROR, "internal error: see the log of w2z")
+
+    # Turns
+
+    def _take(self, found: list[Payload | Pong]) -> None:
+        """Handle what one turn completed, and see to the next one."""
+        for received in found:
+            if isinstance(received, Payload):
+                self._user.said(received)
+            elif (position := self._pings.pong(received.data)) is not None:
+                self._user.has_read(position)
+            if self._is_left:
+                break
+        self._follow_frames()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read more, in a later turn of the event loop if the peer is behind or has sent too many
+        frames that carry little.
+        """
+        reading = self._connection.reading
+        wait = self._turns.wait(self._frames.little, now())
+        if self._is_lost and not self._frames.is_behind:
+            self._end()
+        elif self._frames.is_behind or wait:
+            reading.stop(Reason.OTHERS_TURN)
+            asyncio.get_running_loop().call_later(wait, self._turn)
+        else:
+            reading.go_on(Reason.OTHERS_TURN)
+
+    def _turn(self) -> None:
+        with self._connection.boundary:
+            self._take(self._frames.go_on())
 
     # Pings
 
@@ -185,77 +213,11 @@ class Websocket:
         self._is_left = True
         self._pings.stop()
         self._user.left()
-        self._connection.set_timer(CLOSE_TIMEOUT, self._transport.abort)
+        if not self._is_lost:
+            self._connection.set_timer(CLOSE_TIMEOUT, self._transport.abort)
 
-
-class Pings:
-    """Runs the timer of one :class:`~w2z.server.acknowledgement.Acknowledgement`.
-
-    ``send`` sends a ping; ``give_up`` closes the connection of a peer that has vanished.
-    """
-
-    def __init__(
-        self,
-        acks: Acknowledgement,
-        connection: Connection,
-        outbox: Outbox,
-        send: Callable[[], None],
-        give_up: Callable[[], None],
-    ) -> None:
-        self._acks = acks
-        self._connection = connection
-        self._outbox = outbox
-        self._send = send
-        self._give_up = give_up
-        self._timer_at: float | None = None
-
-    def begin(self) -> None:
-        """Start the timer."""
-        self._follow()
-
-    def stop(self) -> None:
-        """Leave the connection's only timer to the closing handshake."""
-        self._timer_at = inf
-
-    def heard(self) -> None:
-        """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
-        self._acks.heard()
-
-    def wrote(self) -> None:
-        """Take note that messages were written to the client."""
-        self._acks.wrote(now())
-        self._follow()
-
-    def pong(self, data: bytes) -> int | None:
-        """Take note of a pong; return the position before which all has arrived, if it has one."""
-        position = self._acks.pong(data, now())
-        self._follow()
-        return position
-
-    def _follow(self) -> None:
-        """Set the connection's timer to a changed deadline, unless :meth:`stop` was called."""
-        deadline = self._acks.next_deadline()
-        if self._timer_at not in (deadline, inf):
-            self._timer_at = deadline
-            self._connection.set_timer(deadline - now(), self._on_timer)
-
-    def _on_timer(self) -> None:
-        # A timer may fire slightly early: poll with the deadline that it was set for.
-        moment, self._timer_at = max(now(), self._acks.next_deadline()), None
-        due = self._acks.poll(
-            moment,
-            self._outbox.taken,
-            unsent=self._outbox.unsent,
-            held_back=self._connection.reading.is_stopped,
-        )
-        if due is Due.DEAD:
-            self._give_up()
-        elif due is Due.PING:
-            self._send()
-            self._acks.asked(moment, self._outbox.taken)
-        self._follow()
-
-
-def now() -> float:
-    """Return the event loop's time, in seconds."""
-    return asyncio.get_running_loop().time()
+    def _end(self) -> None:
+        """The connection is lost, and all that was received before is handled."""
+        self._frames.receive_eof()
+        self._leave()
+        self._user.closed(self._frames.close_code, self._outbox.written)

@@ -24,8 +24,9 @@ from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.frames import Payload
 from w2z.server.handshake import Accepted
+from w2z.server.pings import now
 from w2z.server.upstream import Upstream
-from w2z.server.websocket import Websocket, now
+from w2z.server.websocket import Websocket
 from w2z.settings import Settings
 
 log = logging.getLogger("w2z")

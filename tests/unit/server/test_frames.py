@@ -205,3 +205,101 @@ def test_however_it_is_cut_the_same_is_handed_out_up_to_the_first_end(
     closes = [one for one in sent if one[:1] == b"\x88"]
     assert len(closes) == (0 if frames.is_open else 1)
     assert sent[len(sent) - len(closes) * 2 :] == [*closes, *([END] * len(closes))]
+
+
+# Turns.
+
+PONG_FRAME = frame(Opcode.PONG)
+
+
+def test_many_frames_are_read_in_turns():
+    frames = Frames(LIMIT)
+    found, turns = frames.receive(PONG_FRAME * 40_000), [0]
+    while frames.is_behind:
+        more = frames.go_on()
+        turns.append(len(more))
+        found += more
+    assert found == [Pong(b"")] * 40_000
+    assert max(turns) < 500
+
+
+def test_messages_are_read_in_turns_and_in_order():
+    sent = [b"%d" % number for number in range(1000)]
+    frames = Frames(LIMIT)
+    found = frames.receive(b"".join(frame(Opcode.BINARY, one) for one in sent))
+    assert len(found) < 500
+    while frames.is_behind:
+        found += frames.go_on()
+    assert [one.data for one in found] == sent
+
+
+def test_what_comes_while_others_wait_comes_behind_them():
+    frames = Frames(LIMIT)
+    found = frames.receive(PONG_FRAME * 1000)
+    assert frames.is_behind
+    found += frames.receive(HELLO)
+    while frames.is_behind:
+        found += frames.go_on()
+    assert found == [*[Pong(b"")] * 1000, Payload(b"hello", is_text=True)]
+
+
+def test_a_fault_of_one_turn_comes_before_the_close_frame_of_a_later_one():
+    frames = Frames(LIMIT)
+    frames.receive(HELLO * 1000 + BYE)
+    assert frames.is_open
+    frames.fail(CloseCode.INVALID_DATA, "not JSON")
+    assert not frames.is_behind, "what follows is dropped"
+    assert frames.to_send()[0] == from_server(Opcode.CLOSE, close(1007, "not JSON"))
+
+
+def test_a_long_frame_is_one_turn():
+    frames = Frames(2**20)
+    assert frames.receive(frame(Opcode.BINARY, bytes(2**18))) == [Payload(bytes(2**18), False)]
+    assert not frames.is_behind
+
+
+def test_a_close_frame_of_ours_does_not_end_the_reading_of_what_came_before_theirs():
+    frames = Frames(LIMIT)
+    frames.receive(HELLO * 1000 + BYE)
+    frames.close(CloseCode.REPLACED, "")
+    while frames.is_behind:
+        assert frames.go_on() == []
+    assert frames.to_send() == [from_server(Opcode.CLOSE, close(4409)), END]
+
+
+def test_frames_that_carry_little_are_counted():
+    frames = Frames(10_000)
+    frames.receive(HELLO + PONG_FRAME + frame(Opcode.PING))
+    assert frames.little == 2
+    frames.receive(frame(Opcode.TEXT, fin=False) + frame(Opcode.CONT, bytes(5000), fin=False))
+    frames.receive(frame(Opcode.CONT))
+    assert frames.little == 4
+
+
+def test_an_unfinished_payload_is_known_by_its_size():
+    frames = Frames(2**20)
+    assert frames.unfinished == 0
+    part = frame(Opcode.BINARY, bytes(2**18))
+    frames.receive(part[:100_000])
+    assert frames.unfinished == 100_000
+    frames.receive(part[100_000:])
+    assert frames.unfinished < 2**14
+    frames.receive(frame(Opcode.BINARY, bytes(50_000), fin=False))
+    assert 50_000 <= frames.unfinished < 50_000 + 2**14
+
+
+def test_after_our_close_a_long_payload_that_has_begun_is_not_waited_for():
+    frames = Frames(2**20)
+    frames.receive(frame(Opcode.BINARY, bytes(2**18))[:-1])
+    frames.close(CloseCode.REPLACED, "")
+    assert frames.to_send() == [from_server(Opcode.CLOSE, close(4409)), END]
+    assert frames.unfinished == 0
+
+
+def test_after_our_close_a_long_payload_ends_it_unread():
+    frames = Frames(2**20)
+    frames.close(CloseCode.REPLACED, "")
+    frames.receive(frame(Opcode.BINARY, bytes(2**18))[:1000])
+    assert frames.to_send() == [from_server(Opcode.CLOSE, close(4409)), END]
+    assert frames.receive(bytes(2**18)) == []
+    assert frames.unfinished == 0

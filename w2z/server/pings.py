@@ -1,0 +1,84 @@
+"""The pings of one websocket, sent when its acknowledgement says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+
+from w2z.server.acknowledgement import Acknowledgement, Due
+from w2z.server.connections import Connection
+from w2z.server.outbox import Outbox
+
+
+class Pings:
+    """Runs the timer of one :class:`~w2z.server.acknowledgement.Acknowledgement`.
+
+    ``send`` sends a ping; ``give_up`` closes the connection of a peer that has vanished.
+    """
+
+    def __init__(
+        self,
+        acks: Acknowledgement,
+        connection: Connection,
+        outbox: Outbox,
+        send: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        self._acks = acks
+        self._connection = connection
+        self._outbox = outbox
+        self._send = send
+        self._give_up = give_up
+        self._timer_at: float | None = None
+
+    def begin(self) -> None:
+        """Start the timer."""
+        self._follow()
+
+    def stop(self) -> None:
+        """Leave the connection's only timer to the closing handshake."""
+        self._timer_at = inf
+
+    def heard(self) -> None:
+        """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
+        self._acks.heard()
+
+    def wrote(self) -> None:
+        """Take note that messages were written to the client."""
+        self._acks.wrote(now())
+        self._follow()
+
+    def pong(self, data: bytes) -> int | None:
+        """Take note of a pong; return the position before which all has arrived, if it has one."""
+        position = self._acks.pong(data, now())
+        self._follow()
+        return position
+
+    def _follow(self) -> None:
+        """Set the connection's timer to a changed deadline, unless :meth:`stop` was called."""
+        deadline = self._acks.next_deadline()
+        if self._timer_at not in (deadline, inf):
+            self._timer_at = deadline
+            self._connection.set_timer(deadline - now(), self._on_timer)
+
+    def _on_timer(self) -> None:
+        # A timer may fire slightly early: poll with the deadline that it was set for.
+        moment, self._timer_at = max(now(), self._acks.next_deadline()), None
+        due = self._acks.poll(
+            moment,
+            self._outbox.taken,
+            unsent=self._outbox.unsent,
+            held_back=self._connection.reading.is_stopped,
+        )
+        if due is Due.DEAD:
+            self._give_up()
+        elif due is Due.PING:
+            self._send()
+            self._acks.asked(moment, self._outbox.taken)
+        self._follow()
+
+
+def now() -> float:
+    """Return the event loop's time, in seconds."""
+    return asyncio.get_running_loop().time()
