@@ -204,6 +204,57 @@ async def test_an_echo_that_the_default_format_cannot_carry_is_dropped_for_it(
         assert (await client.until("ping")).content == {"n": 1}
 
 
+async def test_many_heartbeats_of_one_client_delay_nobody_elses(
+    served: Served, kernel: FakeKernel
+) -> None:
+    async with (
+        open_client(served.url("a"), "v1") as flooding,
+        open_client(served.url("b"), "v1") as other,
+    ):
+        await ask(other, kernel)
+        kernel.beats.clear()
+        sent = [request("ping", {"n": number}, channel="hb") for number in range(2000)]
+        for one in sent:
+            await flooding.send(one)
+        await ask(flooding, kernel)
+        await other.send(request("ping", {"n": "mine"}, channel="hb"))
+        await ask(other, kernel)
+        kernel.beats.set()
+        assert (await other.until("ping")).content == {"n": "mine"}
+        assert [(await flooding.until("ping")).content["n"] for _ in range(2)] == [0, 1999]
+
+
+async def test_w2zs_own_heartbeat_comes_through_whatever_clients_send(
+    served: Served, kernel: FakeKernel
+) -> None:
+    echoes = 0
+
+    def count() -> None:
+        nonlocal echoes
+        echoes += 1
+
+    served.bridge.kernel.on_echo = count  # type: ignore[method-assign]
+    async with open_client(served.url("a"), "v1") as flooding:
+        for number in range(2000):
+            await flooding.send(request("ping", {"n": number}, channel="hb"))
+        await ask(flooding, kernel)
+        before = echoes
+        served.bridge.kernel.link.conversation.beat()
+        await until(lambda: echoes > before, "an echo of w2z's own")
+
+
+@both
+@pytest.mark.parametrize("place", ["content", "buffers"])
+async def test_a_long_heartbeat_is_refused(
+    served: Served, kernel: FakeKernel, wire: str, place: str
+) -> None:
+    async with open_client(served.url("a"), wire) as client:
+        long = {"text": "x" * 2000} if place == "content" else {}
+        buffers = [bytes(2000)] if place == "buffers" else []
+        await client.send(request("ping", long, channel="hb", buffers=buffers))
+        assert (await client.closed())[0] == 1009
+
+
 async def test_a_request_waits_until_its_output_would_be_seen(tmp_path: Path) -> None:
     async with fake_kernel(tmp_path) as kernel:
         asked = asyncio.Event()

@@ -198,7 +198,7 @@ class ScriptedChannels:
             self._world.on_told(msg_type)
         return True
 
-    def send_heartbeat(self, session_id: str, payload: bytes) -> None:
+    def beat(self, session_id: str, payload: bytes) -> None:
         """Do nothing: there is no echo."""
 
     async def last_words(

@@ -25,13 +25,13 @@ from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import ITEM_COST, Gap, is_droppable
 from w2z.delivery.repeats import Repeat
-from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
+from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge, MessageTooBig
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
 from w2z.kernel.sockets.options import check_endpoints
 from w2z.logs.audit import AuditLog
-from w2z.message import Channel, Message, Request, digest
+from w2z.message import Channel, Message, Request, digest, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import SpillBudget, SpillFiles
@@ -43,6 +43,9 @@ from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
 DEFAULT_TIMING = Timing()
+
+MAX_HEARTBEAT = 2**10
+"""Bytes of a client's message on ``hb``. Such messages wait in no queue that a limit counts."""
 
 
 class Bridge:
@@ -146,12 +149,12 @@ class Bridge:
 
         Returns ``False`` when the request is refused: hand it in again when
         :meth:`~w2z.bridge.fanout.Client.retry` is called. Raises
-        :class:`~w2z.errors.NotAllowed` for a request on iopub.
+        :class:`~w2z.errors.NotAllowed` for a request on iopub, and
+        :class:`~w2z.errors.MessageTooBig` for a long one on ``hb``.
         """
         link, message = self.kernel.link, request.message
         if message.channel is Channel.HB:
-            payload = request.payload or b"".join(V1.encode(message).chunks)
-            link.channels.send_heartbeat(session_id, payload)
+            self._beat(session_id, request)
             return True
         # A request on iopub is not refused: the hub raises NotAllowed for it at once.
         if not self.kernel.life.takes_requests and message.channel is not Channel.IOPUB:
@@ -179,6 +182,12 @@ class Bridge:
             content = parse_object(message.content, "content")
             self.kernel.on_shutdown_request(restart=bool(content.get("restart")))
         return True
+
+    def _beat(self, session_id: str, request: Request) -> None:
+        if max(len(request.payload), size_of([request.message])) > MAX_HEARTBEAT:
+            raise MessageTooBig(f"a message on hb has more than {MAX_HEARTBEAT} bytes")
+        payload = request.payload or b"".join(V1.encode(request.message).chunks)
+        self.kernel.link.channels.send_heartbeat(session_id, payload)
 
     def _answer_repeat(self, session_id: str, request: Request, repeat: Repeat) -> None:
         answer = repeat.answer

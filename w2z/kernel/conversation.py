@@ -96,7 +96,7 @@ class Conversation:
 
     def beat(self) -> None:
         """Send a beat; the echo comes back to :attr:`session_id`."""
-        self._channels.send_heartbeat(self.session_id, b"w2z")
+        self._channels.beat(self.session_id, b"w2z")
 
     def close(self) -> None:
         """Give up every request that waits for its reply, because the sockets are closed. A reply

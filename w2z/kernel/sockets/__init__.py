@@ -1,7 +1,8 @@
 """The ZMQ sockets between w2z and one kernel.
 
 - :mod:`~w2z.kernel.sockets.channels`: all sockets to the kernel, and the session of each.
-- :mod:`~w2z.kernel.sockets.heartbeat`: the socket of the ``hb`` channel, shared by all clients.
+- :mod:`~w2z.kernel.sockets.heartbeat`: a socket to the kernel's heartbeat.
+- :mod:`~w2z.kernel.sockets.beats`: which heartbeats go to the kernel now; no I/O.
 - :mod:`~w2z.kernel.sockets.listener`: the callbacks for what happens on them.
 - :mod:`~w2z.kernel.sockets.options`: how they are set before they connect.
 - :mod:`~w2z.kernel.sockets.held`: replies that wait for the output before them; no I/O.

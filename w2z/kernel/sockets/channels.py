@@ -1,11 +1,11 @@
 """The sockets between w2z and one kernel, and the session that each belongs to.
 
-ZMQ does the addressing. One SUB and one heartbeat socket serve all sessions. Each session has
-DEALER sockets of its own under one identity, so the socket that a reply arrives on *is* the
-address. Shell and stdin have to share the identity: by it a kernel's ``input_request`` finds the
-client that sent the request. The identity is derived from the kernel's key and the session_id, so a
-w2z that is started again beside the same kernel gets the replies to requests that went through the
-w2z before it.
+ZMQ does the addressing. One SUB and one heartbeat socket serve all sessions; w2z's own beats have a
+socket of their own, so that no client's come in their way. Each session has DEALER sockets of its
+own under one identity, so the socket that a reply arrives on *is* the address. Shell and stdin have
+to share the identity: by it a kernel's ``input_request`` finds the client that sent the request.
+The identity is derived from the kernel's key and the session_id, so a w2z that is started again
+beside the same kernel gets the replies to requests that went through the w2z before it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import zmq
 
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
+from w2z.kernel.sockets.beats import PATIENCE
 from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.held import HeldReplies
@@ -109,6 +110,7 @@ class Channels:
         self._held = HeldReplies()
         self._monitors: list[Monitor] = []
         self._heartbeat = self._open_heartbeat()
+        self._clients_heartbeat: Heartbeat | None = None
         self._iopub = self._open_iopub()
 
     def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
@@ -141,6 +143,8 @@ class Channels:
                     del self._used[next(iter(self._used))]
             for socket in dealers.sockets.values():
                 socket.close(linger_ms)
+        if self._clients_heartbeat is not None:
+            self._clients_heartbeat.forget(session_id)
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
         """Send a session's message. Returns ``False`` when the socket is full; then the listener's
@@ -154,7 +158,16 @@ class Channels:
         return socket.send(parts)
 
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
-        """Ask the kernel's heartbeat to echo ``payload`` to the session."""
+        """Ask the kernel's heartbeat to echo a client's ``payload`` to the session."""
+        if self._clients_heartbeat is None:
+            # Few clients ever send one.
+            socket = self._socket(zmq.DEALER)
+            endpoint = self._info.endpoint(Channel.HB)
+            self._clients_heartbeat = Heartbeat(socket, endpoint, self._listener.echo, PATIENCE)
+        self._clients_heartbeat.send(session_id, payload)
+
+    def beat(self, session_id: str, payload: bytes) -> None:
+        """Send a beat of w2z's own, whatever clients send."""
         self._heartbeat.send(session_id, payload)
 
     async def last_words(
@@ -232,6 +245,8 @@ class Channels:
             self.close_session(session_id, linger_ms)
         self._iopub.close(0)
         self._heartbeat.close()
+        if self._clients_heartbeat is not None:
+            self._clients_heartbeat.close()
         # In a thread, because libzmq's own threads may take their time on a busy machine. Waited
         # for, because the sockets to the next kernel have the same identities.
         with contextlib.suppress(TimeoutError):
@@ -249,7 +264,7 @@ class Channels:
         # confirmation of one, the host has vanished.
         socket.setsockopt(zmq.TCP_MAXRT, KEEPALIVE_AT_MOST * 1000)
         self._monitors.append(Monitor(socket, self._on_heartbeat_change))
-        return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo)
+        return Heartbeat(socket, self._info.endpoint(Channel.HB), self._listener.echo, 0)
 
     def _open_iopub(self) -> DrainedSocket:
         socket = self._socket(zmq.SUB)

@@ -1,4 +1,4 @@
-"""The kernel's heartbeat socket, shared by every client's ``hb`` channel.
+"""A socket to the kernel's heartbeat: one for w2z's own beats, and one for those of all clients.
 
 A kernel's heartbeat answers with the bytes it got
 (https://jupyter-client.readthedocs.io/en/stable/messaging.html#heartbeat-for-kernels). Some kernels
@@ -8,39 +8,49 @@ the payload and the number by which w2z finds the session that an echo belongs t
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 
 import zmq
 
+from w2z.kernel.sockets.beats import MAX_PENDING_ECHOES, Beats
 from w2z.kernel.sockets.drained import DrainedSocket
-
-MAX_PENDING_ECHOES = 1024
-"""Most echoes that w2z waits for; when the kernel owes more, w2z gives up the oldest."""
 
 _NUMBER = struct.Struct("!Q")
 
 
 class Heartbeat:
-    """The heartbeat socket: sends payloads and hands each echo to ``echo(session_id, payload)``."""
+    """One heartbeat socket: sends payloads and hands each echo to ``echo(session_id, payload)``.
+
+    ``patience`` is how many seconds a session's next beat waits for the echo of the one before.
+    """
 
     def __init__(
-        self, socket: zmq.Socket[bytes], endpoint: str, echo: Callable[[str, bytes], None]
+        self,
+        socket: zmq.Socket[bytes],
+        endpoint: str,
+        echo: Callable[[str, bytes], None],
+        patience: float,
     ) -> None:
         self._echo = echo
-        self._pending: dict[int, str] = {}
-        self._number = 0
+        self._beats = Beats(patience)
+        self._loop = asyncio.get_running_loop()
         socket.setsockopt(zmq.SNDHWM, MAX_PENDING_ECHOES)
         socket.connect(endpoint)
         self._socket = DrainedSocket(socket, self._receive)
 
     def send(self, session_id: str, payload: bytes) -> None:
-        """Ask the kernel to echo ``payload`` to the session; an echo may never come."""
-        self._number += 1
-        if len(self._pending) == MAX_PENDING_ECHOES:
-            del self._pending[next(iter(self._pending))]
-        if self._socket.send([b"", _NUMBER.pack(self._number) + payload]):
-            self._pending[self._number] = session_id
+        """Ask the kernel to echo ``payload`` to the session, now or after the session's beat that
+        is under way. An echo may never come.
+        """
+        number = self._beats.beat(session_id, payload, self._loop.time())
+        if number is not None and not self._socket.send([b"", _NUMBER.pack(number) + payload]):
+            self._beats.forget(session_id)
+
+    def forget(self, session_id: str) -> None:
+        """Drop the session's beats and their echoes."""
+        self._beats.forget(session_id)
 
     def close(self) -> None:
         """Close the socket without waiting for echoes that the kernel still owes."""
@@ -52,6 +62,9 @@ class Heartbeat:
             if len(blob) < _NUMBER.size:
                 continue
             (number,) = _NUMBER.unpack_from(blob)
-            session_id = self._pending.pop(number, None)
-            if session_id is not None:
-                self._echo(session_id, blob[_NUMBER.size :])
+            session_id = self._beats.echoed(number)
+            if session_id is None:
+                continue
+            if (waiting := self._beats.next(session_id)) is not None:
+                self.send(session_id, waiting)
+            self._echo(session_id, blob[_NUMBER.size :])
