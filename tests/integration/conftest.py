@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from tests.support.fake_kernel import FakeKernel, fake_kernel
 from tests.support.serving import Served, serving
@@ -28,6 +29,12 @@ def only_what_tests_make_is_collected() -> None:
     """The collections below look at no object older than this: there are very many."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pyzmqs_own_thread_runs() -> None:
+    """The first large message to a kernel starts it, and its files stay open."""
+    zmq.Frame(b"anything", copy=False, copy_threshold=0)
 
 
 @pytest.fixture(autouse=True)

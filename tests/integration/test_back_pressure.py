@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.attaching import announced, until_announced
-from tests.support.client import open_client, request
+from tests.support.client import open_client, request, to_v1
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.kernels import AUTH, Kernels, answered, kernels_in, ready, rest_of, within
 from tests.support.memory import MIB, growth
@@ -28,6 +28,7 @@ from tests.support.rest import Rest
 from tests.support.serving import Served, serving
 from tests.support.timing import QUICK
 from tests.support.transports import narrow, other_end
+from w2z.kernel.sockets.under_way import BYTES_MARK
 from w2z.message import Channel, Message
 
 SOON = replace(QUICK, unread=0.5)
@@ -124,6 +125,62 @@ async def test_what_comes_while_w2z_ends_is_not_kept(kernel: FakeKernel) -> None
                 async with within(5, "the end of w2z"):
                     await ending
             assert grown() < 16 * MIB, f"{grown() // MIB} MiB are kept"
+
+
+# A kernel that takes nothing.
+
+
+@pytest.mark.parametrize("size", [4 * MIB, MIB // 4], ids=["long", "short"])
+async def test_what_waits_in_zmq_for_a_kernel_that_reads_nothing_is_bounded_in_bytes(
+    served: Served, rest: Rest, kernel: FakeKernel, size: int
+) -> None:
+    count = 96 * MIB // size
+    sent = request("comm_msg", buffers=[bytes(size)])
+    kernel.reads_shell.clear()
+    channels = served.bridge.kernel.link.channels
+    async with raw_websocket(served, "a") as client, asyncio.TaskGroup() as tasks:
+        there = other_end(client.http.writer)
+        one = unmasked(to_v1(sent))
+        with growth() as grown:
+
+            async def send_all() -> None:
+                for _ in range(count):
+                    await client.send(one)
+
+            sending = tasks.create_task(send_all())
+            async with within(10, "no more is read from the client"):
+                while channels.under_way < BYTES_MARK or there.is_reading():
+                    await asyncio.sleep(0)
+            assert not sending.done()
+            assert channels.under_way < BYTES_MARK + 2 * size
+            assert grown() < 40 * MIB, f"{grown() // MIB} MiB are kept"
+        kernel.reads_shell.set()
+        for _ in range(count):
+            _, got = await kernel.received.get()
+            assert len(got.buffers[0]) == size
+        await sending
+        async with within(10, "libzmq lets go of the last one"):
+            while channels.under_way:
+                await asyncio.sleep(0)
+
+
+async def test_what_waits_in_zmq_is_let_go_with_its_session(
+    served: Served, rest: Rest, kernel: FakeKernel
+) -> None:
+    kernel.reads_shell.clear()
+    channels = served.bridge.kernel.link.channels
+    async with raw_websocket(served, None) as client:
+        await client.send(*[unmasked(to_v1(request("comm_msg", buffers=[bytes(MIB)])))] * 10)
+        async with within(10, "the socket is full"):
+            while channels.under_way < BYTES_MARK:
+                await asyncio.sleep(0)
+        for session_id in served.bridge.clients.speakers():
+            channels.close_session(session_id, linger_ms=0)
+        async with within(10, "libzmq lets go of all"):
+            while channels.under_way:
+                await asyncio.sleep(0)
+        there = other_end(client.http.writer)
+        there.abort()
 
 
 # An HTTP client that asks and never reads.

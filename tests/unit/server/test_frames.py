@@ -236,7 +236,7 @@ def test_messages_are_read_in_turns_and_in_order():
 def test_what_comes_while_others_wait_comes_behind_them():
     frames = Frames(LIMIT)
     found = frames.receive(PONG_FRAME * 1000)
-    assert frames.is_behind
+    assert len(found) < 1000
     found += frames.receive(HELLO)
     while frames.is_behind:
         found += frames.go_on()

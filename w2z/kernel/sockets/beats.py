@@ -3,12 +3,12 @@
 Of each session one beat is under way. A later one waits for the echo, and replaces one that waits
 already: whoever sends beats wants to know whether the kernel answers, not how often. So one
 session's beats hold up nobody else's, and a kernel that answers none is sent few. Echoes can get
-lost; a beat whose echo has not come after :data:`PATIENCE` seconds is no reason to wait.
+lost; a beat whose echo has not come after :data:`ECHO_PATIENCE` seconds is no reason to wait.
 """
 
 from __future__ import annotations
 
-PATIENCE = 5.0
+ECHO_PATIENCE = 5.0
 """Seconds: longer than a kernel whose heartbeat has a thread of its own ever takes."""
 
 MAX_PENDING_ECHOES = 1024

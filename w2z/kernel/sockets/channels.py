@@ -22,7 +22,7 @@ import zmq
 
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.beats import PATIENCE
+from w2z.kernel.sockets.beats import ECHO_PATIENCE
 from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.held import HeldReplies
@@ -38,6 +38,7 @@ from w2z.kernel.sockets.options import (
     keep_alive,
     new_context,
 )
+from w2z.kernel.sockets.under_way import UnderWay, total
 from w2z.message import Buffer, Channel
 from w2z.threads import at_once
 from w2z.wire.zmq import LEAST_PARTS
@@ -103,6 +104,7 @@ class Channels:
         :data:`~w2z.kernel.sockets.identity.HANDOVER`).
         """
         self._used: dict[str, int] = {}
+        self._under_way: set[UnderWay] = set()
         self.is_unbroken = False
         """Whether the heartbeat's first connection is still up: then the kernel is the same."""
         self._has_broken = False
@@ -112,6 +114,11 @@ class Channels:
         self._heartbeat = self._open_heartbeat()
         self._clients_heartbeat: Heartbeat | None = None
         self._iopub = self._open_iopub()
+
+    @property
+    def under_way(self) -> int:
+        """The bytes of requests that libzmq has yet to send to the kernel."""
+        return total(self._under_way)
 
     def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
         """Connect the session's shell and stdin sockets, unless they already are. For a watched
@@ -163,7 +170,7 @@ class Channels:
             # Few clients ever send one.
             socket = self._socket(zmq.DEALER)
             endpoint = self._info.endpoint(Channel.HB)
-            self._clients_heartbeat = Heartbeat(socket, endpoint, self._listener.echo, PATIENCE)
+            self._clients_heartbeat = Heartbeat(socket, endpoint, self._listener.echo, ECHO_PATIENCE)
         self._clients_heartbeat.send(session_id, payload)
 
     def beat(self, session_id: str, payload: bytes) -> None:
@@ -317,6 +324,7 @@ class Channels:
             partial(self._listener.writable, session_id),
             min_frames=self._min_frames,
             max_size=self._max_size,
+            under_way=UnderWay(self._under_way),
         )
 
     def _on_iopub_change(self, is_up: bool) -> None:

@@ -16,6 +16,7 @@ from typing import cast
 import zmq
 
 from w2z.kernel.sockets.backlog import Backlog
+from w2z.kernel.sockets.under_way import FIRST_LOOK, SLOWEST_LOOK, UnderWay
 from w2z.message import Buffer
 from w2z.wire.payload import MAX_BUFFERS
 from w2z.wire.zmq import too_large
@@ -57,6 +58,9 @@ sender a few bytes and w2z about a hundred.
 SMALL_MESSAGE = 2**20
 """Most bytes of a multipart where none is expected to be large: heartbeats and monitors."""
 
+NOT_COPIED = 2**16
+"""Bytes of a frame from which on libzmq is given the frame itself, and not a copy of it."""
+
 # Plain integers: operations on pyzmq's enums cost more than the calls that they are for.
 _NOBLOCK = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -75,6 +79,8 @@ class DrainedSocket:
     :func:`w2z.wire.zmq.rescue`). ``poll_interval`` is the seconds between looks while messages
     keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
     ahead of the work on them. ``looked`` is called after each look, with or without a batch.
+    ``under_way`` counts the bytes that libzmq has yet to send; without it the socket is full by
+    messages only.
 
     A multipart of more than ``max_size`` bytes or :data:`MAX_FRAMES` frames is dropped. In its
     place ``receive`` gets what :func:`w2z.wire.zmq.too_large` returns.
@@ -91,6 +97,7 @@ class DrainedSocket:
         backlog: Backlog | None = None,
         looked: Callable[[], None] | None = None,
         max_size: int = SMALL_MESSAGE,
+        under_way: UnderWay | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
@@ -109,25 +116,41 @@ class DrainedSocket:
         """Whether the socket had no more messages when it was last received from."""
         self._is_polling = False
         self._refused = False
+        self._under_way = under_way
+        self._look: asyncio.Handle | None = None
         self._again: asyncio.Handle | None = None
         self._fd = cast(int, socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self.receive_batch)
         self._schedule()
 
     def send(self, parts: Sequence[Buffer]) -> bool:
-        """Send one multipart. Returns ``False`` when the socket is full and took nothing of it;
-        ``writable`` is called later.
+        """Send one multipart. Returns ``False`` when the socket is full, by messages or by bytes,
+        and took nothing of it; ``writable`` is called later.
         """
+        tracker: zmq.MessageTracker | None = None
+        frames: Sequence[Buffer | zmq.Frame] = parts
+        under_way, size = self._under_way, 0
+        if under_way is not None:
+            if under_way.is_full:
+                self._look_later(FIRST_LOOK)
+                return False
+            size = sum(map(len, parts))
+            if under_way.wants(size):
+                last = zmq.Frame(parts[-1], track=True, copy=False, copy_threshold=0)
+                frames = [*map(_uncopied, parts[:-1]), last]
+                tracker = last.tracker
         send = self._socket.send
         try:
             # Not send_multipart, which takes twice as long.
-            for part in parts[:-1]:
-                send(part, _MORE)
-            send(parts[-1], _NOBLOCK)
+            for frame in frames[:-1]:
+                send(frame, _MORE)
+            send(frames[-1], _NOBLOCK)
         except zmq.Again:
             self._refused = True
             self._schedule()
             return False
+        if under_way is not None:
+            under_way.sent(size, tracker)
         if self._events() & _POLLIN:
             self._schedule()
         return True
@@ -137,6 +160,8 @@ class DrainedSocket:
         if not self._is_polling:
             self._loop.remove_reader(self._fd)
         self._cancel()
+        if self._look is not None:
+            self._look.cancel()
         self._socket.close(linger_ms)
 
     def receive_batch(self, *, flows: bool = True) -> bool:
@@ -213,6 +238,18 @@ class DrainedSocket:
         self._is_polling = is_polling
         if is_polling:
             self._again = self._loop.call_later(self._poll_interval, self.receive_batch)
+
+    def _look_later(self, seconds: float) -> None:
+        """Look whether libzmq has let go of enough; nothing tells when it has."""
+        if self._look is None:
+            self._look = self._loop.call_later(seconds, self._look_at_bytes, seconds)
+
+    def _look_at_bytes(self, seconds: float) -> None:
+        self._look = None
+        if self._under_way is not None and self._under_way.is_full:
+            self._look_later(min(2 * seconds, SLOWEST_LOOK))
+        else:
+            self._writable()
 
     def _schedule(self) -> None:
         if self._again is None:
@@ -308,3 +345,7 @@ class _Long:
         if self._count > MAX_FRAMES or self._size > self._max_size:
             self._is_dropped = True
             self._parts = []
+
+
+def _uncopied(part: Buffer) -> Buffer | zmq.Frame:
+    return part if len(part) < NOT_COPIED else zmq.Frame(part, copy=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from w2z.kernel.sockets.beats import MAX_PENDING_ECHOES, PATIENCE, Beats
+from w2z.kernel.sockets.beats import MAX_PENDING_ECHOES, ECHO_PATIENCE, Beats
 
 
 def test_a_beat_goes_at_once_and_its_echo_is_its_sessions():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     number = beats.beat("a", b"1", 0.0)
     assert number is not None
     assert beats.echoed(number) == "a"
@@ -15,7 +15,7 @@ def test_a_beat_goes_at_once_and_its_echo_is_its_sessions():
 
 
 def test_a_second_beat_waits_for_the_echo_of_the_first():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     number = beats.beat("a", b"1", 0.0)
     assert number is not None
     assert beats.beat("a", b"2", 1.0) is None
@@ -26,7 +26,7 @@ def test_a_second_beat_waits_for_the_echo_of_the_first():
 
 
 def test_the_last_of_many_that_wait_is_sent():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     number = beats.beat("a", b"1", 0.0)
     assert number is not None
     for payload in (b"2", b"3", b"4"):
@@ -36,20 +36,20 @@ def test_the_last_of_many_that_wait_is_sent():
 
 
 def test_sessions_do_not_wait_for_each_other():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     assert beats.beat("a", b"1", 0.0) is not None
     assert beats.beat("b", b"1", 0.0) is not None
 
 
 def test_patience_with_an_echo_ends():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     first = beats.beat("a", b"1", 0.0)
     assert first is not None
-    assert beats.beat("a", b"2", PATIENCE - 0.1) is None
-    second = beats.beat("a", b"3", PATIENCE)
+    assert beats.beat("a", b"2", ECHO_PATIENCE - 0.1) is None
+    second = beats.beat("a", b"3", ECHO_PATIENCE)
     assert second is not None
     assert beats.echoed(first) == "a", "a late echo is an echo"
-    assert beats.beat("a", b"4", PATIENCE + 1) is None, "the second one is still under way"
+    assert beats.beat("a", b"4", ECHO_PATIENCE + 1) is None, "the second one is still under way"
     assert beats.echoed(second) == "a"
     assert beats.next("a") == b"4"
 
@@ -69,7 +69,7 @@ def test_the_oldest_echo_is_given_up_when_the_kernel_owes_too_many():
 
 
 def test_of_a_session_that_is_gone_nothing_is_left():
-    beats = Beats(PATIENCE)
+    beats = Beats(ECHO_PATIENCE)
     number = beats.beat("a", b"1", 0.0)
     assert number is not None
     beats.beat("a", b"2", 0.0)
