@@ -50,7 +50,10 @@ class CloseCode(_Code):
         "not UTF-8, not JSON, JSON of the wrong shape, offsets that do not describe the payload",
     )
     POLICY_VIOLATION = 1008, "a channel that does not exist, or a message to iopub"
-    MESSAGE_TOO_BIG = 1009, "a message over `--max-message-size`, or one on hb over 1 KiB"
+    MESSAGE_TOO_BIG = (
+        1009,
+        "a message over `--max-message-size`, with over 16 MiB of JSON, or on hb over 1 KiB",
+    )
     INTERNAL_ERROR = 1011, "no pong within `--ping-timeout`, or a defect of w2z"
     SERVICE_RESTART = 1012, "w2z is going away and may come back"
     TRY_AGAIN_LATER = 1013, "this client reads too slowly for what it is sent"

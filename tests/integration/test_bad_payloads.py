@@ -19,6 +19,7 @@ from tests.support.client import (
 )
 from tests.support.fake_kernel import FakeKernel
 from tests.support.serving import Served, serving
+from tests.support.transports import narrow
 from tests.support.waiting import LONG, within
 from w2z.message import Channel
 
@@ -201,6 +202,8 @@ async def test_pings_whose_answers_are_never_read_end_the_connection(
     """Memory stays bounded whatever one peer does."""
     async with open_client(served.url("bad"), "v1") as bad:
         bad.websocket.transport.pause_reading()
+        [connection] = served.connections
+        narrow(connection.transport)
         ping = b"\x89\xfd" + bytes(4) + bytes(125)
         async with within(LONG, "the connection ends"):
             while not bad.websocket.transport.is_closing():

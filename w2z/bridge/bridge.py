@@ -38,7 +38,7 @@ from w2z.store.files import SpillBudget, SpillFiles
 from w2z.store.store import Store
 from w2z.timing import Timing
 from w2z.wire import zmq as zmq_wire
-from w2z.wire.json import parse_object
+from w2z.wire.outline import asks_to_restart
 from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
@@ -179,8 +179,7 @@ class Bridge:
         if self.audit is not None:
             self.audit.request(digest(session_id), request)
         if request.msg_type == "shutdown_request":
-            content = parse_object(message.content, "content")
-            self.kernel.on_shutdown_request(restart=bool(content.get("restart")))
+            self.kernel.on_shutdown_request(restart=asks_to_restart(message.content))
         return True
 
     def _beat(self, session_id: str, request: Request) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from w2z.message import Channel, Message, Request
 from w2z.wire.authored import answer, failure, header, stream
-from w2z.wire.json import dump, parse_object
+from w2z.wire.json import dump
+from w2z.wire.outline import asks_to_restart
 
 
 class OwnMessages:
@@ -59,7 +60,7 @@ class OwnMessages:
         if request.msg_type == "kernel_info_request":
             return self.kernel_info_reply(request, kernel_info) if kernel_info else []
         if request.msg_type == "shutdown_request":
-            restart = bool(parse_object(request.message.content, "content").get("restart"))
+            restart = asks_to_restart(request.message.content)
             return answer(request, dump({"status": "ok", "restart": restart}), self.header)
         text = f"{reason}, and this was not answered; whether it was executed is not known"
         return failure(request, "KernelLost", text, self.header)

@@ -37,9 +37,9 @@ NO_CLOSE_FRAME = 1006
 FRAMES_A_TURN = 64
 """Frames after which a turn ends: a few milliseconds' worth, if each is a message."""
 
-LEAST_PIECE, MOST_PIECE = 2**11, 2**14
+LEAST_PIECE, MOST_PIECE = 2**11, 2**15
 """Bytes that are given to the parser at once: few where frames end, since a turn ends between two
-pieces only, and more within a long frame. Even the largest has no more than 2,730 frames.
+pieces only, and more within a long frame. Even the largest has no more than 5,461 frames.
 """
 
 LITTLE = 2**10

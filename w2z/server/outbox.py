@@ -15,7 +15,7 @@ from w2z.server.frames import Frames
 PIECE = 2**18
 """Bytes of large data that the transport gets at once: a few pieces reach its high-water mark."""
 
-UNREAD_LIMIT = 2**20
+UNREAD_LIMIT = 2**18
 """Bytes of control frames that may wait on top of what waits of data: a client that sends pings and
 never reads the pongs is cut.
 """

@@ -7,10 +7,10 @@ add up that a limit could count. So of these a peer may send :data:`LITTLE_AT_ON
 
 from __future__ import annotations
 
-LITTLE_A_SECOND = 1000
+LITTLE_A_SECOND = 2000
 """Frames. A client sends one pong for each ping, and few pings of its own."""
 
-LITTLE_AT_ONCE = 1000
+LITTLE_AT_ONCE = 2000
 """Frames. What has piled up while w2z did not read from the client, for example."""
 
 

@@ -14,12 +14,18 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from pydantic_core import from_json
+
 from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
 from w2z.message import Buffer, Channel, Message, Request
 from w2z.wire.json import dump, parse_object
+from w2z.wire.outline import check_size, outline, parse_odd, type_and_id
 from w2z.wire.payload import MAX_BUFFERS, Payload, read_header
 
 _JSON_PARTS = ("header", "parent_header", "metadata", "content")
+_CHANNELS = {b'"%b"' % channel.encode(): channel for channel in Channel} | {b"null": Channel.SHELL}
+_CHANNEL_AT_MOST = 64
+_SHOWN = 32
 _LARGEST_OFFSET = 2**32 - 1
 _COUNT = struct.Struct("!I")
 _TEXT_ENDS = {channel: b',"buffers":[],"channel":"%b"}' % channel.encode() for channel in Channel}
@@ -81,23 +87,37 @@ class DefaultCodec:
         """Read one payload.
 
         Raises :class:`MalformedPayload` for offsets that do not describe the payload, bad UTF-8
-        or JSON, or fields of the wrong kind. Raises :class:`NotAllowed` for an unknown channel.
+        or JSON, or fields of the wrong kind. Raises :class:`NotAllowed` for an unknown channel, and
+        :class:`~w2z.errors.MessageTooBig` for too much JSON.
         """
         buffers: tuple[Buffer, ...] = ()
         if not text:
             payload, buffers = _split(payload)
+        check_size(len(payload))
         try:
-            fields = parse_object(payload, "the message")
-            channel = _channel(fields)
-            header, parent_header, metadata, content = (
-                dump(_object(fields, name)) for name in _JSON_PARTS
-            )
+            found = outline(payload)
+            if found is None:
+                return _decode_odd(payload, buffers)
+            channel = _channel_of(found.channel)
+            message = Message(channel, *found[1:], buffers)
+            if channel is Channel.HB:
+                return Request(message)
+            return Request(message, *type_and_id(found.header))
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
-        message = Message(channel, header, parent_header, metadata, content, buffers)
-        if channel is Channel.HB:
-            return Request(message)
-        return Request(message, *read_header(_object(fields, "header")))
+
+
+def _decode_odd(text: bytes, buffers: tuple[Buffer, ...]) -> Request:
+    """Read JSON that :func:`~w2z.wire.outline.outline` does not read; raises what decoding raises,
+    :class:`ValueError` for bad JSON.
+    """
+    fields = parse_odd(text, "the message")
+    channel = _channel(fields.get("channel"))
+    header, parent_header, metadata, content = (dump(_object(fields, name)) for name in _JSON_PARTS)
+    message = Message(channel, header, parent_header, metadata, content, buffers)
+    if channel is Channel.HB:
+        return Request(message)
+    return Request(message, *read_header(_object(fields, "header")))
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
@@ -126,6 +146,7 @@ def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
     view = memoryview(payload)
     ends = (*offsets[1:], size)
     parts = [view[start:end] for start, end in zip(offsets, ends, strict=True)]
+    check_size(len(parts[0]))
     return bytes(parts[0]), tuple(parts[1:])
 
 
@@ -138,14 +159,24 @@ def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _channel(fields: dict[str, Any]) -> Channel:
-    name = fields.get("channel")
+def _channel_of(text: bytes) -> Channel:
+    """Return the channel that JSON names; raises :class:`NotAllowed` for another one."""
+    channel = _CHANNELS.get(text)
+    if channel is not None:
+        return channel
+    # Another spelling of a name, or not one: either is short, or is not looked at.
+    if len(text) > _CHANNEL_AT_MOST:
+        raise NotAllowed(f"there is no channel {text[:_SHOWN]!r}")
+    return _channel(from_json(text))
+
+
+def _channel(name: Any) -> Channel:
     if name is None:
         return Channel.SHELL
     try:
         return Channel(name)
     except ValueError:
-        raise NotAllowed(f"there is no channel {str(name)[:32]!r}") from None
+        raise NotAllowed(f"there is no channel {str(name)[:_SHOWN]!r}") from None
 
 
 def _as_json(echo: Message) -> Message:

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Buffer, Channel, Message, Request
-from w2z.wire.json import parse_object
-from w2z.wire.payload import MAX_BUFFERS, Payload, read_header
+from w2z.wire.outline import check_object, check_size, type_and_id
+from w2z.wire.payload import MAX_BUFFERS, Payload
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
@@ -23,7 +23,8 @@ _COUNT = struct.Struct("<Q")
 _PREFIX = struct.Struct("<7Q")
 _FIXED_PARTS = 5
 _CHANNELS = {channel: channel.encode() for channel in Channel}
-_JSON_PARTS = ("header", "parent_header", "metadata", "content")
+_CHECKED_PARTS = ("parent_header", "metadata", "content")
+_LONGEST_CHANNEL = 32
 
 
 class V1Codec:
@@ -57,12 +58,14 @@ class V1Codec:
         Raises :class:`WrongFrameKind` for text. Raises :class:`MalformedPayload` for offsets that
         do not describe the payload, parts that are not JSON objects, or a header without
         ``msg_type`` or ``msg_id``. Raises :class:`NotAllowed` for a channel that does not exist.
+        Raises :class:`~w2z.errors.MessageTooBig` for too much JSON.
         """
         if text:
             raise WrongFrameKind(f"{SUBPROTOCOL} has binary messages only, this one is text")
         offsets = _offsets(payload)
         view = memoryview(payload)
-        channel = _channel(bytes(view[offsets[0] : offsets[1]]))
+        channel = _channel(view[offsets[0] : offsets[1]])
+        check_size(offsets[5] - offsets[1])
         nothing = b"" if channel is Channel.HB else b"{}"
         header, parent_header, metadata, content = (
             payload[start:end] or nothing for start, end in pairwise(offsets[1:6])
@@ -72,13 +75,12 @@ class V1Codec:
         if channel is Channel.HB:
             return Request(message, payload=payload)
         try:
-            fields, *_ = [
-                parse_object(part, name)
-                for part, name in zip(message[1:5], _JSON_PARTS, strict=True)
-            ]
+            msg_type, msg_id = type_and_id(header)
+            for part, name in zip(message[2:5], _CHECKED_PARTS, strict=True):
+                check_object(part, name)
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
-        return Request(message, *read_header(fields))
+        return Request(message, msg_type, msg_id)
 
 
 def _offsets(payload: bytes) -> tuple[int, ...]:
@@ -111,8 +113,9 @@ def _offsets(payload: bytes) -> tuple[int, ...]:
     return offsets
 
 
-def _channel(name: bytes) -> Channel:
+def _channel(view: memoryview) -> Channel:
+    name = bytes(view[:_LONGEST_CHANNEL])
     try:
         return Channel(name.decode())
     except ValueError:
-        raise NotAllowed(f"there is no channel {name[:32]!r}") from None
+        raise NotAllowed(f"there is no channel {name!r}") from None

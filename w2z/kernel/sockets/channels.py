@@ -170,7 +170,9 @@ class Channels:
             # Few clients ever send one.
             socket = self._socket(zmq.DEALER)
             endpoint = self._info.endpoint(Channel.HB)
-            self._clients_heartbeat = Heartbeat(socket, endpoint, self._listener.echo, ECHO_PATIENCE)
+            self._clients_heartbeat = Heartbeat(
+                socket, endpoint, self._listener.echo, ECHO_PATIENCE
+            )
         self._clients_heartbeat.send(session_id, payload)
 
     def beat(self, session_id: str, payload: bytes) -> None:

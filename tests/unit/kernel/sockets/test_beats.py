@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from w2z.kernel.sockets.beats import MAX_PENDING_ECHOES, ECHO_PATIENCE, Beats
+from w2z.kernel.sockets.beats import ECHO_PATIENCE, MAX_PENDING_ECHOES, Beats
 
 
 def test_a_beat_goes_at_once_and_its_echo_is_its_sessions():
