@@ -56,7 +56,10 @@ class CloseCode(_Code):
     )
     INTERNAL_ERROR = 1011, "no pong within `--ping-timeout`, or a defect of w2z"
     SERVICE_RESTART = 1012, "w2z is going away and may come back"
-    TRY_AGAIN_LATER = 1013, "this client reads too slowly for what it is sent"
+    TRY_AGAIN_LATER = (
+        1013,
+        "this client reads too slowly for what it is sent, or there is no memory for its message",
+    )
     TOKEN_REVOKED = 4401, "the token that this connection was opened with is not valid any more"
     REPLACED = 4409, "replaced by a newer connection with the same `session_id`"
 

@@ -243,13 +243,22 @@ class Settings(BaseModel):
         "with the same session_id.",
     )
     max_message_size: Bytes = Field(
-        256 * MIB,
+        64 * MIB,
         ge=1024,
-        description="Largest websocket message a client may send, in bytes. Widgets and uploads "
-        "send tens of megabytes.",
+        description="Largest websocket message a client may send, in bytes; no more than half of "
+        "--memory-budget in any case. Widgets and uploads send tens of megabytes.",
+    )
+    memory_budget: Bytes = Field(
+        128 * MIB,
+        ge=MIB,
+        description="Bytes that w2z holds for its peers in sum: messages that are only half "
+        "received, requests on their way to the kernel, messages for clients. Beyond it, it reads "
+        "no more of what is long. Half received messages have half of it, and beyond that are "
+        "received one after the other. Its own 50 MiB come on top, and once more the largest "
+        "message.",
     )
     max_kernel_message_size: Bytes = Field(
-        256 * MIB,
+        64 * MIB,
         ge=MIB,
         description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
         "that it is missing.",

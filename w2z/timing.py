@@ -116,6 +116,11 @@ class Timing:
     specs_wait: float = 10.0
     """How long a request for kernelspecs waits for the kernel to be ready."""
 
+    crowd: float = 30.0
+    """Time for the longest unfinished message to be completed while others wait for it: 64 MiB at
+    20 Mbit/s.
+    """
+
     unread: float = 30.0
     """After this an HTTP peer that takes nothing of its answers is cut off: longer than a phone is
     without a network between two mobile cells, shorter than proxies themselves wait.

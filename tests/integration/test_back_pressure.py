@@ -184,6 +184,84 @@ async def test_what_waits_in_zmq_is_let_go_with_its_session(
         there.abort()
 
 
+# Many that are in the midst of a message.
+
+
+async def begin(client: RawWebsocket, size: int) -> bytes:
+    """Send nearly all of a message; returns the rest of it."""
+    one = unmasked(to_v1(request("comm_msg", buffers=[bytes(size)])))
+    await client.send(one[:-100])
+    return one[-100:]
+
+
+@pytest.fixture
+async def small(kernel: FakeKernel) -> AsyncIterator[Served]:
+    """A w2z that may hold 8 MiB in all, and 4 MiB of unfinished messages."""
+    limit = {"memory_budget": 8 * MIB, "journal_size": MIB}
+    async with serving(kernel.connection_file, timing=replace(SOON, crowd=0.5), **limit) as found:
+        async with rest_of(found) as rest:
+            await ready(rest)
+        yield found
+
+
+async def test_of_unfinished_messages_the_largest_is_given_up_if_it_is_not_completed(
+    small: Served, kernel: FakeKernel
+) -> None:
+    async with raw_websocket(small, "a") as large, raw_websocket(small, "b") as other:
+        await begin(large, 3 * MIB + MIB // 2)
+        rest = await begin(other, 3 * MIB)
+        assert await large.closed_with() == 1013
+        await other.send(rest)
+        _, got = await kernel.received.get()
+        assert len(got.buffers[0]) == 3 * MIB
+        await other.is_read()
+        assert small.bridge.holdings.begun == 0
+
+
+async def test_fragments_are_counted_too(small: Served) -> None:
+    async with raw_websocket(small, "a") as client:
+        await client.send(unmasked(bytes(MIB), 0x2, fin=False))
+        await client.is_read()
+        assert small.bridge.holdings.begun == MIB
+        other_end(client.http.writer).abort()
+        async with within(10, "it is let go"):
+            while small.bridge.holdings.begun:
+                await asyncio.sleep(0)
+
+
+async def test_a_message_of_more_than_half_the_budget_is_too_big(small: Served) -> None:
+    async with raw_websocket(small, "a") as client:
+        client.http.writer.write(unmasked(bytes(5 * MIB)))
+        assert await client.closed_with() == 1009
+
+
+async def test_while_too_much_waits_for_the_kernel_nothing_long_is_read_on(
+    small: Served, kernel: FakeKernel
+) -> None:
+    kernel.reads_shell.clear()
+    sent = unmasked(to_v1(request("comm_msg", buffers=[bytes(3 * MIB)])))
+    async with contextlib.AsyncExitStack() as clients:
+        full = [await clients.enter_async_context(raw_websocket(small, name)) for name in "ab"]
+        for client in full:
+            client.http.writer.write(sent * 6)
+        async with within(10, "too much waits for the kernel"):
+            while small.bridge.holdings.total < 8 * MIB:
+                await asyncio.sleep(0)
+        late = await clients.enter_async_context(raw_websocket(small, "c"))
+        there = other_end(late.http.writer)
+        late.http.writer.write(sent)
+        async with within(10, "the long one is not read on"):
+            while there.is_reading():
+                await asyncio.sleep(0)
+        assert small.bridge.holdings.total < 16 * MIB
+        short = await clients.enter_async_context(raw_websocket(small, "d"))
+        await short.is_read()
+        kernel.reads_shell.set()
+        for _ in range(13):
+            _, got = await kernel.received.get()
+            assert len(got.buffers[0]) == 3 * MIB
+
+
 # An HTTP client that asks and never reads.
 
 

@@ -146,6 +146,7 @@ VALUES = {
     "resume_window": ("0", 0),
     "max_message_size": ("1024", 1024),
     "max_kernel_message_size": ("1048576", 2**20),
+    "memory_budget": ("64MiB", 2**26),
     "max_body_size": ("0", 0),
     "max_header_size": ("1024", 1024),
     "handshake_timeout": ("3", 3),

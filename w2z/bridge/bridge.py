@@ -26,6 +26,7 @@ from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import ITEM_COST, Gap, is_droppable
 from w2z.delivery.repeats import Repeat
 from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge, MessageTooBig
+from w2z.holdings import Holdings
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
@@ -80,6 +81,8 @@ class Bridge:
             settings.journal_size, lambda: self._own.header("stream"), journal
         )
         self.clients = Clients(settings, self._hub, self.reports)
+        self.holdings = Holdings(settings.memory_budget, timing.crowd)
+        self.holdings.count(self._kept)
         self.kernel = Kernel(
             info,
             kernel_id,
@@ -118,6 +121,11 @@ class Bridge:
     def waiting(self) -> int:
         """Bytes of the backlog in memory: received from the kernel, not yet carried to clients."""
         return self.kernel.link.backlog.memory
+
+    def _kept(self) -> int:
+        """Return the bytes that are kept, in memory, for clients and for the kernel."""
+        requests = self.kernel.link.channels.under_way + sum(one.waiting for one in self.clients)
+        return self._hub.load.memory + self._hub.remembered + self.waiting + requests
 
     def newcomer_status(self) -> Message | None:
         """Return the status that tells a newcomer what the kernel is doing.

@@ -23,7 +23,7 @@ from typing import Generic, NamedTuple
 from w2z.delivery.journal import Journal
 from w2z.delivery.memory import Load, Memory
 from w2z.delivery.overflow import Gap, Item
-from w2z.delivery.repeats import Repeat
+from w2z.delivery.repeats import SENT_COST, Repeat
 from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import ClientT, Counters, Session
 from w2z.message import Message, Request
@@ -279,6 +279,11 @@ class Hub(Generic[ClientT]):
     def load(self) -> Load:
         """The bytes kept now, in memory and in the store."""
         return self._memory.load
+
+    @property
+    def remembered(self) -> int:
+        """The bytes that the memory of forwarded requests takes, about."""
+        return SENT_COST * sum(len(session.forwarded) for session in self._sessions.values())
 
     @property
     def totals(self) -> Counters:

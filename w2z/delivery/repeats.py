@@ -27,8 +27,13 @@ from w2z.delivery.pending import Sent
 from w2z.message import Channel, Message, Request
 from w2z.wire.json import parse_small_object
 
-REMEMBERED = 4096
-"""How many requests of a session are remembered, the latest: clients repeat unfinished ones."""
+REMEMBERED = 512
+"""How many requests of a session's present client are remembered, the latest, and how many of its
+earlier clients: clients repeat unfinished ones.
+"""
+
+SENT_COST = 150
+"""Bytes that a remembered request takes."""
 
 
 class Repeat(NamedTuple):
@@ -48,6 +53,9 @@ class Forwarded:
     def __init__(self) -> None:
         self._before: dict[int, Sent] = {}
         self._now: dict[int, Sent] = {}
+
+    def __len__(self) -> int:
+        return len(self._before) + len(self._now)
 
     def next_connection(self) -> None:
         """Count the requests forwarded until now as an earlier connection's."""

@@ -83,7 +83,6 @@ class Frames:
         self._unread = b""
         self._at = 0
         self._piece = LEAST_PIECE
-        self._since_frame = 0
         self.little = 0
         """How many frames carried nothing or little: control frames, and short fragments."""
 
@@ -108,8 +107,8 @@ class Frames:
 
     @property
     def unfinished(self) -> int:
-        """About how many bytes are kept of a payload whose rest the peer has yet to send."""
-        return len(self._fragments) + self._since_frame
+        """How many bytes are kept of a payload whose rest the peer has yet to send."""
+        return len(self._fragments) + len(self._protocol.reader.buffer)
 
     def receive(self, data: bytes) -> list[Payload | Pong]:
         """Take bytes of the peer; return what the first turn completes. Call :meth:`to_send`
@@ -131,7 +130,6 @@ class Frames:
             self._protocol.receive_data(piece)
             events = self._protocol.events_received()
             frames += len(events)
-            self._since_frame = len(piece) if events else self._since_frame + len(piece)
             self._piece = LEAST_PIECE if events else min(2 * self._piece, MOST_PIECE)
             if was_open:
                 found += self._read(events)
@@ -202,7 +200,6 @@ class Frames:
             self._unread, self._at = b"", 0
         if not self.is_open:
             self._fragments = bytearray()
-            self._since_frame = 0
 
     def _read(self, events: list[Event]) -> list[Payload | Pong]:
         found: list[Payload | Pong] = []

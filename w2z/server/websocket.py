@@ -14,6 +14,7 @@ import asyncio
 from typing import Protocol
 
 from w2z.errors import CloseCode
+from w2z.holdings import LOOK_FOR_ROOM, Holdings
 from w2z.server.acknowledgement import Acknowledgement, ping_payload
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
@@ -64,16 +65,24 @@ class User(Protocol):
 class Websocket:
     """The :class:`~w2z.server.connections.Stage` after the handshake.
 
-    ``resumable`` tells whether pings ask the peer to acknowledge what was written.
+    ``holdings`` counts what the peer has begun to send. ``resumable`` tells whether pings ask the
+    peer to acknowledge what was written.
     """
 
     def __init__(
-        self, connection: Connection, settings: Settings, user: User, *, resumable: bool
+        self,
+        connection: Connection,
+        settings: Settings,
+        user: User,
+        holdings: Holdings,
+        *,
+        resumable: bool,
     ) -> None:
         self._connection = connection
         self._transport = connection.transport
         self._user = user
-        self._frames = Frames(settings.max_message_size)
+        self._frames = Frames(min(settings.max_message_size, holdings.share))
+        self._account = holdings.account(self._no_room)
         self._outbox = Outbox(self._frames, self._transport)
         acks = Acknowledgement(
             resumable=resumable,
@@ -173,11 +182,14 @@ class Websocket:
         self._read_on()
 
     def _read_on(self) -> None:
-        """Read more, in a later turn of the event loop if the peer is behind or has sent too many
-        frames that carry little.
+        """Read more, in a later turn of the event loop if the peer is behind, has sent too many
+        frames that carry little, or sends something long for which there is no room now.
         """
         reading = self._connection.reading
         wait = self._turns.wait(self._frames.little, now())
+        if not self._is_left:
+            self._account.hold(self._frames.unfinished)
+            wait = max(wait, LOOK_FOR_ROOM) if self._account.has_to_wait(now()) else wait
         if self._is_lost and not self._frames.is_behind:
             self._end()
         elif self._frames.is_behind or wait:
@@ -189,6 +201,10 @@ class Websocket:
     def _turn(self) -> None:
         with self._connection.boundary:
             self._take(self._frames.go_on())
+
+    def _no_room(self) -> None:
+        with self._connection.boundary:
+            self.refuse(CloseCode.TRY_AGAIN_LATER, "no memory for this message; connect again")
 
     # Pings
 
@@ -211,6 +227,7 @@ class Websocket:
         if self._is_left:
             return
         self._is_left = True
+        self._account.hold(0)
         self._pings.stop()
         self._user.left()
         if not self._is_lost:

@@ -56,7 +56,9 @@ class WebsocketClient:
         self._upstream: Upstream[Request] = Upstream(self._to_kernel)
         self._has_left = False
         self._since = now()
-        self.websocket = Websocket(connection, settings, self, resumable=accepted.resumable)
+        self.websocket = Websocket(
+            connection, settings, self, bridge.holdings, resumable=accepted.resumable
+        )
 
     # Client
 

@@ -182,6 +182,11 @@ def _of_delivery(bridge: Bridge) -> Iterator[Metric]:
     waiting = sum(client.waiting for client in bridge.clients)
     yield _gauge("clients", "Websockets connected.", bridge.clients.connections)
     yield _gauge("sessions", "Sessions, waiting ones included.", bridge.clients.sessions)
+    yield _gauge(
+        "held_bytes",
+        "Bytes held for peers in sum, as --memory-budget counts them.",
+        bridge.holdings.total,
+    )
     yield _gauge("memory_bytes", "Bytes of messages in memory.", load_.memory)
     yield _gauge("spilled_bytes", "Bytes of messages in files.", load_.spilled)
     yield _gauge("waiting_bytes", "Bytes in memory that were not looked at yet.", bridge.waiting)
