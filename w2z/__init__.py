@@ -39,6 +39,8 @@ Clients:
   *resumes* it within the *resume window*, or *replaces* a client that is still connected.
 - *header session*: the ``session`` field of a message's header; it names the message's author.
 - *REST session*: the document that Jupyter's REST API calls a session.
+- *principal*: who a client is, as its credentials say. All who present the one token are one
+  principal. A session belongs to the principal whose client made it.
 - *newcomer*: a client whose session is new; it may ask for a *replay* of the last messages.
 - *departed*: a client that left while requests of it still wait for the kernel.
 - *refused*: of a message: the kernel cannot take it now. The client keeps it and *retries*.

@@ -64,6 +64,7 @@ def test_every_setting_is_described_by_a_sentence(name):
         ("max_body_size", 0),
         ("max_message_size", 1024),
         ("max_kernel_message_size", MIB),
+        ("memory_budget", 2**20),
         ("max_header_size", 1024),
         ("journal_size", 1024),
         ("max_connections", 1),

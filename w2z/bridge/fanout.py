@@ -50,6 +50,7 @@ class Client(Protocol):
     """A connected websocket."""
 
     codec: Codec
+    principal: str | None
 
     @property
     def writable(self) -> bool:
@@ -129,12 +130,23 @@ class Clients:
         """
         return iter([*self._departed, *self._hub.clients()])
 
-    def has_room(self, session_id: str) -> bool:
+    def may_attach(self, session_id: str, principal: str | None) -> bool:
+        """Whether a client of that principal may be attached to the session: nobody else has it.
+
+        Departed clients have it, too: the replies to their requests are for them.
+        """
+        owners = {departed.principal for departed in self._departed.of(session_id)}
+        if session_id in self._hub:
+            owners.add(self._hub.owner(session_id))
+        return owners <= {principal}
+
+    def has_room(self, session_id: str, principal: str | None) -> bool:
         """Whether a client of that session can be attached.
 
-        :meth:`attach` may have to forget a session without a client for it.
+        :meth:`attach` may have to forget a session without a client for it: one of the same
+        principal.
         """
-        return self._fits(session_id) or self._oldest() is not None
+        return self._fits(session_id) or self._oldest(principal) is not None
 
     def attach(
         self,
@@ -149,16 +161,18 @@ class Clients:
 
         A new session gets the last ``replay`` messages, then ``status``, which tells what the
         kernel is doing. A client that is still connected to the session is replaced: it is closed.
-        Call :meth:`has_room` before.
+        Call :meth:`may_attach` and :meth:`has_room` before.
         """
         is_new = session_id not in self._hub
-        oldest = None if self._fits(session_id) else self._oldest()
+        oldest = None if self._fits(session_id) else self._oldest(client.principal)
         if oldest is not None:
             self._forget(oldest)
         # Before the session is in the hub: this raises where no more sockets can be had.
         self._sockets.open_session(session_id)
         resumable = resumable and self._settings.resume_window > 0
-        replaced = self._hub.attach(session_id, client, resumable=resumable, replay=replay)
+        replaced = self._hub.attach(
+            session_id, client, resumable=resumable, replay=replay, owner=client.principal
+        )
         if replaced is not None:
             replaced.close(
                 CloseCode.REPLACED, "replaced by a newer connection with the same session_id"
@@ -303,13 +317,16 @@ class Clients:
             return True
         return len(self._hub) + len(waiting) < self._settings.max_connections
 
-    def _oldest(self) -> str | None:
-        """Return the session to forget when there is no room.
+    def _oldest(self, principal: str | None) -> str | None:
+        """Return the session of that principal to forget when there is no room.
 
         The first choice is a session of which only departed clients are left, the second the
         session that has been without a client longest.
         """
-        return next(iter(self._without_session()), None) or self._hub.oldest_detached()
+        for session_id in self._without_session():
+            if self.may_attach(session_id, principal):
+                return session_id
+        return self._hub.oldest_detached(principal)
 
     def _without_session(self) -> dict[str, float]:
         """Return the sessions of which only departed clients are left, and when the last left."""

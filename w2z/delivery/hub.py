@@ -61,12 +61,19 @@ class Hub(Generic[ClientT]):
     # Sessions and clients.
 
     def attach(
-        self, session_id: str, client: ClientT, *, resumable: bool, replay: int = 0
+        self,
+        session_id: str,
+        client: ClientT,
+        *,
+        resumable: bool,
+        replay: int = 0,
+        owner: str | None = None,
     ) -> ClientT | None:
         """Give the session a client. Returns the client it replaces, to be closed with 4409.
 
-        A new session begins with the last ``replay`` messages to all that the journal has in
-        memory. Then call :meth:`read` while :meth:`owes` is true: after that the session flows.
+        A new session is the ``owner``'s, and begins with the last ``replay`` messages to all that
+        the journal has in memory. Then call :meth:`read` while :meth:`owes` is true: after that
+        the session flows.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -75,6 +82,7 @@ class Hub(Generic[ClientT]):
                 start, skip = self._first_to_replay, 0
             session = Session(session_id, resumable, acked=start, sent=start, floor=start)
             session.skip = (start, skip)
+            session.owner = owner
             self._sessions[session_id] = session
         else:
             session.counters.resumed += 1
@@ -126,9 +134,14 @@ class Hub(Generic[ClientT]):
             if session.client is None and session.detached_at <= before
         ]
 
-    def oldest_detached(self) -> str | None:
-        """Return the session that has been without a client longest, if there is one."""
-        detached = [session for session in self._sessions.values() if session.client is None]
+    def owner(self, session_id: str) -> str | None:
+        """Return the principal to whom the session belongs."""
+        return self._sessions[session_id].owner
+
+    def oldest_detached(self, owner: str | None = None) -> str | None:
+        """Return the owner's session that has been without a client longest, if there is one."""
+        mine = (session for session in self._sessions.values() if session.owner == owner)
+        detached = [session for session in mine if session.client is None]
         if not detached:
             return None
         return min(detached, key=lambda session: session.detached_at).session_id

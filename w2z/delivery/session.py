@@ -54,6 +54,8 @@ class Session(Generic[ClientT]):
     acked: int
     sent: int
     floor: int
+    owner: str | None = None
+    """The principal whose clients made it; no other's may have it."""
     client: ClientT | None = None
     flowing: bool = False
     handed: int = 0

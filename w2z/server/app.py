@@ -114,7 +114,11 @@ class App:
         # `accept` checks the token: only clients that have it learn what the checks below say.
         accepted = accept(request, self._policy)
         self._check_id(fields)
-        if not self.bridge.clients.has_room(accepted.session_id):
+        session_id, principal = accepted.session_id, accepted.principal
+        if not self.bridge.clients.may_attach(session_id, principal):
+            raise HttpError(403, "this session_id is somebody else's: use another one")
+        # The caller attaches the client before it yields to the event loop: the room stays free.
+        if not self.bridge.clients.has_room(session_id, principal):
             raise HttpError(
                 503,
                 "every session is taken: try again later",

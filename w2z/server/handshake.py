@@ -17,7 +17,7 @@ from websockets.http11 import Request as WebsocketRequest
 from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError
-from w2z.server.access.policy import AccessPolicy
+from w2z.server.access.policy import AccessPolicy, principal_of
 from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
@@ -43,7 +43,7 @@ class Accepted:
 
     A client that sent no session_id gets a random one, and its session is not resumable. ``replay``
     is the number of messages that a newcomer asks for. ``token`` is the one that opened it, if one
-    is needed.
+    is needed. The session has to be the ``principal``'s.
     """
 
     answer: bytes
@@ -52,6 +52,7 @@ class Accepted:
     resumable: bool
     replay: int = 0
     token: str | None = field(default=None, repr=False)
+    principal: str | None = None
 
 
 def accept(request: Request, policy: AccessPolicy) -> Accepted:
@@ -91,6 +92,7 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
         bool(named),
         _replay(request.query.get("replay", ["0"])[0]),
         token,
+        principal_of(token),
     )
 
 

@@ -47,6 +47,7 @@ class WebsocketClient:
         self, bridge: Bridge, settings: Settings, accepted: Accepted, connection: Connection
     ) -> None:
         self.codec = accepted.codec
+        self.principal = accepted.principal
         self._bridge = bridge
         self._clients = bridge.clients
         self._accepted = accepted

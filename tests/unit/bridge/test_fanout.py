@@ -42,6 +42,7 @@ class Client:
     room: int = 1000
     session_id: str = "ann"
     waiting: int = 0
+    principal: str | None = None
     closed: CloseCode | None = None
     resumed: int = 0
     writes: int = 0
@@ -246,12 +247,12 @@ def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.Monk
     stage = Stage(monkeypatch, max_connections=2)
     leave(stage, stage.enter(Client(session_id="session")))
     leave(stage, stage.enter(Client(session_id="request"), resumable=False), 10)
-    assert stage.clients.has_room("new")
+    assert stage.clients.has_room("new", None)
     stage.enter(Client(session_id="new"))
     assert stage.sockets.open == {"session", "new"}
     stage.enter(Client(session_id="newer"))
     assert stage.sockets.open == {"new", "newer"}
-    assert not stage.clients.has_room("newest")
+    assert not stage.clients.has_room("newest", None)
 
 
 def test_who_comes_back_to_its_last_request_needs_no_other_place(monkeypatch: pytest.MonkeyPatch):
@@ -322,3 +323,46 @@ def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits
     ann.kept.clear()
     ben.kept.clear()
     assert not stage.clients._shared
+
+
+# Whose a session is.
+
+
+def test_a_session_is_its_principals_alone(stage: Stage):
+    stage.enter(Client(principal="p"))
+    assert stage.clients.may_attach("ann", "p")
+    assert not stage.clients.may_attach("ann", "q")
+    assert not stage.clients.may_attach("ann", None)
+    assert stage.clients.may_attach("ben", "q"), "nobody has it"
+
+
+def test_a_session_that_waits_is_its_principals_too(stage: Stage):
+    ann = stage.enter(Client(principal="p"))
+    stage.clients.detach("ann", ann)
+    assert not stage.clients.may_attach("ann", "q")
+    stage.enter(Client(principal="p"))
+    assert not stage.clients.may_attach("ann", "q")
+
+
+def test_while_requests_of_a_departed_client_wait_its_session_id_is_its_principals(stage: Stage):
+    ann = stage.enter(Client(principal="p", waiting=1), resumable=False)
+    stage.clients.detach("ann", ann)
+    assert "ann" not in stage.hub
+    assert not stage.clients.may_attach("ann", "q")
+    assert stage.clients.may_attach("ann", "p")
+    ann.waiting = 0
+    stage.clients.heard("ann", ann)
+    assert stage.clients.may_attach("ann", "q")
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_a_newcomer_takes_no_room_of_another_principal(
+    monkeypatch: pytest.MonkeyPatch, waiting: int
+):
+    stage = Stage(monkeypatch, max_connections=1)
+    ann = stage.enter(Client(principal="p", waiting=waiting), resumable=not waiting)
+    stage.clients.detach("ann", ann)
+    assert not stage.clients.has_room("new", "q")
+    assert stage.clients.has_room("new", "p")
+    stage.enter(Client(session_id="new", principal="p"))
+    assert "ann" not in stage.clients.speakers()

@@ -13,6 +13,7 @@ from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
+from w2z.delivery.requests import Forward
 from w2z.delivery.session import Counters, Session
 from w2z.errors import NotAllowed
 from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
@@ -1235,6 +1236,30 @@ def test_a_full_store_makes_the_slowest_give_way_from_the_oldest_on():
         stage.unstall(name, client)
     assert ann.heard == ["4 dropped", "5", "6", "7"]
     assert bob.heard == ["2 dropped", "5", "6", "7"]
+
+
+def test_a_session_keeps_the_owner_that_it_began_with():
+    hub: Hub[str] = Hub(2**20, lambda: b"{}", Journal(None, 0))
+    hub.attach("ann", "one", resumable=True, owner="p")
+    hub.attach("ann", "another", resumable=True, owner="p")
+    hub.detach("ann", "another", 1.0)
+    assert hub.owner("ann") == "p"
+    assert hub.oldest_detached("p") == "ann"
+    assert hub.oldest_detached("q") is None
+
+
+def test_requests_that_are_remembered_take_memory():
+    hub: Hub[str] = Hub(2**20, lambda: b"{}", Journal(None, 0))
+    hub.attach("ann", "one", resumable=True)
+    assert hub.remembered == 0
+    sent = Request(Message(Channel.SHELL, b"{}", b"{}", b"{}", b"{}"), "x", "1")
+    forward = hub.to_kernel("ann", sent)
+    assert isinstance(forward, Forward)
+    forward.done()
+    one = hub.remembered
+    assert one > 0
+    hub.attach("ann", "two", resumable=True)
+    assert hub.remembered == one
 
 
 def test_a_store_that_has_room_again_is_used_again():

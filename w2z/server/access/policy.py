@@ -29,6 +29,17 @@ _MOST_HEADERS = 32
 _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]{1,64}")
 
 
+SHARED = "shared"
+"""The principal of whoever has the token: all who have it are one. It is not made of the token,
+because a session has to outlive a change of the token.
+"""
+
+
+def principal_of(token: str | None) -> str | None:
+    """Return the principal of a request that passed with ``token``; ``None``: it needed none."""
+    return None if token is None else SHARED
+
+
 @dataclass(frozen=True)
 class AccessPolicy:
     """The policy. ``token`` returns the token valid now, or ``None`` when none is; it is itself

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from w2z.errors import HttpError
 from w2z.server.access.hosts import Hosts
-from w2z.server.access.policy import AccessPolicy, is_same_origin
+from w2z.server.access.policy import SHARED, AccessPolicy, is_same_origin, principal_of
 from w2z.server.request import Request
 from w2z.settings import Settings
 
@@ -20,6 +20,13 @@ POLICY = AccessPolicy(lambda: "s3cret")
 def asking(*headers: tuple[str, str], query: str = "", method: str = "GET") -> Request:
     """A request with these headers."""
     return Request(method, f"/api/kernels?{query}", (HOST, *headers))
+
+
+def test_all_who_have_the_token_are_one_principal_and_the_others_are_nobody():
+    assert principal_of(POLICY.check(asking(query="token=s3cret"))) == SHARED
+    later = AccessPolicy(lambda: "later")
+    assert principal_of(later.check(asking(query="token=later"))) == SHARED
+    assert principal_of(None) is None, "nobody needs a token"
 
 
 def status_of(policy: AccessPolicy, request: Request, subprotocol_token: str | None = None) -> int:
