@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,19 +12,18 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.kernels import ready, rest_of
 from tests.support.raw_http import raw_http
 from tests.support.serving import Served, serving
+from w2z.server import app
 from w2z.server.access.policy import AccessPolicy
+from w2z.server.handshake import Accepted, accept
 from w2z.server.request import Request
 
 
 @pytest.fixture
 async def served(kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    original = AccessPolicy.check
+    def accept_as_told(asked: Request, policy: AccessPolicy) -> Accepted:
+        return replace(accept(asked, policy), principal=asked.query.get("principal", ["nobody"])[0])
 
-    def check(self: AccessPolicy, asked: Request, subprotocol_token: str | None = None) -> str:
-        original(self, asked, subprotocol_token)
-        return asked.query.get("principal", ["nobody"])[0]
-
-    monkeypatch.setattr(AccessPolicy, "check", check)
+    monkeypatch.setattr(app, "accept", accept_as_told)
     async with serving(kernel.connection_file, max_connections=3) as found:
         async with rest_of(found) as rest:
             await ready(rest)
