@@ -25,6 +25,9 @@ class Channel(StrEnum):
     CONTROL = "control"
     HB = "hb"
 
+    # Enum's own is a Python function, and channels are keys on every message's way.
+    __hash__ = str.__hash__
+
 
 class Message(NamedTuple):
     """One message: its channel, four JSON parts as bytes, and any number of buffers."""

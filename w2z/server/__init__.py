@@ -14,6 +14,7 @@
 - :mod:`~w2z.server.backpressure`: whether a connection is read from.
 - :mod:`~w2z.server.websocket`: one connection that speaks websocket.
 - :mod:`~w2z.server.frames`: the frames of one websocket: bytes in, payloads out.
+- :mod:`~w2z.server.frame_reader`: the frames of its peer, cut out of the bytes received.
 - :mod:`~w2z.server.outbox`: what is written to one websocket.
 - :mod:`~w2z.server.turns`: when to read on after too many frames that carry little.
 - :mod:`~w2z.server.pings`: the pings of one websocket.

@@ -14,8 +14,9 @@ Rules:
 - From a close frame of w2z's own on, no payload is kept, however large the peer has begun to send
   it.
 
-The protocol's state is in :class:`websockets.protocol.Protocol`. Data frames to the client do not
-pass through it, because a batch is framed once for all clients.
+The protocol's state is in :class:`websockets.protocol.Protocol`. Data frames do not pass through
+it: :class:`~w2z.server.frame_reader.FrameReader` reads those of the peer, and a batch for clients
+is framed once for all of them.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import Event, Protocol, Side, State
+from websockets.protocol import Protocol, Side, State
 
 from w2z.errors import CloseCode
+from w2z.server.frame_reader import Control, Fault, FrameReader, Payload
 from w2z.server.handshake import PROTOCOL_LOG
 
 MAX_REASON = 123
@@ -37,30 +39,13 @@ NO_CLOSE_FRAME = 1006
 FRAMES_A_TURN = 64
 """Frames after which a turn ends: a few milliseconds' worth, if each is a message."""
 
-LEAST_PIECE, MOST_PIECE = 2**11, 2**15
-"""Bytes that are given to the parser at once: few where frames end, since a turn ends between two
-pieces only, and more within a long frame. Even the largest has no more than 5,461 frames.
-"""
-
-LITTLE = 2**10
-"""Bytes of a fragment below which it counts as :attr:`Frames.little`."""
-
 KEPT_AFTER_CLOSE = 2**16
 """Bytes of an unfinished payload that may be waited for after a close frame of w2z's own. With more
 of it w2z ends its side at once, and waits for no answer.
 """
 
-_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-
 _CLOSE_FRAME = bytes([0x80 | Opcode.CLOSE])
 """The first byte of a close frame, which is never fragmented."""
-
-
-class Payload(NamedTuple):
-    """One payload of the client, put together from its frames."""
-
-    data: bytes
-    is_text: bool
 
 
 class Pong(NamedTuple):
@@ -73,18 +58,10 @@ class Frames:
     """All frames of one connection. ``max_size`` limits the bytes of a payload."""
 
     def __init__(self, max_size: int) -> None:
-        self._protocol = Protocol(
-            Side.SERVER, state=State.OPEN, max_size=max_size, logger=PROTOCOL_LOG
-        )
-        self._fragments = bytearray()
-        self._is_text = False
+        self._protocol = Protocol(Side.SERVER, state=State.OPEN, logger=PROTOCOL_LOG)
+        self._reader = FrameReader(max_size)
         self._unsent: list[bytes] = []
         self._fault: int | None = None
-        self._unread = b""
-        self._at = 0
-        self._piece = LEAST_PIECE
-        self.little = 0
-        """How many frames carried nothing or little: control frames, and short fragments."""
 
     @property
     def close_code(self) -> int:
@@ -103,41 +80,42 @@ class Frames:
     @property
     def is_behind(self) -> bool:
         """Whether received bytes wait for another turn: call :meth:`go_on`."""
-        return self._at < len(self._unread)
+        return self._reader.is_behind
 
     @property
     def unfinished(self) -> int:
         """How many bytes are kept of a payload whose rest the peer has yet to send."""
-        return len(self._fragments) + len(self._protocol.reader.buffer)
+        return self._reader.unfinished
+
+    @property
+    def little(self) -> int:
+        """How many frames carried nothing or little: control frames, and short fragments."""
+        return self._reader.little
 
     def receive(self, data: bytes) -> list[Payload | Pong]:
         """Take bytes of the peer; return what the first turn completes. Call :meth:`to_send`
         afterwards.
         """
         # Whoever waits for a turn is not read from: bytes come behind others only at an upgrade.
-        self._unread = self._unread[self._at :] + data if self.is_behind else data
-        self._at = 0
+        self._reader.receive(data)
         return self.go_on()
 
     def go_on(self) -> list[Payload | Pong]:
         """Return what the next turn completes. Call :meth:`to_send` afterwards."""
         found: list[Payload | Pong] = []
-        frames = 0
-        while self.is_behind and frames < FRAMES_A_TURN:
-            was_open = self.is_open
-            piece = self._unread[self._at : self._at + self._piece]
-            self._at += len(piece)
-            self._protocol.receive_data(piece)
-            events = self._protocol.events_received()
-            frames += len(events)
-            self._piece = LEAST_PIECE if events else min(2 * self._piece, MOST_PIECE)
-            if was_open:
-                found += self._read(events)
-            if was_open and not self.is_open:
-                # What the caller finds in the payloads so far may be the earlier reason to close.
-                break
-        self._collect()
-        self._let_go()
+        reader, frames = self._reader, 0
+        while reader.is_behind and frames < FRAMES_A_TURN:
+            frames += 1
+            one = reader.next()
+            if isinstance(one, Payload):
+                if self.is_open:
+                    found.append(one)
+            elif isinstance(one, Control | Fault):
+                was_open = self.is_open
+                found += self._control(one, was_open)
+                if was_open and not self.is_open:
+                    # The caller may find an earlier reason to close in the payloads so far.
+                    break
         return found
 
     def receive_eof(self) -> None:
@@ -162,7 +140,7 @@ class Frames:
             self._protocol.fail(code, _cut(reason))
         else:
             self._protocol.send_close(code, _cut(reason))
-            self._protocol.max_message_size = KEPT_AFTER_CLOSE
+            self._reader.max_size = KEPT_AFTER_CLOSE
         self._collect()
         self._let_go()
 
@@ -192,41 +170,26 @@ class Frames:
         self._unsent += self._protocol.data_to_send()
 
     def _let_go(self) -> None:
-        """Free the bytes that were read; after the end, those of an unfinished payload, too."""
+        """After the end, keep nothing of what still comes."""
         if self._protocol.eof_sent:
-            # Whatever follows is dropped: it needs no turn.
-            self._at = len(self._unread)
-        if not self.is_behind:
-            self._unread, self._at = b"", 0
-        if not self.is_open:
-            self._fragments = bytearray()
+            self._reader.stop()
+        elif not self.is_open:
+            self._reader.drop()
 
-    def _read(self, events: list[Event]) -> list[Payload | Pong]:
-        found: list[Payload | Pong] = []
-        for frame in events:
-            if not isinstance(frame, Frame):
-                continue  # HTTP requests and responses, which come in a handshake only
-            if frame.opcode in _DATA:
-                found += self._assemble(frame)
-                continue
-            self.little += 1
-            if frame.opcode is Opcode.PONG:
-                found.append(Pong(bytes(frame.data)))
-        return found
-
-    def _assemble(self, frame: Frame) -> list[Payload]:
-        """Return the payload that ``frame`` completes, or nothing."""
-        if frame.opcode is not Opcode.CONT:
-            self._is_text = frame.opcode is Opcode.TEXT
-            if frame.fin:
-                return [Payload(bytes(frame.data), self._is_text)]
-        self.little += len(frame.data) < LITTLE
-        self._fragments += frame.data
-        if not frame.fin:
-            return []
-        payload = Payload(bytes(self._fragments), self._is_text)
-        self._fragments = bytearray()
-        return [payload]
+    def _control(self, one: Control | Fault, was_open: bool) -> list[Pong]:
+        """Let the protocol answer a control frame or a fault; return a pong."""
+        if isinstance(one, Fault):
+            self._protocol.fail(one.code, one.reason)
+        else:
+            self._protocol.receive_data(one.data)
+        events = self._protocol.events_received()
+        self._collect()
+        self._let_go()
+        return [
+            Pong(bytes(event.data))
+            for event in events
+            if was_open and isinstance(event, Frame) and event.opcode is Opcode.PONG
+        ]
 
 
 def _cut(reason: str) -> str:

@@ -18,7 +18,8 @@ class Turns:
     """The frames of one websocket that carry little, counted. ``now`` is of any clock."""
 
     def __init__(self, now: float) -> None:
-        self._counted = 0
+        self.counted = 0
+        """The number of such frames at the last call of :meth:`wait`."""
         self._paid_at = now
         """When all that were counted so far are paid for, at :data:`LITTLE_A_SECOND`."""
 
@@ -26,7 +27,7 @@ class Turns:
         """Return the seconds until the peer may be read on. ``little`` is how many such frames came
         since the beginning.
         """
-        new, self._counted = little - self._counted, little
+        new, self.counted = little - self.counted, little
         if not new and self._paid_at <= now:
             return 0.0
         self._paid_at = max(self._paid_at, now) + new / LITTLE_A_SECOND

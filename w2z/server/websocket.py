@@ -18,7 +18,8 @@ from w2z.holdings import LOOK_FOR_ROOM, Holdings
 from w2z.server.acknowledgement import Acknowledgement, ping_payload
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
-from w2z.server.frames import Frames, Payload, Pong
+from w2z.server.frame_reader import Payload
+from w2z.server.frames import Frames, Pong
 from w2z.server.outbox import Outbox
 from w2z.server.pings import Pings, now
 from w2z.server.turns import Turns
@@ -183,9 +184,19 @@ class Websocket:
 
     def _read_on(self) -> None:
         """Read more, in a later turn of the event loop if the peer is behind, has sent too many
-        frames that carry little, or sends something long for which there is no room now.
+        frames that carry little, or sends something long for which there is no room now. Nearly
+        always there is no reason to look at the time.
         """
-        reading = self._connection.reading
+        frames, reading = self._frames, self._connection.reading
+        if not (
+            frames.is_behind
+            or frames.unfinished
+            or frames.little != self._turns.counted
+            or self._account.held
+            or reading.is_stopped
+            or self._is_lost
+        ):
+            return
         wait = self._turns.wait(self._frames.little, now())
         if not self._is_left:
             self._account.hold(self._frames.unfinished)

@@ -22,7 +22,7 @@ from w2z.message import Author, Request
 from w2z.server.access_log import websocket_ended
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
-from w2z.server.frames import Payload
+from w2z.server.frame_reader import Payload
 from w2z.server.handshake import Accepted
 from w2z.server.pings import now
 from w2z.server.upstream import Upstream

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
 from w2z.errors import CloseCode
-from w2z.server.frames import MAX_REASON, Frames, Payload, Pong
+from w2z.server.frame_reader import Payload
+from w2z.server.frames import MAX_REASON, Frames, Pong
 
 LIMIT = 1000
 END = b""

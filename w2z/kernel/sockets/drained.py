@@ -119,7 +119,8 @@ class DrainedSocket:
         self._under_way = under_way
         self._look: asyncio.Handle | None = None
         self._again: asyncio.Handle | None = None
-        self._fd = cast(int, socket.getsockopt(zmq.FD))
+        self._getsockopt = cast(Callable[[int], int], socket.getsockopt)
+        self._fd = self._getsockopt(zmq.FD)
         self._loop.add_reader(self._fd, self.receive_batch)
         self._schedule()
 
@@ -151,7 +152,7 @@ class DrainedSocket:
             return False
         if under_way is not None:
             under_way.sent(size, tracker)
-        if self._events() & _POLLIN:
+        if self._getsockopt(_EVENTS) & _POLLIN:
             self._schedule()
         return True
 
@@ -182,7 +183,7 @@ class DrainedSocket:
         elif self._poll_interval:
             self._set_polling(flows and bool(batch))
         if self._refused:
-            events = self._events()
+            events = self._getsockopt(_EVENTS)
             # Reading EVENTS may have consumed the edge of a message that came after the drain.
             if events & _POLLIN:
                 self._schedule()
@@ -260,9 +261,6 @@ class DrainedSocket:
             self._again.cancel()
             self._again = None
 
-    def _events(self) -> int:
-        return cast(int, self._socket.getsockopt(_EVENTS))
-
     def _drain(self) -> tuple[list[list[bytes]], int]:
         """Receive one batch; also returns its bytes. :attr:`is_emptied` says whether that was all.
 
@@ -276,7 +274,7 @@ class DrainedSocket:
         self.is_emptied = False
         try:
             while self._long is None and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
-                if len(batch) < ASKED_FIRST and not self._events() & _POLLIN:
+                if len(batch) < ASKED_FIRST and not self._getsockopt(_EVENTS) & _POLLIN:
                     self.is_emptied = True
                     break
                 parts = []
