@@ -94,6 +94,39 @@ async def test_output_of_too_many_parts_is_told_as_missing_in_its_cell(
     assert "more at once than w2z carries" in notice.content["text"]
 
 
+MOST = 60 * MIB
+"""Bytes: nearly the most that w2z carries at once if it is not told otherwise."""
+
+
+@pytest.mark.parametrize("wire", ["v1", "default"])
+@pytest.mark.parametrize("is_content", [True, False])
+async def test_the_largest_output_arrives_whole(
+    kernel: FakeKernel, served: Served, wire: str, is_content: bool
+) -> None:
+    await ready(served.bridge.kernel)
+    async with open_client(served.url("a"), wire) as client:
+        made = output("x" * MOST) if is_content else output("", (bytes(MOST),))
+        await kernel.publish(made)
+        await kernel.publish(output("next"))
+        [got] = await printed(client, "next")
+        assert len(got) == (MOST if is_content else 0)
+
+
+@pytest.mark.parametrize("wire", ["v1", "default"])
+async def test_the_largest_request_arrives_whole(
+    kernel: FakeKernel, served: Served, wire: str
+) -> None:
+    await ready(served.bridge.kernel)
+    async with open_client(served.url("a"), wire) as client:
+        await client.send(
+            {**request("comm_msg", {"data": "x" * 15 * MIB}), "buffers": [bytes(MOST - 15 * MIB)]}
+        )
+        await client.send(request("odd_request"))
+        _, got = await kernel.received.get()
+        assert len(got.buffers[0]) == MOST - 15 * MIB
+        assert b"odd_request" in (await kernel.received.get())[1].header
+
+
 LARGE: dict[str, Callable[[], Message]] = {
     "content": lambda: output("x" * (3 * MIB // 2)),
     "one buffer": lambda: output("lost", (bytes(3 * MIB // 2),)),

@@ -22,10 +22,10 @@ from w2z.bridge.departed import Departed
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
 from w2z.errors import CloseCode, KernelMessageError
-from w2z.message import Message, size_of
+from w2z.message import Buffer, Message, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
-from w2z.wire.payload import Codec, to_frames
+from w2z.wire.payload import Codec, to_pieces
 
 log = logging.getLogger("w2z")
 
@@ -64,8 +64,10 @@ class Client(Protocol):
     def waiting(self) -> int:
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
-    def write(self, frames: bytes | bytearray) -> None:
-        """Send framed payloads; other clients may be sent the same object."""
+    def write(self, frames: Buffer | bytearray) -> None:
+        """Send framed payloads, or the next piece of one; other clients may be sent the same
+        object.
+        """
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection. Nothing is written to the client after that."""
@@ -255,14 +257,22 @@ class Clients:
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
         the other clients still get it.
         """
-        clients, lost = self._hub.to_clients(session_id, messages, own=own, once=once)
-        encoded: dict[Codec, bytes] = {}
+        clients, lost, is_large = self._hub.to_clients(session_id, messages, own=own, once=once)
+        encoded: dict[Codec, list[Buffer]] = {}
         for client in clients:
-            frames = encoded.get(client.codec)
-            if frames is None:
-                frames = encoded[client.codec] = self._encode(client.codec, messages)
-            client.write(frames)
+            pieces = encoded.get(client.codec)
+            if pieces is None:
+                pieces = encoded[client.codec] = self._encode(client.codec, messages)
+            for piece in pieces:
+                client.write(piece)
         for session in lost:
+            self._give_up(session)
+        if is_large:
+            # In a step of its own, because it may write all of the batch to a file.
+            asyncio.get_running_loop().call_soon(self._make_room)
+
+    def _make_room(self) -> None:
+        for session in self._hub.make_room():
             self._give_up(session)
 
     def stalled(self, session_id: str, client: Client) -> None:
@@ -277,7 +287,8 @@ class Clients:
                     for message in messages:
                         client.write(self._share(client.codec, message))
                 else:
-                    client.write(self._encode(client.codec, [*messages]))
+                    for piece in self._encode(client.codec, [*messages]):
+                        client.write(piece)
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -291,23 +302,23 @@ class Clients:
         """Encode a large message, or return what another client still waits for of the same."""
         shared = self._shared.get((codec, message))
         if shared is None:
-            shared = Shared(self._encode(codec, [message]))
+            shared = Shared(b"".join(self._encode(codec, [message])))
             self._shared[codec, message] = shared
         return shared
 
-    def _encode(self, codec: Codec, messages: Sequence[Message]) -> bytes:
+    def _encode(self, codec: Codec, messages: Sequence[Message]) -> list[Buffer]:
         try:
-            return to_frames(codec, messages)
+            return to_pieces(codec, messages)
         except KernelMessageError:
             pass
         # A message of the batch does not fit this format: encode each alone, and drop that one.
-        frames = []
+        pieces: list[Buffer] = []
         for message in messages:
             try:
-                frames.append(to_frames(codec, [message]))
+                pieces += to_pieces(codec, [message])
             except KernelMessageError as error:
                 self._reports.drop(message.channel, error)
-        return b"".join(frames)
+        return pieces
 
     # Which session is forgotten.
 

@@ -11,7 +11,7 @@ Promises, whatever happens:
 
 - A session reads, in order, every message to it or to all since it began. Where messages were
   dropped, it reads a notice in their place.
-- Memory stays below ``limit`` plus one batch.
+- Memory stays below ``limit`` plus one batch, once :meth:`Hub.make_room` was called.
 - Sessions do not affect each other, except that the slowest loses messages first.
 """
 
@@ -28,6 +28,9 @@ from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import ClientT, Counters, Session
 from w2z.message import Message, Request
 
+LARGE_BATCH = 2**22
+"""Bytes of a batch that takes milliseconds to be written to a file."""
+
 READ_SIZE = 2**20
 """Bytes of a session's remains that one read returns: few enough for one write."""
 
@@ -36,11 +39,13 @@ class Delivery(NamedTuple, Generic[ClientT]):
     """Where to write a batch, and which sessions were given up to make room for it.
 
     Write the batch to each of ``clients``, even if one stalls meanwhile: its session's position is
-    already behind the batch. The sessions in ``lost`` were removed from the hub.
+    already behind the batch. The sessions in ``lost`` were removed from the hub. After a large
+    batch no room was made yet, because that may take long: call :meth:`Hub.make_room` soon.
     """
 
     clients: list[ClientT]
     lost: list[Session[ClientT]]
+    is_large: bool = False
 
 
 class Hub(Generic[ClientT]):
@@ -192,11 +197,19 @@ class Hub(Generic[ClientT]):
             if not own:
                 # Before the batch is appended: `end` is the position it will have.
                 hear(messages, session, self._journal.end)
-        self._journal.append(addressee, messages, once=once)
+        size = self._journal.append(addressee, messages, once=once)
         clients = [s.client for s in recipients if s.flowing and s.client is not None]
+        if size >= LARGE_BATCH:
+            return Delivery(clients, [], is_large=True)
+        return Delivery(clients, self.make_room())
+
+    def make_room(self) -> list[Session[ClientT]]:
+        """Keep to the memory limit. Returns the sessions that were given up for that, and removed
+        from the hub.
+        """
         lost = self._memory.make_room()
         self._gone.add(*(one.counters for one in lost))
-        return Delivery(clients, lost)
+        return lost
 
     def stalled(self, session_id: str, client: ClientT) -> None:
         """The client takes no more output: the session stops flowing.

@@ -98,13 +98,14 @@ class Journal:
 
     def append(
         self, addressee: str | None, messages: Sequence[Message], *, once: bool = False
-    ) -> None:
-        """Add a batch at position :attr:`end`."""
+    ) -> int:
+        """Add a batch at position :attr:`end`. Returns its bytes."""
         size = size_of(messages) + ITEM_COST * len(messages)
         self._kept.append(Batch(addressee, messages, size, self.total, once))
         self.total += size
         self.memory += size
         self.end += 1
+        return size
 
     def read(self, position: int, session_id: str, handed: int = 0) -> tuple[list[Item], int]:
         """Return what the session reads at ``position``, and the position at which to read on.

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 
+from w2z.message import Buffer
 from w2z.server.frames import Frames
 
 PIECE = 2**18
@@ -58,7 +59,7 @@ class Outbox:
         """Bytes that have left the transport, counted from any number."""
         return self.written - self.unsent
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: Buffer | bytearray) -> None:
         """Write data, or keep a reference to it until the transport takes it."""
         self.written += len(data)
         if len(data) <= PIECE and not self._waiting:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from w2z.errors import CloseCode
 from w2z.holdings import LOOK_FOR_ROOM, Holdings
+from w2z.message import Buffer
 from w2z.server.acknowledgement import Acknowledgement, ping_payload
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
@@ -108,7 +109,7 @@ class Websocket:
         """Whether the peer keeps up: the transport is below its high-water mark."""
         return self._outbox.writable
 
-    def write(self, frames: bytes | bytearray) -> None:
+    def write(self, frames: Buffer | bytearray) -> None:
         """Write whole data frames; do nothing if the websocket is not open."""
         if self.is_open:
             with self._connection.boundary:

@@ -18,7 +18,7 @@ import logging
 
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError, CloseCode
-from w2z.message import Author, Request
+from w2z.message import Author, Buffer, Request
 from w2z.server.access_log import websocket_ended
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
@@ -71,7 +71,7 @@ class WebsocketClient:
     def waiting(self) -> int:
         return self._upstream.waiting
 
-    def write(self, frames: bytes | bytearray) -> None:
+    def write(self, frames: Buffer | bytearray) -> None:
         self.websocket.write(frames)
 
     def close(self, code: CloseCode, reason: str) -> None:

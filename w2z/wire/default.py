@@ -50,38 +50,37 @@ class DefaultCodec:
         except ValueError as error:
             raise KernelMessageError(str(error)) from None
         ends = _BINARY_ENDS if buffers else _TEXT_ENDS
-        body = b"".join(
-            (
-                b'{"header":',
-                header,
-                b',"msg_id":',
-                dump(fields.get("msg_id")),
-                b',"msg_type":',
-                dump(fields.get("msg_type")),
-                b',"parent_header":',
-                parent_header,
-                b',"metadata":',
-                metadata,
-                b',"content":',
-                content,
-                ends[channel],
-            )
+        text: tuple[bytes, ...] = (
+            b'{"header":',
+            header,
+            b',"msg_id":',
+            dump(fields.get("msg_id")),
+            b',"msg_type":',
+            dump(fields.get("msg_type")),
+            b',"parent_header":',
+            parent_header,
+            b',"metadata":',
+            metadata,
+            b',"content":',
+            content,
+            ends[channel],
         )
-        if not body.isascii():
-            body = _valid_utf8(body)
+        if not all(map(bytes.isascii, message[1:5])):
+            text = (_valid_utf8(b"".join(text)),)
+        size = sum(map(len, text))
         if not buffers:
-            return Payload(True, len(body), (body,))
+            return Payload(True, size, text)
         count = 1 + len(buffers)
         offset = 4 * (count + 1)
         offsets = [offset]
-        offset += len(body)
+        offset += size
         for buffer in buffers:
             offsets.append(offset)
             offset += len(buffer)
         if offsets[-1] > _LARGEST_OFFSET:
             raise KernelMessageError("a message over 4 GiB does not fit the default format")
         table = struct.pack(f"!{count + 1}I", count, *offsets)
-        return Payload(False, offset, (table, body, *buffers))
+        return Payload(False, offset, (table, *text, *buffers))
 
     def decode(self, payload: bytes, text: bool) -> Request:
         """Read one payload.

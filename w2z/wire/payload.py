@@ -20,6 +20,11 @@ sender 8 bytes and w2z hundreds: without this bound, 256 MiB of offsets would ta
 memory and a minute.
 """
 
+APART = 2**20
+"""Bytes of a part that is written to clients as it is. A copy of it would cost more time than the
+other way costs in writes.
+"""
+
 _FIN_TEXT = 0x81
 _FIN_BINARY = 0x82
 
@@ -69,15 +74,35 @@ def frame_header(text: bool, size: int) -> bytes:
     return _LONG.pack(first, 127, size)
 
 
-def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
-    """Encode and frame a batch; returns the bytes to write to every client that uses ``codec``."""
+def to_pieces(codec: Codec, messages: Iterable[Message]) -> list[Buffer]:
+    """Encode and frame a batch; returns the bytes to write, in order, to every client that uses
+    ``codec``.
+
+    That is one piece, unless a part has :data:`APART` bytes: it is a piece of its own, not copied.
+    """
     encode = codec.encode
+    pieces: list[Buffer] = []
     chunks: list[Buffer] = []
     for message in messages:
         text, size, body = encode(message)
         chunks.append(frame_header(text, size))
-        chunks += body
-    return b"".join(chunks)
+        if size < APART:
+            chunks += body
+            continue
+        for chunk in body:
+            if len(chunk) < APART:
+                chunks.append(chunk)
+            else:
+                pieces += (b"".join(chunks), chunk)
+                chunks = []
+    if chunks:
+        pieces.append(b"".join(chunks))
+    return pieces
+
+
+def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
+    """Encode and frame a batch; returns the bytes that :func:`to_pieces` returns, as one."""
+    return b"".join(to_pieces(codec, messages))
 
 
 def _string(fields: dict[str, Any], name: str) -> str:

@@ -13,7 +13,7 @@ from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.errors import CloseCode
-from w2z.message import Channel, Message, Request
+from w2z.message import Buffer, Channel, Message, Request
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.wire.payload import Codec, Payload
@@ -58,7 +58,7 @@ class Client:
         assert isinstance(self.codec, Heard)
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
-    def write(self, frames: bytes | bytearray) -> None:
+    def write(self, frames: Buffer | bytearray) -> None:
         self.writes += 1
         self.room -= 1
         if self.room == 0:
@@ -137,7 +137,7 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
-        def write(self, frames: bytes | bytearray) -> None:
+        def write(self, frames: Buffer | bytearray) -> None:
             super().write(frames)
             if self.writes == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
@@ -296,9 +296,9 @@ class Slow(Client):
 
     def __init__(self, session_id: str, codec: Codec) -> None:
         super().__init__(session_id=session_id, codec=codec)
-        self.kept: list[bytes | bytearray] = []
+        self.kept: list[Buffer | bytearray] = []
 
-    def write(self, frames: bytes | bytearray) -> None:
+    def write(self, frames: Buffer | bytearray) -> None:
         self.kept.append(frames)
         super().write(frames)
 

@@ -108,7 +108,9 @@ class Stage:
     ) -> None:
         """The kernel says something, to one session or to all; a str is some output."""
         batch = [sized("stream", one) if isinstance(one, str) else one for one in said]
-        clients, lost = self.hub.to_clients(to, batch, own=own, once=once)
+        clients, lost, is_large = self.hub.to_clients(to, batch, own=own, once=once)
+        if is_large:
+            lost = self.hub.make_room()
         for client in clients:
             client.got += batch
         self.lost += [session.session_id for session in lost]
@@ -231,7 +233,7 @@ def test_who_stalls_while_a_batch_is_written_gets_it_once():
     """The write of it may be what is too much."""
     stage = Stage()
     ann, bob = stage.enter("ann"), stage.enter("bob")
-    clients, _ = stage.hub.to_clients(None, batch := [sized("stream", "1")])
+    clients, *_ = stage.hub.to_clients(None, batch := [sized("stream", "1")])
     for client, name in ((ann, "ann"), (bob, "bob")):
         stage.stall(name, client)
     for client in clients:

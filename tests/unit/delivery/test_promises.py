@@ -110,7 +110,7 @@ class World:
     def say(self, messages: list[Message], *, own: bool = False) -> None:
         """The client is sent these; where there are none it is sent nothing."""
         if messages:
-            clients, lost = self.hub.to_clients("ann", messages, own=own)
+            clients, lost, _ = self.hub.to_clients("ann", messages, own=own)
             assert clients == [self.connection]
             assert lost == []
             self.heard += messages

@@ -136,8 +136,8 @@ def test_what_was_encoded_can_be_decoded(sent):
 def test_a_lone_surrogate_passes_both_ways_as_an_escape():
     sent = message("stream")._replace(content=rb'{"text":"\ud83d"}')
     payload = CODEC.encode(sent)
-    assert rb'"\ud83d"' in payload.chunks[0]
-    assert message_in(bytes(payload.chunks[0]), text=True).content == sent.content
+    assert rb'"\ud83d"' in b"".join(payload.chunks)
+    assert message_in(bytes(b"".join(payload.chunks)), text=True).content == sent.content
 
 
 def test_buffers_of_any_size_pass_unchanged():

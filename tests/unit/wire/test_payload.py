@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.unit.examples import message, messages
 from w2z.errors import MalformedPayload
-from w2z.wire.payload import frame_header, read_header, to_frames
+from w2z.wire.payload import APART, frame_header, read_header, to_frames, to_pieces
 from w2z.wire.subprotocol import DEFAULT, V1
 
 BOUNDARIES = [0, 1, 125, 126, 127, 65535, 65536, 65537]
@@ -65,3 +65,16 @@ def test_a_header_without_id_or_type_is_refused_by_the_fields_name(name, wrong):
     del fields[name]
     with pytest.raises(MalformedPayload, match=name):
         read_header(fields)
+
+
+@pytest.mark.parametrize("codec", [V1, DEFAULT])
+def test_a_large_part_is_a_piece_of_its_own_and_not_copied(codec):
+    content = b'{"text":"' + b"x" * APART + b'"}'
+    large = message("stream", buffers=(bytes(APART),))._replace(content=content)
+    small = message("stream", "1")
+    pieces = to_pieces(codec, [small, large, small])
+    assert b"".join(pieces) == to_frames(codec, [small, large, small])
+    assert [len(piece) >= APART for piece in pieces][:2] == [False, True]
+    assert any(piece is content for piece in pieces)
+    assert any(piece is large.buffers[0] for piece in pieces)
+    assert to_pieces(codec, [small, small]) == [to_frames(codec, [small, small])]

@@ -27,6 +27,9 @@ BATCH_MESSAGES = 128
 BATCH_BYTES = 2**20
 """Bytes after which a batch is full, however few messages it has."""
 
+HEAVY_BATCH = 2**23
+"""Bytes of a batch that takes tens of milliseconds to be received, and as long to be carried."""
+
 MESSAGES_AHEAD = 8 * BATCH_MESSAGES
 """Messages to receive into a backlog for each batch that is worked on: a few milliseconds' worth,
 after which other sockets get their turn.
@@ -114,6 +117,8 @@ class DrainedSocket:
         """How many messages the socket has given."""
         self.is_emptied = False
         """Whether the socket had no more messages when it was last received from."""
+        self._has_large = False
+        """Whether the step before received a large batch into the backlog, and nothing else."""
         self._is_polling = False
         self._refused = False
         self._under_way = under_way
@@ -207,10 +212,17 @@ class DrainedSocket:
 
         Returns the batch whose turn it is, and whether socket and backlog are empty.
         """
+        if self._has_large:
+            self._has_large = False
+            return backlog.pop() if backlog else [], False
         batch, size = self._drain()
-        if self.is_emptied and not backlog:
+        self._has_large = size >= HEAVY_BATCH
+        if self.is_emptied and not (backlog or self._has_large):
             return batch, True
         backlog.append(batch, size)
+        if self._has_large:
+            # To receive it and to carry it takes long: each in a step of its own.
+            return [], False
         if not (self.is_emptied or self._long):
             self._fill(backlog, len(batch), size)
         return backlog.pop() if backlog else [], self.is_emptied and not backlog
