@@ -140,19 +140,27 @@ async def test_a_supervised_kernel_that_is_killed_comes_back_to_the_same_websock
 
 
 class Watch:
-    """Counts what w2z does because time passes: heartbeats, and tries of the kernel's port."""
+    """Counts what w2z does because time passes: heartbeats, their echoes, and tries of the kernel's
+    port.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
+        self.echoes = 0
         self.found: list[Found] = []
         self._news = asyncio.Event()
-        poll = Life.poll
+        poll, on_echo = Life.poll, Life.on_echo
 
         def count(life: Life, now: float) -> list[Action]:
             actions = poll(life, now)
             self.count += any(isinstance(action, Beat | Probe) for action in actions)
             self._news.set()
             return actions
+
+        def count_echo(life: Life) -> list[Action]:
+            self.echoes += 1
+            self._news.set()
+            return on_echo(life)
 
         async def note(info: ConnectionInfo, seconds: float) -> tuple[Found, ConnectionInfo]:
             found, where = await probe(info, seconds)
@@ -161,7 +169,12 @@ class Watch:
             return found, where
 
         monkeypatch.setattr(Life, "poll", count)
+        monkeypatch.setattr(Life, "on_echo", count_echo)
         monkeypatch.setattr("w2z.kernel.keeping.attached.probe", note)
+
+    async def echoed(self) -> None:
+        """Wait until the kernel has echoed a heartbeat: before that, none is missed."""
+        await self._until(lambda: self.echoes > 0)
 
     async def probed(self, number: int) -> list[Found]:
         """Wait for so many tries of the port; what they found."""
@@ -199,6 +212,7 @@ async def test_a_stopped_process_is_neither_dead_nor_restarted(
         open_client(served.url("a"), "v1") as client,
     ):
         assert await run(client, "x = 'still'; print(x)") == "still\n"
+        await watch.echoed()
         kernel.process.send_signal(signal.SIGSTOP)
         # A kernel whose port refuses would be gone at the first probe, and dead at the next.
         assert await watch.probed(6) == [Found.LISTENING] * 6
@@ -238,6 +252,7 @@ async def test_a_kernel_that_is_busy_in_c_is_not_dead(tmp_path: Path, watch: Wat
         open_client(served.url("a"), "v1") as client,
     ):
         await client.execute(HOLD)
+        await watch.echoed()
         asked = await client.send(execute_request(f"hold(*{[*map(str, paths)]}); print('done')"))
         await asyncio.to_thread(os.read, from_kernel, 1)
         await watch.more(BEATS_MISSED + 6)
