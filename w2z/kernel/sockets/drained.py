@@ -120,6 +120,8 @@ class DrainedSocket:
         self._has_large = False
         """Whether the step before received a large batch into the backlog, and nothing else."""
         self._is_polling = False
+        self._flows = True
+        """Whether the last look said that more messages are likely after a batch."""
         self._refused = False
         self._under_way = under_way
         self._look: asyncio.Handle | None = None
@@ -174,7 +176,8 @@ class DrainedSocket:
         """Receive what is there and hand out at most one batch; schedule a call for the rest.
 
         ``flows`` says that a batch makes more messages likely, and so lets the next one wait for
-        ``poll_interval``. Returns whether there may be a rest.
+        ``poll_interval``. Where it does not, neither does the batch after this one. Returns whether
+        there may be a rest.
         """
         self._cancel()
         if self._backlog is None:
@@ -186,7 +189,8 @@ class DrainedSocket:
         if not emptied:
             self._schedule()
         elif self._poll_interval:
-            self._set_polling(flows and bool(batch))
+            self._set_polling(flows and self._flows and bool(batch))
+            self._flows = flows
         if self._refused:
             events = self._getsockopt(_EVENTS)
             # Reading EVENTS may have consumed the edge of a message that came after the drain.
