@@ -444,6 +444,16 @@ def test_what_was_said_to_others_is_not_replayed_and_does_not_count():
     assert stage.enter("ann", replay=2).heard == ["1", "2"]
 
 
+def test_all_that_was_carried_is_counted_whoever_has_it():
+    stage = Stage()
+    assert stage.hub.carried == 0
+    stage.enter("bob", slow=True)
+    said = message("stream", "1"), message("stream", "2"), message("stream", "for bob")
+    stage.kernel(*said[:2])
+    stage.kernel(said[2], to="bob")
+    assert stage.hub.carried == size_of(said) + len(said) * ITEM_COST
+
+
 def test_what_was_said_before_the_end_of_replays_is_not_replayed():
     stage = Stage(tail=PLENTY)
     there = stage.enter("there", slow=True)
