@@ -1350,3 +1350,12 @@ def test_a_client_that_falls_back_behind_what_overflow_took_hears_what_remains()
     again = stage.enter("ann")
     assert ann.heard == again.heard[: len(ann.heard)]
     assert again.heard == ["1 dropped", "2", "2 dropped", "5"]
+
+
+def test_what_was_carried_and_what_is_remembered_has_a_size():
+    stage = Stage()
+    stage.enter("ann")
+    before = stage.hub.carried
+    stage.kernel("x")
+    assert stage.hub.carried > before
+    assert stage.hub.remembered == 0
