@@ -232,9 +232,11 @@ class Settings(BaseModel):
         description="Seconds between websocket pings, so that proxies keep idle connections.",
     )
     ping_timeout: Seconds = Field(
-        30,
+        90,
         gt=0,
-        description="Seconds to wait for a pong before a websocket is taken for dead.",
+        description="Seconds that a peer may give no sign of life after a ping that "
+        "--ping-interval brought, before its websocket is taken for dead. Some clients read only "
+        "while they run something.",
     )
     resume_window: Seconds = Field(
         600,

@@ -82,7 +82,7 @@ async def test_a_half_open_connection_is_noticed_and_its_session_kept(
     kernel: FakeKernel, way: Way
 ) -> None:
     async with (
-        serving(kernel.connection_file, ping_timeout=0.3) as served,
+        serving(kernel.connection_file, ping_interval=0.3, ping_timeout=0.3) as served,
         cable(served.url("a")) as line,
     ):
         async with open_client(line.url, "v1", ping_interval=None) as client:
@@ -232,7 +232,7 @@ async def test_who_comes_back_because_of_an_announcement_does_not_get_it_again(
     """JupyterLab connects anew as soon as it hears that the kernel restarts, before it has
     acknowledged that: it would come back again and again.
     """
-    monkeypatch.setattr("w2z.server.acknowledgement.ACK_DELAY", 60)
+    monkeypatch.setattr("w2z.server.acknowledgement.Acknowledgement.wrote", lambda *_, **__: False)
     kernels = Kernels(tmp_path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kernels.hang_up)

@@ -256,11 +256,18 @@ class Bridge:
             self.kernel.on_replies(messages)
         else:
             before = self._hub.carried
-            self.clients.send(session_id, messages)
+            self.clients.send(session_id, messages, ends=self._ends(channel, messages[-1]))
             traffic = self.counts.to_clients[channel]
             traffic.messages += len(messages)
             if carried := self._hub.carried - before:
                 traffic.size += carried - ITEM_COST * len(messages)
+
+    def _ends(self, channel: Channel, last: Message) -> bool:
+        """Whether the kernel has no more to say to what was asked, as far as one can see: it is
+        idle, and said so or replied.
+        """
+        is_told = channel is not Channel.IOPUB or b'"status"' in last.header
+        return is_told and not self.kernel.is_busy
 
     def writable(self, session_id: str) -> None:
         """The session's socket takes messages again: its clients retry what was refused."""

@@ -64,9 +64,13 @@ class Client(Protocol):
     def waiting(self) -> int:
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        """Send framed payloads, or the next piece of one; other clients may be sent the same
-        object.
+    def write(
+        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+    ) -> None:
+        """Send framed payloads; other clients may be sent the same object.
+
+        Unless ``is_whole``, the rest of them comes with the next call. ``ends`` says that they end
+        what the client waits for, such as a cell.
         """
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -247,11 +251,12 @@ class Clients:
         *,
         own: bool = False,
         once: bool = False,
+        ends: bool = False,
     ) -> None:
         """Write a batch to one session's client, or to all clients (``None``).
 
         ``own`` says that w2z wrote the messages, not the kernel. A batch marked ``once`` is not
-        written again, even where it was not acknowledged.
+        written again, even where it was not acknowledged. ``ends``: see :meth:`Client.write`.
 
         The hub has the batch before the first write. A write may call :meth:`stalled` or
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
@@ -263,8 +268,7 @@ class Clients:
             pieces = encoded.get(client.codec)
             if pieces is None:
                 pieces = encoded[client.codec] = self._encode(client.codec, messages)
-            for piece in pieces:
-                client.write(piece)
+            _write(client, pieces, ends=ends)
         for session in lost:
             self._give_up(session)
         if is_large:
@@ -287,8 +291,7 @@ class Clients:
                     for message in messages:
                         client.write(self._share(client.codec, message))
                 else:
-                    for piece in self._encode(client.codec, [*messages]):
-                        client.write(piece)
+                    _write(client, self._encode(client.codec, [*messages]))
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -368,3 +371,8 @@ class Clients:
 
 def _is_large(message: Message) -> bool:
     return size_of([message]) >= LARGE
+
+
+def _write(client: Client, pieces: Sequence[Buffer], *, ends: bool = False) -> None:
+    for place, piece in enumerate(pieces, 1):
+        client.write(piece, is_whole=place == len(pieces), ends=ends)

@@ -21,7 +21,7 @@ from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.frame_reader import Payload
 from w2z.server.frames import Frames, Pong
-from w2z.server.outbox import Outbox
+from w2z.server.outbox import PIECE, Outbox
 from w2z.server.pings import Pings, now
 from w2z.server.turns import Turns
 from w2z.settings import Settings
@@ -109,12 +109,24 @@ class Websocket:
         """Whether the peer keeps up: the transport is below its high-water mark."""
         return self._outbox.writable
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        """Write whole data frames; do nothing if the websocket is not open."""
-        if self.is_open:
-            with self._connection.boundary:
-                self._outbox.write(frames)
-                self._pings.wrote()
+    def write(
+        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+    ) -> None:
+        """Write data frames; do nothing if the websocket is not open.
+
+        Unless ``is_whole``, the rest of a frame comes with the next call. ``ends`` says that the
+        frames end what the peer waits for, so it is asked at once whether they have arrived.
+        """
+        if not self.is_open:
+            return
+        with self._connection.boundary:
+            asks = is_whole and self._pings.wrote(ends=ends)
+            if asks and len(frames) < PIECE:
+                # In the same write: who has the frames has the ping, whatever it does next.
+                frames, asks = b"".join((frames, self._next_ping())), False
+            self._outbox.write(frames)
+            if asks:
+                self._ping()
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Start the closing handshake; do nothing if the websocket is not open."""
@@ -221,8 +233,14 @@ class Websocket:
     # Pings
 
     def _ping(self) -> None:
-        self._frames.ping(ping_payload(self._user.position))
-        self._outbox.flush()
+        self._outbox.write(self._next_ping())
+
+    def _next_ping(self) -> bytes:
+        """Return a ping with the present position, behind the control frames that wait."""
+        position = self._user.position
+        self._frames.ping(ping_payload(position))
+        self._pings.asked(position)
+        return b"".join(self._frames.to_send())
 
     def _give_up(self) -> None:
         self.refuse(CloseCode.INTERNAL_ERROR, "no pong within the ping timeout")

@@ -71,8 +71,10 @@ class WebsocketClient:
     def waiting(self) -> int:
         return self._upstream.waiting
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        self.websocket.write(frames)
+    def write(
+        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+    ) -> None:
+        self.websocket.write(frames, is_whole=is_whole, ends=ends)
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.websocket.close(code, reason)

@@ -58,7 +58,9 @@ class Client:
         assert isinstance(self.codec, Heard)
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
-    def write(self, frames: Buffer | bytearray) -> None:
+    def write(
+        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+    ) -> None:
         self.writes += 1
         self.room -= 1
         if self.room == 0:
@@ -137,8 +139,10 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
-        def write(self, frames: Buffer | bytearray) -> None:
-            super().write(frames)
+        def write(
+            self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        ) -> None:
+            super().write(frames, is_whole=is_whole, ends=ends)
             if self.writes == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
 
@@ -298,9 +302,11 @@ class Slow(Client):
         super().__init__(session_id=session_id, codec=codec)
         self.kept: list[Buffer | bytearray] = []
 
-    def write(self, frames: Buffer | bytearray) -> None:
+    def write(
+        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+    ) -> None:
         self.kept.append(frames)
-        super().write(frames)
+        super().write(frames, is_whole=is_whole, ends=ends)
 
 
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(
