@@ -2,8 +2,8 @@
 
 Whatever the text, ``parse`` returns a ConnectionInfo or raises ConnectionFileError, and no other
 error. The error is one line, and not a long one. It never quotes a key, unless the file gives the
-key as something else, too. Where the file is taken, its fields are those that :mod:`json` reads, and
-endpoints, signer and the kernel's id can be made of it.
+key as something else, too. Where the file is taken, its fields are those that :mod:`json` reads,
+and endpoints, signer and the kernel's id can be made of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.examples import JSON_WORDS, KEY
+from tests.fuzz.examples import JSON_VALUES, JSON_WORDS, KEY
 from tests.fuzz.mutate import Input, Mutator
 from w2z.errors import ConnectionFileError
 from w2z.kernel.connection_file import ConnectionInfo, kernel_id, parse
@@ -50,12 +50,17 @@ _WORDS = (
     *(b"/" * 110, b"\\n", b"\\ud800", b'"127.1"', b'"\xc3\xa9.example"', b"blake2b", b"5001.0"),
     *(b'"curve_secretkey":', b'"kernel_name":' + b'"x' * 3, b"{{why}}", b"%s", b"{why}"),
 )
+_VALUES = (
+    *JSON_VALUES,
+    *(b'"ipc"', b'"/run/a"', b'"::1"', b'"*"', b'"a..b"', b'"127.0.0.1\\n"', b'"hmac-\\u0000"'),
+    *(b'"hmac-md5"', b'"hmac-shake_128"', b'"curve_secretkey"', b'"key"', b'"5"', b"5001.0"),
+)
 
 
 class ConnectionFileFuzzer:
     """Texts of a connection file."""
 
-    name = "connection files"
+    name = "connection-files"
     share = 0.1
 
     def __init__(self) -> None:
@@ -66,8 +71,10 @@ class ConnectionFileFuzzer:
         ]
 
     def make(self, mutator: Mutator) -> Input:
-        if mutator.chance(0.6):
+        if mutator.chance(0.4):
             return (mutator.mutate(mutator.pick(self.corpus), self.corpus, _WORDS),)
+        if mutator.chance(0.6):
+            return (mutator.mutate_json(mutator.pick(self.corpus), _VALUES),)
         fields = _RIGHT | mutator.pick(_CHANGES)
         texts = {name: json.dumps(value).encode() for name, value in fields.items()}
         name = mutator.pick(list(texts))

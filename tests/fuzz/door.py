@@ -9,7 +9,8 @@ it likes in whatever pieces, and then closes, is cut off, or says nothing more. 
   put the token into the wrong place.
 - As long as the peer is there, the connection is read from, or ends, within :data:`PATIENCE`
   seconds; once the peer is silent or gone, it ends.
-- What is held for the peer is never more than its limits, and nothing when the connection is closed.
+- What is held for the peer is never more than its limits, and nothing when the connection is
+  closed.
 
 Two listeners: one with a token, and one where everybody may enter, through a proxy, with small
 limits, and where peers read slowly.
@@ -158,7 +159,7 @@ class DoorFuzzer:
 class OpenDoorFuzzer(DoorFuzzer):
     """The listener without a token, with a proxy and small limits."""
 
-    name = "open door"
+    name = "open-door"
     is_slow = True
 
     def __init__(self) -> None:

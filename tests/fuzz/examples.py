@@ -28,6 +28,16 @@ JSON_WORDS = (
 )
 """What JSON is made of, and what its readers disagree about."""
 
+JSON_VALUES = (
+    *(b"{}", b"[]", b"null", b"true", b"0", b"-1", b"1.5e3", b"NaN", b"Infinity", b"1e999"),
+    *(b'""', b'"a"', b'"\\ud800"', b'"\\u0000"', b'"\xc3\xa9"', b'"hb"', b'"shell"', b'"control"'),
+    *(b'"msg_id"', b'"msg_type"', b'"channel"', b'"session"', b'"status"', b'"busy"', b'"idle"'),
+    *(b'{"a":{"msg_id":1}}', b'{"msg_type":"x","msg_type":"y","msg_id":"z"}', b"65535", b"65536"),
+    *(b"9" * 30, b"9" * 4400, b"[" * 150 + b"]" * 150, b'{"a":' * 600 + b"1" + b"}" * 600),
+    *(b"[" * 1200 + b"]" * 1200, b'"' + b"x" * 5000 + b'"', b"[[],{},null]"),
+)
+"""Values to put in the place of others."""
+
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 _HEADER = {
@@ -41,13 +51,14 @@ _HEADER = {
 
 
 def _content(number: int) -> dict[str, Any]:
-    return [
+    contents: list[dict[str, Any]] = [
         {"code": "print('\u00e9')", "silent": False, "user_expressions": {"a": "1+1"}},
         {"execution_state": "busy"},
         {"restart": True},
         {"data": {"a": [1, 2.5, None, True, {"b": "\ud83d"}]}, "comm_id": "x" * 40},
         {},
-    ][number % 5]
+    ]
+    return contents[number % len(contents)]
 
 
 MESSAGES: list[tuple[str, dict[str, Any], tuple[bytes, ...]]] = [

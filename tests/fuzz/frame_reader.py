@@ -1,9 +1,9 @@
 """The frames of a client, cut out of the bytes received.
 
 Whatever bytes come, in whatever pieces: payloads, pings and pongs are those that the parser of
-``websockets`` finds, in their order, up to a close frame or the first fault. Where that parser finds
-a fault, so does w2z's, at the latest when the head of the frame is there as a whole. What is kept of
-an unfinished payload is never more than came, nor more than the limit.
+``websockets`` finds, in their order, up to a close frame or the first fault. Where that parser
+finds a fault, so does w2z's, at the latest when the head of the frame is there as a whole. What is
+kept of an unfinished payload is never more than came, nor more than the limit.
 """
 
 from __future__ import annotations
@@ -38,17 +38,28 @@ class FrameFuzzer:
         self.corpus += CONTROLS
 
     def make(self, mutator: Mutator) -> Input:
-        frames = [self._frame(mutator) for _ in range(1 + mutator.below(5))]
-        data = b"".join(frames)
-        if mutator.chance(0.6):
+        data = b"".join(self._message(mutator) for _ in range(1 + mutator.below(5)))
+        if mutator.chance(0.5):
             data = mutator.mutate(data, self.corpus, _WORDS)
         return mutator.cut(data)
 
-    def _frame(self, mutator: Mutator) -> bytes:
-        if mutator.chance(0.6):
-            return mutator.pick(self.corpus)
+    def _message(self, mutator: Mutator) -> bytes:
+        """Frames of one payload, with control frames between them; or a frame out of place."""
+        what = mutator.random()
         data = mutator.bytes(mutator.pick((0, 1, 5, 60, 126, 300)))
-        return frame(data, mutator.pick(FIRST_BYTES), mask=mutator.bytes(4))
+        if what < 0.03:
+            return mutator.pick(self.corpus)
+        if what < 0.06:
+            return frame(data, mutator.pick(FIRST_BYTES), mask=mutator.bytes(4))
+        pieces = mutator.cut(data) if what < 0.5 else (data,)
+        firsts = [mutator.pick((1, 2)), *[0] * (len(pieces) - 1)]
+        firsts[-1] |= 0x80
+        made = []
+        for piece, first in zip(pieces, firsts, strict=True):
+            if what < 0.3:
+                made.append(frame(data[:9], mutator.pick((0x89, 0x8A)), mask=mutator.bytes(4)))
+            made.append(frame(piece, first, mask=mutator.bytes(4)))
+        return b"".join(made)
 
     def check(self, given: Input) -> str:
         said, fault = _by_w2z(given)

@@ -17,7 +17,15 @@ import hmac
 import json
 from datetime import UTC, datetime
 
-from tests.fuzz.examples import DELIMITER, JSON_PARTS, JSON_WORDS, KEY, MULTIPARTS, multipart
+from tests.fuzz.examples import (
+    DELIMITER,
+    JSON_PARTS,
+    JSON_VALUES,
+    JSON_WORDS,
+    KEY,
+    MULTIPARTS,
+    multipart,
+)
 from tests.fuzz.mutate import Input, Mutator
 from w2z.errors import KernelMessageError
 from w2z.kernel.state import MAX_BUSY, MAX_STATUS, KernelState
@@ -113,7 +121,7 @@ def _is_signed(message: Message, parts: Input) -> bool:
 
 def _status(state: str, **parent: object) -> Input:
     header = {"msg_type": "status", "msg_id": "s"}
-    parts = (header, parent, {}, {"execution_state": state})
+    parts: tuple[object, ...] = (header, parent, {}, {"execution_state": state})
     return tuple(json.dumps(part).encode() for part in parts)
 
 
@@ -150,7 +158,10 @@ class StateFuzzer:
             status = list(mutator.pick(_STATUSES))
             if mutator.chance(0.7):
                 at = mutator.below(4)
-                status[at] = mutator.mutate(status[at], _STATUS_PARTS, _STATUS_WORDS)
+                if mutator.chance(0.6):
+                    status[at] = mutator.mutate_json(status[at], JSON_VALUES)
+                else:
+                    status[at] = mutator.mutate(status[at], _STATUS_PARTS, _STATUS_WORDS)
             parts += status
         return tuple(parts)
 
@@ -177,6 +188,6 @@ class StateFuzzer:
 
 def _messages(given: Input) -> list[Message]:
     return [
-        Message(Channel.IOPUB, *given[at : at + 4])
-        for at in range(0, len(given) - len(given) % 4, 4)
+        Message(Channel.IOPUB, header, parent, metadata, content)
+        for header, parent, metadata, content in zip(*[iter(given)] * 4, strict=False)
     ]

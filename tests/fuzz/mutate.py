@@ -6,6 +6,7 @@ makes a hundred thousand that are broken in the ways in which bytes on a wire ar
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from random import Random
@@ -22,8 +23,11 @@ LONGEST = 2**16
 MOST_PARTS = 64
 """Parts that a mutated multipart has at most."""
 
+_VALUE = re.compile(rb'"[^"\\]*"(?=( ?:))|"[^"\\]*"|-?[0-9][0-9.]*|true|false|null|\{\}|\[\]')
+"""What looks like a value in JSON, or a name, which has a colon behind it."""
+
 _NUMBERS = (0, 1, 2, 5, 6, 7, 125, 126, 127, 2**16, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
-_DIGITS = tuple(b"%d" % number for number in _NUMBERS) + (b"-1", b"1e9", b"00", b"9" * 400)
+_DIGITS = (*(b"%d" % number for number in _NUMBERS), b"-1", b"1e9", b"00", b"9" * 400)
 
 
 class Mutator:
@@ -73,6 +77,16 @@ class Mutator:
             data = self.pick(self._steps)(data, corpus, words)[:LONGEST]
         return data
 
+    def mutate_json(self, text: bytes, values: Sequence[bytes]) -> bytes:
+        """Put other values in the place of one or a few; so it mostly stays JSON."""
+        for _ in range(self.pick((1, 1, 2, 3))):
+            found = list(_VALUE.finditer(text))
+            if found:
+                match, value = self.pick(found), self.pick(values)
+                if match[1] is None or value.startswith(b'"'):
+                    text = (text[: match.start()] + value + text[match.end() :])[:LONGEST]
+        return text
+
     def mutate_parts(
         self, parts: Input, corpus: Sequence[Input], words: Sequence[bytes], texts: Sequence[bytes]
     ) -> Input:
@@ -101,12 +115,13 @@ class Mutator:
         return tuple(changed)
 
     def cut(self, data: bytes) -> Input:
-        """Cut ``data`` at random places, or not at all; rarely into single bytes."""
+        """Cut ``data`` at random places, or not at all; rarely into many that are equal."""
         if self.chance(0.4):
             return (data,)
         if self.chance(0.05):
-            data = data[:2000]
-            return tuple(data[at : at + 1] for at in range(len(data)))
+            size = self.pick((1, 7, 30))
+            data = data[: 600 * size]
+            return tuple(data[at : at + size] for at in range(0, max(1, len(data)), size))
         places = sorted({self.below(len(data) + 1) for _ in range(self.pick((1, 2, 4, 9)))})
         starts = [0, *(place for place in places if 0 < place < len(data))]
         ends = [*starts[1:], len(data)]
@@ -163,9 +178,10 @@ class Mutator:
 
     def _swap(self, data: bytes, *_: Sequence[bytes]) -> bytes:
         first, second, third, fourth = sorted(self.below(len(data) + 1) for _ in range(4))
-        return b"".join(
-            (data[:first], data[third:fourth], data[second:third], data[first:second])
-        ) + (data[fourth:])
+        return (
+            b"".join((data[:first], data[third:fourth], data[second:third], data[first:second]))
+            + (data[fourth:])
+        )
 
     def _splice(self, data: bytes, corpus: Sequence[bytes], _: Sequence[bytes]) -> bytes:
         other = self.pick(corpus)

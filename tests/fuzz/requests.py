@@ -6,6 +6,7 @@ from tests.fuzz.examples import (
     CONTROLS,
     DEFAULT_PAYLOADS,
     FIRST_BYTES,
+    JSON_VALUES,
     JSON_WORDS,
     V1,
     V1_PAYLOADS,
@@ -106,15 +107,29 @@ WORDS = (
     *(b"?", b"&", b"/", b"//", b"%2f", b"%00", b"%ff", b"..", b"#", b"*", b";", b"=", b",", b'"'),
     *(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"GET ", b"HEAD ", b"POST ", b"CONNECT ", b"PRI * "),
     *(b"Host: ", b"Host: [::1\r\n", b"Host: a:99999\r\n", b"Content-Length: 0\r\n", b"\r\n X: y"),
-    *(b"Content-Length: 5\r\n", b"Content-Length: " + b"9" * 30 + b"\r\n", b"content-length:+1\r\n"),
+    *(
+        b"Content-Length: 5\r\n",
+        b"Content-Length: " + b"9" * 30 + b"\r\n",
+        b"content-length:+1\r\n",
+    ),
     *(b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"chunked"),
     *(b"Connection: close\r\n", b"Connection: upgrade\r\n", b"Upgrade: websocket\r\n", b"h2c"),
     *(b"Expect: 100-continue\r\n", b"Origin: https://a.example\r\n", b"Origin: null\r\n"),
     *(b"Origin: http://[\r\n", b"Origin: http://a:99999\r\n", b"Cookie: a=\x01\r\n"),
     *(b"X-Forwarded-For: ", b"X-Forwarded-For: " + b"1.2.3.4, " * 40 + b"\r\n", b"::ffff:1.2.3.4"),
     *(b"0\r\n\r\n", b"0\r\n", b"ffffffff\r\n", b"5;a=b\r\n", b"-1\r\n", b"0x5\r\n", b"1\r\na\r\n"),
-    *(b"Sec-WebSocket-Version: 8\r\n", b"Sec-WebSocket-Key: a\r\n", b"Sec-WebSocket-Protocol: ,\r\n"),
-    *(b"session_id=", b"session_id=%ed%a0%80&", b"session_id=" + b"s" * 300, b"replay=-1", b"token="),
+    *(
+        b"Sec-WebSocket-Version: 8\r\n",
+        b"Sec-WebSocket-Key: a\r\n",
+        b"Sec-WebSocket-Protocol: ,\r\n",
+    ),
+    *(
+        b"session_id=",
+        b"session_id=%ed%a0%80&",
+        b"session_id=" + b"s" * 300,
+        b"replay=-1",
+        b"token=",
+    ),
     *(b"X: " + b"y" * 3000 + b"\r\n", b"X: y\r\n" * 120, b"a=&" * 120, f"token={TOKEN}&".encode()),
 )
 """What means something in a request."""
@@ -146,6 +161,8 @@ def _frame(mutator: Mutator, payloads: list[bytes]) -> bytes:
     payload = mutator.pick(payloads)
     if what < 0.5:
         payload = mutator.mutate(payload, payloads, JSON_WORDS)
+    elif what < 0.7 and payload.startswith(b"{"):
+        payload = mutator.mutate_json(payload, JSON_VALUES)
     first = 0x81 if payload.startswith(b"{") else 0x82
     if what > 0.95:
         first = mutator.pick(FIRST_BYTES)
