@@ -31,7 +31,9 @@ from tests.fuzz.requests import stream
 from tests.fuzz.transport import FakeTransport
 from tests.fuzz.world import TOKEN, World
 from w2z.server.connections import Connection
+from w2z.server.http_connection import HttpConnection
 from w2z.server.rest import api, metrics
+from w2z.server.websocket import Websocket
 
 PATIENCE = 90.0
 """Seconds that w2z may read nothing from a peer: nobody waits for anything longer here."""
@@ -123,7 +125,7 @@ class DoorFuzzer:
             if not await _reads(transport):
                 break
             connection.data_received(piece)
-            held = max(held, self._world.door.allowance.held, self._world.bridge.holdings.begun)
+            held = max(held, self._held(connection))
             await asyncio.sleep(0)
         settings = self._world.settings
         longest = max(map(len, given), default=0)
@@ -131,6 +133,20 @@ class DoorFuzzer:
         assert held <= own + longest, f"{held} bytes are held"
         await self._end(sum(map(len, given)) % 3, connection, transport)
         return transport
+
+    def _held(self, connection: Connection) -> int:
+        """Return the bytes that are held for the peer, all of which have to be counted."""
+        stage = connection._stage
+        if isinstance(stage, HttpConnection):
+            held = stage._exchange.held
+            assert held <= self._world.door.allowance.held, f"{held} bytes are not counted"
+            return held
+        if isinstance(stage, Websocket):
+            counted, frames = self._world.bridge.holdings.begun, stage._frames
+            is_counted = frames.unfinished <= counted or not frames.is_open
+            assert is_counted, f"{frames.unfinished} bytes are not counted"
+            return counted + len(frames._reader._unread)
+        return 0
 
     async def _end(self, how: int, connection: Connection, transport: FakeTransport) -> None:
         """Let the peer close its side, be cut off, or say nothing more."""

@@ -94,7 +94,7 @@ def run(
                     course.smallest = _smallest(fuzzer, given, broken)
                 elif course.inputs % BETWEEN_LOOKS == 0 or inputs is not None:
                     elapsed = time.monotonic() - start
-                    done = elapsed / seconds if inputs is None else course.inputs / inputs
+                    done = course.inputs / inputs if inputs else elapsed / max(seconds, 1e-9)
                     if settled is None and done >= SETTLED:
                         settled = _memory()
                     if done >= 1:
