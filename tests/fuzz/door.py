@@ -1,7 +1,8 @@
 """The front door: the bytes of one client, from the first to the last.
 
 The whole server is there but its socket (:mod:`~tests.fuzz.world`), and a peer that sends whatever
-it likes in whatever pieces, and then closes, is cut off, or says nothing more. For all of it:
+it likes in whatever pieces. Then it closes, is cut off, or says nothing more, or w2z ends. For all
+of it:
 
 - No error leaves the connection; nothing is logged as a defect, or as an error of any kind.
 - What the peer gets is HTTP, and behind an upgrade frames that the client of ``websockets`` takes.
@@ -19,13 +20,13 @@ limits, and where peers read slowly.
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from typing import Any
 from unittest.mock import patch
 
 from tests.fuzz.answers import Answer, read_answers
 from tests.fuzz.clock import HurriedLoop
+from tests.fuzz.log import Log
 from tests.fuzz.mutate import Input, Mutator
 from tests.fuzz.requests import stream
 from tests.fuzz.transport import FakeTransport
@@ -77,7 +78,7 @@ class DoorFuzzer:
         self._loop = HurriedLoop()
         self._loop.set_exception_handler(self._on_error)
         self._errors: list[str] = []
-        self._log = _Log()
+        self._log = Log()
         self._log.start()
         # The first load takes long, so w2z has it done in a thread, which this loop waits for not.
         metrics.load()
@@ -131,7 +132,7 @@ class DoorFuzzer:
         longest = max(map(len, given), default=0)
         own = max(settings.max_header_size + settings.max_body_size, settings.max_message_size)
         assert held <= own + longest, f"{held} bytes are held"
-        await self._end(sum(map(len, given)) % 3, connection, transport)
+        await self._end(sum(map(len, given)) % 4, connection, transport)
         return transport
 
     def _held(self, connection: Connection) -> int:
@@ -149,16 +150,20 @@ class DoorFuzzer:
         return 0
 
     async def _end(self, how: int, connection: Connection, transport: FakeTransport) -> None:
-        """Let the peer close its side, be cut off, or say nothing more."""
+        """Let the peer close its side, be cut off, or say nothing more; or let w2z end."""
         if await _reads(transport):
             if how == 0:
                 if not connection.eof_received():
                     transport.close()
             elif how == 1:
                 transport.abort()
+            elif how == 2:
+                self._world.connections.closing = True
+                connection.shutdown()
         assert await _within(SILENCE, lambda: transport.is_lost), "the connection does not end"
         # What was begun for it goes on alone.
         assert await _within(PATIENCE, lambda: not self._world.tasks.running)
+        self._world.connections.closing = False
         await asyncio.sleep(1)
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -182,39 +187,6 @@ class OpenDoorFuzzer(DoorFuzzer):
         super().__init__()
         self.settings = _OPEN
         self.renew()
-
-
-class _Log(logging.Handler):
-    """The lines of w2z's log, as long as it is started."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.lines: list[str] = []
-        self.errors: list[str] = []
-        self._logger = logging.getLogger("w2z")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        if record.levelno >= logging.ERROR:
-            self.errors.append(record.getMessage())
-
-    def clear(self) -> None:
-        """Forget what was logged."""
-        self.lines.clear()
-        self.errors.clear()
-
-    def start(self) -> None:
-        """Hear what is logged, and let nobody else hear it."""
-        self._before = self._logger.level, self._logger.propagate
-        self._logger.setLevel(logging.INFO)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
-
-    def stop(self) -> None:
-        """Undo :meth:`start`."""
-        self._logger.removeHandler(self)
-        level, self._logger.propagate = self._before
-        self._logger.setLevel(level)
 
 
 async def _at_once(work: Any) -> Any:

@@ -85,7 +85,8 @@ class FakeTransport(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        self.has_ended = True
+        if not self._closing:
+            self.has_ended = True
 
     def is_closing(self) -> bool:
         return self._closing
