@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tests.fuzz.codecs import DefaultFuzzer, V1Fuzzer
 from tests.fuzz.connection_files import ConnectionFileFuzzer
-from tests.fuzz.door import DoorFuzzer, OpenDoorFuzzer
+from tests.fuzz.door import CrowdFuzzer, DoorFuzzer, OpenDoorFuzzer
 from tests.fuzz.frame_reader import FrameFuzzer
 from tests.fuzz.kernel_side import MultipartFuzzer, StateFuzzer
 from tests.fuzz.run import Course, Fuzzer, run
@@ -21,8 +21,8 @@ from tests.fuzz.run import Course, Fuzzer, run
 FUZZERS: dict[str, type[Fuzzer]] = {
     kind.name: kind
     for kind in (
-        *(DoorFuzzer, OpenDoorFuzzer, V1Fuzzer, DefaultFuzzer, FrameFuzzer),
-        *(MultipartFuzzer, StateFuzzer, ConnectionFileFuzzer),
+        *(DoorFuzzer, OpenDoorFuzzer, CrowdFuzzer, V1Fuzzer, DefaultFuzzer),
+        *(FrameFuzzer, MultipartFuzzer, StateFuzzer, ConnectionFileFuzzer),
     )
 }
 

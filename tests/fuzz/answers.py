@@ -13,7 +13,7 @@ _STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [ -~]*\r\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _ONCE = ("content-length", "content-type", "connection", "date", "location")
 _BODILESS = (101, 204)
-_TEXT = ("text/plain", "application/openmetrics-text")
+_PONG = b"\x8a"
 
 
 class Answer(NamedTuple):
@@ -77,5 +77,9 @@ def _frames(data: bytes) -> list[Frame]:
             bytes(frame.data).decode()
         elif frame.opcode is Opcode.CLOSE:
             assert frame is frames[-1]
-    assert size == len(data), "frames are whole, and none comes behind the close"
+    is_closed = bool(frames) and frames[-1].opcode is Opcode.CLOSE
+    # A ping is answered until the peer's own close frame comes (RFC 6455 section 5.5.2).
+    while is_closed and data[size : size + 1] == _PONG:
+        size += 2 + data[size + 1]
+    assert size == len(data), "frames are whole, and none but pongs comes behind the close"
     return frames

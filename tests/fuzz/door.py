@@ -8,19 +8,21 @@ of it:
 - What the peer gets is HTTP, and behind an upgrade frames that the client of ``websockets`` takes.
 - The token is in no answer and in no line of the log. A peer may have its own text back, where it
   put the token into the wrong place.
-- As long as the peer is there, the connection is read from, or ends, within :data:`PATIENCE`
-  seconds; once the peer is silent or gone, it ends.
+- As long as the peer is there, the connection is read from, or ends, within
+  :data:`~tests.fuzz.peer.PATIENCE` seconds; once the peer is silent or gone, it ends.
 - What is held for the peer is never more than its limits, and nothing when the connection is
   closed.
 
 Two listeners: one with a token, and one where everybody may enter, through a proxy, with small
-limits, and where peers read slowly.
+limits, and where peers read slowly. At this one there is a crowd, too: a few peers at once, which
+share sessions, or take each other's place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -28,27 +30,23 @@ from tests.fuzz.answers import Answer, read_answers
 from tests.fuzz.clock import HurriedLoop
 from tests.fuzz.log import Log
 from tests.fuzz.mutate import Input, Mutator
+from tests.fuzz.peer import ENDS, SILENCE, Peer
 from tests.fuzz.requests import stream
-from tests.fuzz.transport import FakeTransport
 from tests.fuzz.world import TOKEN, World
-from w2z.server.connections import Connection
-from w2z.server.http_connection import HttpConnection
 from w2z.server.rest import api, metrics
-from w2z.server.websocket import Websocket
-
-PATIENCE = 90.0
-"""Seconds that w2z may read nothing from a peer: nobody waits for anything longer here."""
-
-SILENCE = 300.0
-"""Seconds within which the connection of a silent peer ends: pings, their timeout, keep-alive."""
 
 OF_ONE_WORLD = 100
 """Inputs, one after the other, that the same w2z gets."""
 
 _OWN_PLACES = re.compile(
-    rb"token=%b|(?i:bearer|token) %b|v1\.token\.websocket\.jupyter\.org(?:\.|, ?)%b"
-    % ((re.escape(TOKEN).encode(),) * 3)
+    rb"^[A-Z]+ [^ \r\n?]*\?[^ \r\n]*?token=%b"
+    rb"|^authorization: (?:bearer|token) %b\r"
+    rb"|^sec-websocket-protocol: [^\r\n]*v1\.token\.websocket\.jupyter\.org(?:\.|, )%b\r"
+    % ((re.escape(TOKEN).encode(),) * 3),
+    re.MULTILINE | re.IGNORECASE,
 )
+"""Where a token belongs. What is elsewhere may come back: as a name, an id, a version."""
+
 _TOKEN = TOKEN.encode()
 _OPEN: dict[str, Any] = {
     "no_auth": True,
@@ -69,7 +67,7 @@ class DoorFuzzer:
     """The listener with a token."""
 
     name = "door"
-    share = 0.05
+    share = 0.035
     is_slow = False
     settings: dict[str, Any]
 
@@ -105,66 +103,40 @@ class DoorFuzzer:
         if self._inputs > OF_ONE_WORLD or not self._world.takes_requests:
             self.renew()
         self._log.clear()
-        transport = self._loop.run_until_complete(self._play(given))
-        world, sent = self._world, b"".join(given)
+        peers = self._loop.run_until_complete(self._play(given))
         assert not self._errors, self._errors
-        assert world.bridge.reports.defects == 0, self._log.lines
+        assert self._world.bridge.reports.defects == 0, self._log.lines
         assert not self._log.errors, self._log.errors
-        world.nothing_is_left()
-        answers, frames = read_answers(bytes(transport.written), is_head=b"HEAD " in sent)
-        if _TOKEN not in _OWN_PLACES.sub(b"", sent):
-            assert not any(map(_shows_token, answers))
-            assert not any(TOKEN in line for line in self._log.lines)
-        return f"{answers[-1].status if answers else 'none'}{' and frames' if frames else ''}"
+        self._world.nothing_is_left()
+        may_show = any(_TOKEN in _OWN_PLACES.sub(b"", peer.said) for peer in peers)
+        assert may_show or not any(TOKEN in line for line in self._log.lines)
+        outcome = "nothing"
+        for peer in peers:
+            written = bytes(peer.transport.written)
+            answers, frames = read_answers(written, is_head=b"HEAD " in peer.said)
+            assert may_show or not any(map(_shows_token, answers))
+            if answers:
+                outcome = f"{answers[-1].status}{' and frames' if frames else ''}"
+        return outcome
 
-    async def _play(self, given: Input) -> FakeTransport:
-        connection = self._world.connection()
-        transport = FakeTransport(self._loop, connection, is_slow=self.is_slow)
-        connection.connection_made(transport)
-        held = 0
-        for piece in given:
-            if not await _reads(transport):
-                break
-            connection.data_received(piece)
-            held = max(held, self._held(connection))
-            await asyncio.sleep(0)
+    def pieces(self, given: Input) -> Iterator[tuple[int, bytes]]:
+        """Yield which peer sends what."""
+        return ((0, piece) for piece in given)
+
+    async def _play(self, given: Input) -> list[Peer]:
+        peers: dict[int, Peer] = {}
+        for number, piece in self.pieces(given):
+            if number not in peers:
+                peers[number] = Peer(self._world, is_slow=self.is_slow)
+            await peers[number].say(piece)
         settings = self._world.settings
-        longest = max(map(len, given), default=0)
         own = max(settings.max_header_size + settings.max_body_size, settings.max_message_size)
-        assert held <= own + longest, f"{held} bytes are held"
-        await self._end(sum(map(len, given)) % 4, connection, transport)
-        return transport
-
-    def _held(self, connection: Connection) -> int:
-        """Return the bytes that are held for the peer, all of which have to be counted."""
-        stage = connection._stage
-        if isinstance(stage, HttpConnection):
-            held = stage._exchange.held
-            assert held <= self._world.door.allowance.held, f"{held} bytes are not counted"
-            return held
-        if isinstance(stage, Websocket):
-            counted, frames = self._world.bridge.holdings.begun, stage._frames
-            is_counted = frames.unfinished <= counted or not frames.is_open
-            assert is_counted, f"{frames.unfinished} bytes are not counted"
-            return counted + len(frames._reader._unread)
-        return 0
-
-    async def _end(self, how: int, connection: Connection, transport: FakeTransport) -> None:
-        """Let the peer close its side, be cut off, or say nothing more; or let w2z end."""
-        if await _reads(transport):
-            if how == 0:
-                if not connection.eof_received():
-                    transport.close()
-            elif how == 1:
-                transport.abort()
-            elif how == 2:
-                self._world.connections.closing = True
-                connection.shutdown()
-        assert await _within(SILENCE, lambda: transport.is_lost), "the connection does not end"
-        # What was begun for it goes on alone.
-        assert await _within(PATIENCE, lambda: not self._world.tasks.running)
-        self._world.connections.closing = False
+        most = own + max(map(len, given), default=0)
+        for number, peer in peers.items():
+            assert peer.held <= most, f"{peer.held} bytes are held"
+            await peer.end((number + sum(map(len, given))) % ENDS)
         await asyncio.sleep(1)
+        return list(peers.values())
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._errors.append(f"{context['message']}: {context.get('exception')!r}")
@@ -189,31 +161,27 @@ class OpenDoorFuzzer(DoorFuzzer):
         self.renew()
 
 
+class CrowdFuzzer(OpenDoorFuzzer):
+    """A few peers at once. The first byte of a piece says whose it is."""
+
+    name = "crowd"
+    share = 0.015
+
+    def make(self, mutator: Mutator) -> Input:
+        streams = [list(mutator.cut(stream(mutator))) for _ in range(2 + mutator.below(4))]
+        pieces = []
+        while any(streams):
+            number = mutator.below(len(streams))
+            if streams[number]:
+                pieces.append(bytes([number]) + streams[number].pop(0))
+        return tuple(pieces)
+
+    def pieces(self, given: Input) -> Iterator[tuple[int, bytes]]:
+        return ((piece[0], piece[1:]) for piece in given if len(piece) > 1)
+
+
 async def _at_once(work: Any) -> Any:
     return work()
-
-
-async def _reads(transport: FakeTransport) -> bool:
-    """Wait until the connection is read from, or closes; return whether it is read from."""
-
-    def goes_on() -> bool:
-        return transport.is_closing() or not transport.is_paused
-
-    assert await _within(PATIENCE, goes_on), "nothing is read from the connection any more"
-    return not transport.is_closing()
-
-
-async def _within(seconds: float, condition: Any) -> bool:
-    """Wait until that is so; return whether it is, after so many seconds at most."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    pause = 0.0
-    while not condition():
-        if loop.time() > until:
-            return False
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 2.0) or 0.002
-    return True
 
 
 def _shows_token(answer: Answer) -> bool:

@@ -10,6 +10,9 @@ PACKET = 2048
 
 PACE = 0.01
 
+SLOW_MARK = 1024
+"""Unsent bytes of a slow peer from which on its protocol shall write no more."""
+
 
 class FakeTransport(asyncio.Transport):
     """The transport of one connection. A peer that ``is_slow`` lets what is written to it wait."""
@@ -28,8 +31,8 @@ class FakeTransport(asyncio.Transport):
         self._protocol = protocol
         self._is_slow = is_slow
         self._unsent = 0
-        self._high = 2**16
         self._is_full = False
+        self.set_write_buffer_limits()
         self._closing = False
 
     # Reading.
@@ -74,10 +77,8 @@ class FakeTransport(asyncio.Transport):
         return self._unsent
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._high = high or 2**16
-        if self._is_slow:
-            # Small enough to be reached by what is written to one client here.
-            self._high //= 64
+        # Of a slow peer small enough to be reached by what is written to it here.
+        self._high = SLOW_MARK if self._is_slow else high or 2**16
 
     # The end.
 
