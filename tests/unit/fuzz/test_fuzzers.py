@@ -13,7 +13,7 @@ from tests.fuzz.__main__ import FUZZERS
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.run import run
 from tests.fuzz.world import TOKEN
-from w2z.errors import HttpError, MalformedPayload
+from w2z.errors import HttpError
 from w2z.server.frame_reader import FrameReader
 from w2z.server.request import Response
 
@@ -74,6 +74,7 @@ def sends_no_text(text: bool, size: int) -> bytes:
         ("open-door", "w2z.server.backpressure.Reading.go_on", does_nothing, "AssertionError"),
         ("crowd", "w2z.bridge.fanout.Clients.detach", does_nothing, "Error"),
         ("v1", "w2z.wire.v1.check_object", does_nothing, "_are_objects"),
+        ("v1", "w2z.wire.v1._channel", fails, "KeyError"),
         ("default", "w2z.wire.default._channel_of", fails, "KeyError"),
         ("multiparts", "w2z.wire.zmq.hmac.compare_digest", is_fine, "AssertionError"),
         ("multiparts", "tests.fuzz.kernel_side.rescue", does_nothing, "a good message was lost"),
@@ -101,10 +102,3 @@ def test_a_payload_that_is_unmasked_wrongly_is_found(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(f"{FrameReader.__module__}.apply_mask", turned)
     course = run(FUZZERS["frames"](), SEED, inputs=1000)
     assert "said == expected" in course.failure
-
-
-def test_a_refusal_that_is_another_error_is_found(monkeypatch: pytest.MonkeyPatch):
-    """A ValueError, where the connection would be closed for a ClientError."""
-    monkeypatch.setattr(MalformedPayload, "__new__", lambda kind, *told: ValueError(*told))
-    course = run(FUZZERS["v1"](), SEED, inputs=1000)
-    assert "Error" in course.failure
