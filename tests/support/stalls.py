@@ -89,6 +89,8 @@ class Watch:
                     self._asleep += now - last
                 frame = sys._current_frames().get(self._thread)
                 where = _describe(frame) if step == self._step else ""
+                # What a step left behind must not be kept: libzmq is told when a frame is.
+                del frame
                 if where not in self._where and self._where.count("\n\n") < MOST_PLACES:
                     self._where += f"{where}\n\n"
             last, last_step, last_cpu = now, step or 0.0, cpu
