@@ -60,7 +60,7 @@ dist: $(VENV)/release  ## what is published, built from a source distribution
 # These install programs of the system, through apt-get.
 
 e2e: $(VENV)/e2e $(VENV)/podman tests/node/node_modules/.installed  ## real kernels, real clients
-	$(BIN)/python -m pytest -m e2e tests/integration tests/e2e
+	$(BIN)/python -m pytest -n 2 -m e2e tests/integration tests/e2e
 
 images: $(VENV)/e2e $(VENV)/podman  ## all images of containers/
 	$(BIN)/python -m tests.containers.images

@@ -54,7 +54,7 @@ class CloseCode(_Code):
     POLICY_VIOLATION = 1008, "a channel that does not exist, or a message to iopub"
     MESSAGE_TOO_BIG = (
         1009,
-        "a message over `--max-message-size`, with over 16 MiB of JSON, or on hb over 1 KiB",
+        "a message over `--max-message-size`, with over 32 MiB of JSON, or on hb over 1 KiB",
     )
     INTERNAL_ERROR = 1011, "no pong within `--ping-timeout`, or a defect of w2z"
     SERVICE_RESTART = 1012, "w2z is going away and may come back"

@@ -43,6 +43,21 @@ async def test_an_encrypted_kernel(tmp_path: Path) -> None:
         assert (await client.until("ping")).header == sent
 
 
+async def test_a_kernel_on_ports_gets_other_keys_at_each_start(tmp_path: Path) -> None:
+    async with (
+        launched(tmp_path, "--transport", "tcp", "--kernel", "python3") as served,
+        open_client(served.websocket("a"), "v1") as client,
+        served.rest() as rest,
+    ):
+        code = "import ipykernel.connect as c; print(c.get_connection_info())"
+        before = json.loads(stdout(await client.execute(code)))
+        [model] = await rest.json("GET /api/kernels")
+        await rest.json(f"POST /api/kernels/{model['id']}/restart")
+        after = json.loads(stdout(await client.execute(code)))
+        assert len({before["curve_publickey"], after["curve_publickey"]}) == 2
+        assert len(before["curve_secretkey"]) == 40
+
+
 async def test_a_kernel_without_a_key(tmp_path: Path) -> None:
     async with (
         kernel_with(tmp_path, key=b"") as path,

@@ -65,7 +65,7 @@ async def test_what_the_kernel_takes_is_written_with_who_sent_it(
     assert line.pop("peer").startswith("127.0.0.1:")
     assert line == {
         "event": "request",
-        "principal": None,
+        "principal": "shared",
         "session": digest("a-secret-session"),
         "channel": "shell",
         "msg_type": "execute_request",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 import threading
@@ -153,6 +154,16 @@ def test_a_kernel_listens_on_unix_sockets_where_it_is_known_to_take_them(
     settings = Settings.model_validate({"command": command.argv, "transport": asked})
     with endpoints_for(settings, command) as endpoints:
         assert endpoints.info.transport == got
+
+
+@pytest.mark.parametrize(("asked", "is_encrypted"), [("tcp", True), ("ipc", False), ("auto", True)])
+def test_what_goes_over_ports_is_encrypted_if_the_kernel_can(
+    asked: str, is_encrypted: bool
+) -> None:
+    command = dataclasses.replace(OTHER, takes_curve=True)
+    settings = Settings.model_validate({"command": command.argv, "transport": asked})
+    with endpoints_for(settings, command) as endpoints:
+        assert (endpoints.info.curve_publickey is not None) is is_encrypted
 
 
 def test_where_there_can_be_none_tcp_is_used_and_that_is_told(

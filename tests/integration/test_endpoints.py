@@ -164,6 +164,20 @@ def test_nothing_that_a_kernel_puts_into_it_keeps_the_next_one_from_its_sockets(
         assert not before.parent.exists()
 
 
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_with_encryption_each_kernel_has_keys_of_its_own(
+    private: Path, transport: Literal["tcp", "ipc"]
+) -> None:
+    with Endpoints(None, transport, "", has_curve=True) as endpoints:
+        before = endpoints.info
+        assert connection_file.read(endpoints.path) == before
+        endpoints.renew()
+        keys = {before.curve_publickey, endpoints.info.curve_publickey}
+        assert len(keys - {None}) == 2
+    with Endpoints(None, transport, "") as endpoints:
+        assert endpoints.info.curve_publickey is None
+
+
 async def test_ports_that_are_only_held_refuse_connections() -> None:
     with Endpoints(None, "tcp", "") as endpoints:
         assert await is_refused(endpoints.info, 1)

@@ -370,6 +370,30 @@ async def test_nothing_is_lost_when_going_hot_and_cold(pair: Pair, received: Rec
     assert received.texts == [str(number) for number in range(200)]
 
 
+def is_hot(socket: DrainedSocket) -> bool:
+    return socket._is_polling
+
+
+async def test_after_a_look_behind_which_little_is_likely_one_batch_does_not_make_it_hot(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    with drained(inproc.ours, received, poll_interval=POLLED) as socket:
+        for number in range(0, 30, 3):
+            inproc.says(number)
+            await received.until(number + 1)
+            socket.receive_batch(flows=False)
+            assert not is_hot(socket)
+            inproc.says(number + 1)
+            await received.until(number + 2)
+            assert not is_hot(socket)
+            inproc.says(number + 2)
+            await received.until(number + 3)
+            assert is_hot(socket)
+            await until(lambda: not socket._is_polling, "the socket is not polled")
+    assert received.texts == [str(number) for number in range(30)]
+
+
 @pytest.mark.parametrize("moment", ["remove_reader", "add_reader"])
 @pytest.mark.parametrize("order", ["before", "after"])
 async def test_what_comes_in_the_very_moment_of_going_hot_or_cold_is_received(

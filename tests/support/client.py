@@ -181,8 +181,11 @@ class Client:
         return found
 
     async def closed(self) -> tuple[int | None, str]:
-        """Wait for the server to close; return its code and reason."""
-        await self.websocket.wait_closed()
+        """Read until the server closes; return its code and reason."""
+        # Whoever stops reading does not see the end: the close frame comes behind the messages.
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.websocket.recv()
         return self.websocket.close_code, self.websocket.close_reason or ""
 
 

@@ -89,3 +89,10 @@ def test_what_is_kept_gives_nobody_up_but_who_sends_something_long_has_to_wait()
     peers.kept = 0
     assert peers.waiting(2 * PATIENCE) == []
     assert peers.given_up == []
+
+
+def test_the_same_size_again_changes_nothing():
+    peers = Peers("a")
+    for _ in range(2):
+        peers["a"].hold(100)
+        assert peers.holdings.begun == 100

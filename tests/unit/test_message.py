@@ -1,8 +1,10 @@
-"""The measure of every memory limit, and the names of the channels."""
+"""The measure of every memory limit, and the names of channels and sessions."""
+
+import re
 
 from tests.support.memory import growth
 from tests.unit.examples import message
-from w2z.message import BUFFER_COST, Channel, Message, size_of
+from w2z.message import BUFFER_COST, Channel, Message, digest, size_of
 
 
 def test_the_size_counts_every_part_and_every_buffer_once():
@@ -28,6 +30,12 @@ def test_the_size_of_a_batch_is_the_sum_of_its_messages():
     batch = [message("stream", "a"), message("stream", "longer", buffers=(b"abc",))]
     assert size_of(batch) == size_of(batch[:1]) + size_of(batch[1:])
     assert size_of([]) == 0
+
+
+def test_a_digest_names_a_session_and_does_not_show_it():
+    assert digest("a") == digest("a") != digest("b")
+    assert re.fullmatch("[0-9a-f]{12}", digest("a-session"))
+    assert digest("\udcff") != digest("")  # JSON has halves of characters
 
 
 def test_the_channels_are_the_five_of_the_protocol():

@@ -208,7 +208,8 @@ class Hub(Generic[ClientT]):
         from the hub.
         """
         lost = self._memory.make_room()
-        self._gone.add(*(one.counters for one in lost))
+        if lost:
+            self._gone.add(*(one.counters for one in lost))
         return lost
 
     def stalled(self, session_id: str, client: ClientT) -> None:

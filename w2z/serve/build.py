@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import zmq
+
 from w2z.bridge.bridge import Bridge
 from w2z.errors import SettingsError
 from w2z.kernel import connection_file
@@ -101,14 +103,15 @@ def endpoints_for(settings: Settings, command: Command) -> Endpoints:
             "code in the kernel can read the token file: start w2z as root, with --kernel-uid and a"
             " file of mode 0400, or give the token by --token-fd"
         )
-    if settings.transport != "auto":
-        return Endpoints(path, settings.transport, name, owner)
-    if command.takes_unix_sockets:
+    if settings.transport == "ipc":
+        return Endpoints(path, "ipc", name, owner)
+    if settings.transport == "auto" and command.takes_unix_sockets:
         try:
             return Endpoints(path, "ipc", name, owner)
         except NoUnixSockets as error:
             log.warning("the kernel listens on TCP ports of the loopback interface: %s", error)
-    return Endpoints(path, "tcp", name, owner)
+    has_curve = command.takes_curve and zmq.has("curve")
+    return Endpoints(path, "tcp", name, owner, has_curve=has_curve)
 
 
 def attached(

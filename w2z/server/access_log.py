@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from w2z.counts import Counts, RequestKind
-from w2z.message import digest
+from w2z.message import Author, digest
 from w2z.server.request import Request, Response
 from w2z.server.routes import Router
 
@@ -48,7 +48,7 @@ class AccessLog:
         self._counts = counts
 
     def answered(
-        self, peer: str, request: Request | None, response: Response, size: int, seconds: float
+        self, author: Author, request: Request | None, response: Response, size: int, seconds: float
     ) -> None:
         """Log a response of ``size`` bytes that took ``seconds``.
 
@@ -65,14 +65,16 @@ class AccessLog:
         if log.isEnabledFor(level):
             fields: dict[str, Any] = {
                 "event": "request",
-                "peer": peer,
+                "peer": author.peer,
+                "principal": author.principal,
                 "method": method,
                 "path": path,
                 "status": response.status,
                 "duration_ms": round(seconds * 1000, 3),
                 "bytes": size,
             }
-            text = f'{peer} "{method} {path}" {response.status} {size} B {seconds * 1000:.1f} ms'
+            who = named(author)
+            text = f'{who} "{method} {path}" {response.status} {size} B {seconds * 1000:.1f} ms'
             if response.refused:
                 fields["refused"] = response.refused
                 text += f", refused: {response.refused}"
@@ -94,12 +96,13 @@ class AccessLog:
 
 
 def websocket_ended(
-    peer: str, session_id: str, code: int, seconds: float, *, received: int, sent: int
+    author: Author, session_id: str, code: int, seconds: float, *, received: int, sent: int
 ) -> None:
     """Log the end of a websocket: its close code, seconds, and bytes from and to the client."""
     fields = {
         "event": "websocket",
-        "peer": peer,
+        "peer": author.peer,
+        "principal": author.principal,
         "session": digest(session_id),
         "code": code,
         "duration_ms": round(seconds * 1000, 3),
@@ -108,9 +111,14 @@ def websocket_ended(
     }
     log.info(
         "%s websocket of session %s closed with %d, %d B received, %d B sent, %.1f s",
-        *(peer, fields["session"], code, received, sent, seconds),
+        *(named(author), fields["session"], code, received, sent, seconds),
         extra={"fields": fields},
     )
+
+
+def named(author: Author) -> str:
+    """Return the address, and the principal if there is one."""
+    return author.peer if author.principal is None else f"{author.peer} {author.principal}"
 
 
 def shown(target: str) -> str:

@@ -12,7 +12,7 @@ from w2z.bridge.bridge import Bridge
 from w2z.errors import CloseCode, HttpError
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.specs import InstalledSpecs
-from w2z.server.access.policy import AccessPolicy
+from w2z.server.access.policy import AccessPolicy, principal_of
 from w2z.server.access_log import AccessLog
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
@@ -30,13 +30,14 @@ class Admitted:
     """A request that may be answered, as its head tells.
 
     ``is_known`` says that it presented a right token, or opens a websocket where none is needed;
-    ``takes_body`` that it may have a body, which is never a stranger's. A ``websocket`` opens in
-    place of an answer.
+    ``takes_body`` that it may have a body, which is never a stranger's. ``principal`` is whose
+    request it is, as its token says. A ``websocket`` opens in place of an answer.
     """
 
     respond: Callable[[Request], Awaitable[Response]]
     is_known: bool = False
     takes_body: bool = False
+    principal: str | None = None
     websocket: Accepted | None = None
 
 
@@ -86,14 +87,20 @@ class App:
         route, fields = self._router.find(request)
         respond = partial(route.handler, **fields)
         if request.wants_websocket and route.handler == self._upgrade_required:
-            return Admitted(respond, is_known=True, websocket=self._accept(request, fields))
+            accepted = self._accept(request, fields)
+            return Admitted(
+                respond, is_known=True, principal=accepted.principal, websocket=accepted
+            )
+        principal = None
         if route.needs_token:
-            self._policy.check(request)
+            principal = principal_of(self._policy.check(request))
         elif not route.is_probe:
             self._policy.check_open(request)
         # Where everybody may do everything, only websockets are worth a place of their own.
         is_known = route.needs_token and self._policy.token is not None
-        return Admitted(respond, is_known=is_known, takes_body=route.needs_token)
+        return Admitted(
+            respond, is_known=is_known, takes_body=route.needs_token, principal=principal
+        )
 
     async def answer(self, request: Request, admitted: Admitted) -> Response:
         """Answer an admitted request. Every error becomes a response, too; a defect a 500."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from websockets import frames
+
 from w2z.errors import CloseCode
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # websockets was installed without its C extension
-    from websockets.utils import apply_mask
+# That of its C extension, where websockets was installed with it.
+apply_mask = frames.apply_mask  # type: ignore[attr-defined]
 
 LITTLE = 2**10
 """Bytes of a fragment below which it counts as :attr:`FrameReader.little`."""

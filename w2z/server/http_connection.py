@@ -17,6 +17,7 @@ from dataclasses import replace
 import h11
 
 from w2z.errors import HttpError, TokenRefused, bare
+from w2z.message import Author
 from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
@@ -270,8 +271,10 @@ class HttpConnection:
         self._log(response, 0 if is_head else len(response.body))
 
     def _log(self, response: Response, size: int) -> None:
-        peer, seconds = self._connection.peer, now() - self._since
-        self._app.access_log.answered(peer, self._exchange.request, response, size, seconds)
+        admitted, seconds = self._admitted, now() - self._since
+        principal = admitted.principal if isinstance(admitted, Admitted) else None
+        author = Author(self._connection.peer, principal)
+        self._app.access_log.answered(author, self._exchange.request, response, size, seconds)
 
     def _refuse(self, error: HttpError) -> None:
         """Respond with an error after which the connection cannot go on, and close."""

@@ -53,7 +53,7 @@ class WebsocketClient:
         self._accepted = accepted
         self._session_id = accepted.session_id
         self._connection = connection
-        self._author = Author(connection.peer)
+        self._author = Author(connection.peer, accepted.principal)
         self._upstream: Upstream[Request] = Upstream(self._to_kernel)
         self._has_left = False
         self._since = now()
@@ -133,9 +133,7 @@ class WebsocketClient:
     def closed(self, code: int, sent: int) -> None:
         self._bridge.counts.closed(code)
         seconds, received = now() - self._since, self._connection.received
-        websocket_ended(
-            self._connection.peer, self._session_id, code, seconds, received=received, sent=sent
-        )
+        websocket_ended(self._author, self._session_id, code, seconds, received=received, sent=sent)
 
     # To the kernel
 

@@ -22,7 +22,7 @@ from w2z.errors import MessageTooBig
 from w2z.wire.json import parse_object
 from w2z.wire.payload import read_header
 
-MAX_JSON = 2**24
+MAX_JSON = 2**25
 """Bytes of JSON that a client's message may have beside its buffers. Code and text have kilobytes;
 what has megabytes belongs into buffers.
 """

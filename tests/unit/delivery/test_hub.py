@@ -444,6 +444,16 @@ def test_what_was_said_to_others_is_not_replayed_and_does_not_count():
     assert stage.enter("ann", replay=2).heard == ["1", "2"]
 
 
+def test_all_that_was_carried_is_counted_whoever_has_it():
+    stage = Stage()
+    assert stage.hub.carried == 0
+    stage.enter("bob", slow=True)
+    said = message("stream", "1"), message("stream", "2"), message("stream", "for bob")
+    stage.kernel(*said[:2])
+    stage.kernel(said[2], to="bob")
+    assert stage.hub.carried == size_of(said) + len(said) * ITEM_COST
+
+
 def test_what_was_said_before_the_end_of_replays_is_not_replayed():
     stage = Stage(tail=PLENTY)
     there = stage.enter("there", slow=True)
@@ -1340,3 +1350,12 @@ def test_a_client_that_falls_back_behind_what_overflow_took_hears_what_remains()
     again = stage.enter("ann")
     assert ann.heard == again.heard[: len(ann.heard)]
     assert again.heard == ["1 dropped", "2", "2 dropped", "5"]
+
+
+def test_what_was_carried_and_what_is_remembered_has_a_size():
+    stage = Stage()
+    stage.enter("ann")
+    before = stage.hub.carried
+    stage.kernel("x")
+    assert stage.hub.carried > before
+    assert stage.hub.remembered == 0

@@ -198,3 +198,11 @@ def test_an_answer_in_the_store_is_gone():
     journal = journal_of(child("stream", "output"), REPLY, store=Shelf())
     journal.spill()
     assert told(journal, answered_at=1) == GONE
+
+
+def test_it_has_a_length_for_what_it_takes_in_memory():
+    forwarded = Forwarded()
+    forwarded.note(1, Sent(0))
+    forwarded.next_connection()
+    forwarded.note(2, Sent(0))
+    assert len(forwarded) == 2

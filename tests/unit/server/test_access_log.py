@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support.log import listening
 from w2z.counts import Counts, RequestKind
 from w2z.errors import HttpError
+from w2z.message import Author
 from w2z.server.access_log import ELSEWHERE, HIDDEN, AccessLog, shown, websocket_ended
 from w2z.server.request import Request, Response, error_response
 from w2z.server.routes import Route, Router
@@ -22,6 +23,7 @@ async def handle(request: Request) -> Response:
     return Response(200)
 
 
+WHO = Author("1.2.3.4:5", "anna")
 ROUTES = [
     Route("GET", "/livez", handle, needs_token=False),
     Route("GET", "/api/kernels", handle),
@@ -43,13 +45,13 @@ def access(counts: Counts) -> AccessLog:
 def line(access: AccessLog, method: str, target: str, response: Response | None = None) -> str:
     with listening() as heard:
         answer = response or Response(200)
-        access.answered("1.2.3.4:5", Request(method, target), answer, 12, 0.0015)
+        access.answered(WHO, Request(method, target), answer, 12, 0.0015)
     return heard.lines[0]
 
 
 def test_a_line_says_who_what_and_how_it_ended(access, counts):
     assert line(access, "GET", "/k1/api/kernels?token=x") == (
-        '1.2.3.4:5 "GET /k1/api/kernels" 200 12 B 1.5 ms'
+        '1.2.3.4:5 anna "GET /k1/api/kernels" 200 12 B 1.5 ms'
     )
     assert counts.requests == {RequestKind("GET", "/api/kernels", 200): 1}
     assert not counts.refusals
@@ -72,6 +74,7 @@ def test_it_has_fields_for_json(access):
     assert records[0].__dict__["fields"] == {
         "event": "request",
         "peer": "1.2.3.4:5",
+        "principal": "anna",
         "method": "GET",
         "path": "/k1/api/kernels/mine",
         "status": 401,
@@ -91,18 +94,18 @@ def test_a_refusal_has_its_reason_in_one_word(access, counts):
 
 def test_probes_are_for_debugging(access, counts):
     with listening() as heard:
-        access.answered("p", Request("GET", "/k1/livez"), Response(200), 1, 0)
+        access.answered(WHO, Request("GET", "/k1/livez"), Response(200), 1, 0)
     assert heard.lines == []
     with listening(logging.DEBUG) as heard:
-        access.answered("p", Request("GET", "/k1/livez"), Response(200), 1, 0)
+        access.answered(WHO, Request("GET", "/k1/livez"), Response(200), 1, 0)
     assert len(heard.lines) == 1
     assert counts.requests == {RequestKind("GET", "/livez", 200): 2}
 
 
 def test_what_could_not_be_read_has_a_line_too(access, counts):
     with listening() as heard:
-        access.answered("p", None, error_response(HttpError(400, "bad")), 1, 0)
-    assert heard.lines[0].startswith('p "- -" 400')
+        access.answered(WHO, None, error_response(HttpError(400, "bad")), 1, 0)
+    assert heard.lines[0].startswith('1.2.3.4:5 anna "- -" 400')
     assert counts.requests == {RequestKind("-", ELSEWHERE, 400): 1}
 
 
@@ -141,8 +144,8 @@ def test_an_unknown_path_is_short_and_plain(target):
 
 def test_a_websocket_has_a_line_at_its_end():
     with listening() as heard:
-        websocket_ended("1.2.3.4:5", "a-secret-session", 1001, 2.04, received=10, sent=20)
+        websocket_ended(WHO, "a-secret-session", 1001, 2.04, received=10, sent=20)
     [said] = heard.lines
-    assert "1.2.3.4:5" in said
+    assert "1.2.3.4:5 anna websocket" in said
     assert "1001, 10 B received, 20 B sent, 2.0 s" in said
     assert "a-secret-session" not in said

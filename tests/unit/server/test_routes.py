@@ -110,6 +110,19 @@ def test_a_base_url_beyond_ascii_is_found():
     assert found("/%C3%A9/api/kernels", router=Router(TABLE, "/%c3%a9/"))[0] is LIST
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/x/api/kernels", ("/api/kernels", {})),
+        ("/x/api/kernels/1", ("/api/kernels/{kernel_id}", {"kernel_id": "1"})),
+        ("/x/nowhere", None),
+        ("/api/kernels", None),
+    ],
+)
+def test_a_path_fits_a_pattern_whatever_the_method(path, found):
+    assert Router(TABLE, "/x/").pattern(path) == found
+
+
 def test_a_whole_url_leads_to_a_route_too():
     assert found("http://h:8888/api/kernels/1?x") == (ONE, {"kernel_id": "1"})
 

@@ -33,3 +33,10 @@ def test_as_many_as_are_allowed_never_wait():
 def test_after_a_silence_no_more_than_a_burst_is_read_at_once():
     turns = Turns(100.0)
     assert turns.wait(LITTLE_AT_ONCE + 10, 1000.0) > 0
+
+
+def test_who_sends_nothing_that_carries_little_never_waits():
+    turns = Turns(100.0)
+    turns.wait(1, 100.0)
+    assert turns.wait(1, 101.0) == 0
+    assert turns.counted == 1

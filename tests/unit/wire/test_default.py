@@ -190,6 +190,7 @@ def test_a_heartbeat_has_neither():
 
 def test_a_heartbeat_needs_no_header():
     assert message_in(b'{"channel":"hb"}', text=True).channel is Channel.HB
+    assert message_in(b'{"channel":"hb","content":{"a":NaN}}', text=True).channel is Channel.HB
 
 
 def test_json_that_is_nested_deeper_than_the_fast_parser_goes_is_carried():

@@ -120,6 +120,11 @@ def test_a_header_that_is_no_object_is_an_error(wrong):
         type_and_id(wrong)
 
 
+def test_an_odd_header_is_read_all_the_same():
+    for odd in (b"1", b"NaN"):
+        assert type_and_id(b'{"msg_type":"x","msg_id":"1","a":%b}' % odd) == ("x", "1")
+
+
 def test_an_outline_has_the_text_of_each_part():
     text = b'{"a":1, "channel":"shell","header": {"b" : 2},"metadata":null,"content":{}, "c":[]}'
     assert outline(text) == Outline(b'"shell"', b'{"b" : 2}', b"{}", b"{}", b"{}")

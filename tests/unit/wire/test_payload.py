@@ -78,3 +78,4 @@ def test_a_large_part_is_a_piece_of_its_own_and_not_copied(codec):
     assert any(piece is content for piece in pieces)
     assert any(piece is large.buffers[0] for piece in pieces)
     assert to_pieces(codec, [small, small]) == [to_frames(codec, [small, small])]
+    assert to_pieces(codec, [large])[-1] is large.buffers[0]

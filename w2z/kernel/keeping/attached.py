@@ -27,7 +27,7 @@ from w2z.threads import begin
 
 log = logging.getLogger("w2z")
 
-INTERRUPTED_WITHIN = 0.5
+INTERRUPTED_WITHIN = 2.0
 """Seconds an interrupted kernel gets to become idle before w2z asks it to end."""
 
 

@@ -49,6 +49,8 @@ class Command:
     kernel_name: str = ""
     interrupt_mode: str | None = None
     """The ``interrupt_mode`` in the kernelspec; ``None`` if there is none."""
+    takes_curve: bool = False
+    """Whether the kernelspec says that the kernel takes the keys of CurveZMQ, which encrypts."""
 
     def line(self, path: Path) -> list[str]:
         """Return the command line for the connection file at ``path``."""
@@ -112,6 +114,7 @@ def from_spec(installed: InstalledSpec) -> Command:
         environment=spec.env,
         kernel_name=installed.name,
         interrupt_mode=spec.interrupt_mode,
+        takes_curve=_takes_curve(spec.metadata),
     )
 
 
@@ -119,6 +122,13 @@ def _provisioner(metadata: Mapping[str, Any]) -> object:
     """Return the provisioner with which jupyter_client starts the kernel, if the spec names one."""
     provisioner = metadata.get("kernel_provisioner")
     return provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None
+
+
+def _takes_curve(metadata: Mapping[str, Any]) -> bool:
+    """Whether ``supported_encryption`` names CurveZMQ, as jupyter_client reads it."""
+    named = metadata.get("supported_encryption")
+    names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    return any(isinstance(name, str) and name.strip().lower() == "curve" for name in names)
 
 
 def _argv(argv: Sequence[str], folder: Path) -> list[str]:

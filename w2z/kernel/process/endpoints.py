@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+import zmq
+
 from w2z.errors import ConnectionFileError
 from w2z.kernel import connection_file
 from w2z.kernel.connection_file import LONGEST_SOCKET_PATH, ConnectionInfo
@@ -48,6 +50,7 @@ class Endpoints:
     """One kernel's endpoints; a context manager that removes them at its end.
 
     ``path`` is the path of the connection file; ``None`` puts the file into a private directory.
+    With ``has_curve`` the file has keys of CurveZMQ, too, and what goes over TCP is encrypted.
     ``owner`` is the user that the kernel runs as, if it is another than w2z's. The file is then
     that user's, and so are the Unix sockets. Their directories stay w2z's, or the owner could put
     other things in their place, in which w2z would write.
@@ -60,8 +63,11 @@ class Endpoints:
         transport: Literal["tcp", "ipc"],
         kernel_name: str,
         owner: Owner | None = None,
+        *,
+        has_curve: bool = False,
     ) -> None:
         self.owner = owner
+        self._has_curve = has_curve
         self._mode = 0o700 if owner is None else 0o711
         self._held: list[socket.socket] = []
         self._count = 0
@@ -72,7 +78,7 @@ class Endpoints:
             ip, numbers = self._sockets() if transport == "ipc" else self._ports()
             fields = {"ip": ip, "transport": transport, "kernel_name": kernel_name}
             self.info = ConnectionInfo.model_validate(
-                {**fields, **_port_fields(numbers), "key": secrets.token_hex(KEY_BYTES)}
+                {**fields, **_port_fields(numbers), **self._keys()}
             )
             self.write()
             undo.pop_all()
@@ -105,7 +111,7 @@ class Endpoints:
             ip, numbers = self._ports()
         for held in before:
             held.close()
-        changed = {"ip": ip, **_port_fields(numbers), "key": secrets.token_hex(KEY_BYTES)}
+        changed = {"ip": ip, **_port_fields(numbers), **self._keys()}
         self.info = self.info.model_copy(update=changed)
 
     def close(self) -> None:
@@ -118,6 +124,13 @@ class Endpoints:
                     self.path.unlink()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keys(self) -> dict[str, str]:
+        keys = {"key": secrets.token_hex(KEY_BYTES)}
+        if self._has_curve:
+            public, secret = zmq.curve_keypair()
+            keys |= {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
+        return keys
 
     def _private(self) -> Path:
         """Return the private directory; make it first if needed. Only this user can enter it, or

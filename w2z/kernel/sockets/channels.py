@@ -351,7 +351,7 @@ class Channels:
     ) -> None:
         # Output that has already arrived goes first, so that no reply overtakes it. A reply on
         # control does not wait for it, because it is wanted at once. What comes next is the idle
-        # behind this reply, for which nobody should wait.
+        # behind this reply, for which nobody should wait, and then nothing for a while.
         self._iopub.receive_batch(flows=False)
         if self._iopub.is_emptied and not (self._held or self._backlog):
             self._listener.from_kernel(session_id, channel, batch)

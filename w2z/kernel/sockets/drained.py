@@ -16,6 +16,7 @@ from typing import cast
 import zmq
 
 from w2z.kernel.sockets.backlog import Backlog
+from w2z.kernel.sockets.mark import ReceiveMark
 from w2z.kernel.sockets.under_way import FIRST_LOOK, SLOWEST_LOOK, UnderWay
 from w2z.message import Buffer
 from w2z.wire.payload import MAX_BUFFERS
@@ -117,9 +118,12 @@ class DrainedSocket:
         """How many messages the socket has given."""
         self.is_emptied = False
         """Whether the socket had no more messages when it was last received from."""
+        self._mark = ReceiveMark()
         self._has_large = False
         """Whether the step before received a large batch into the backlog, and nothing else."""
         self._is_polling = False
+        self._flows = True
+        """Whether the last look said that more messages are likely after a batch."""
         self._refused = False
         self._under_way = under_way
         self._look: asyncio.Handle | None = None
@@ -174,7 +178,8 @@ class DrainedSocket:
         """Receive what is there and hand out at most one batch; schedule a call for the rest.
 
         ``flows`` says that a batch makes more messages likely, and so lets the next one wait for
-        ``poll_interval``. Returns whether there may be a rest.
+        ``poll_interval``. Where it does not, neither does the batch after this one. Returns whether
+        there may be a rest.
         """
         self._cancel()
         if self._backlog is None:
@@ -186,7 +191,8 @@ class DrainedSocket:
         if not emptied:
             self._schedule()
         elif self._poll_interval:
-            self._set_polling(flows and bool(batch))
+            self._set_polling(flows and self._flows and bool(batch))
+            self._flows = flows
         if self._refused:
             events = self._getsockopt(_EVENTS)
             # Reading EVENTS may have consumed the edge of a message that came after the drain.
@@ -216,6 +222,7 @@ class DrainedSocket:
             self._has_large = False
             return backlog.pop() if backlog else [], False
         batch, size = self._drain()
+        self._set_mark(batch, size)
         self._has_large = size >= HEAVY_BATCH
         if self.is_emptied and not (backlog or self._has_large):
             return batch, True
@@ -232,11 +239,17 @@ class DrainedSocket:
         is_enough = False
         while not is_enough:
             batch, more = self._drain()
+            self._set_mark(batch, more)
             backlog.append(batch, more)
             count += len(batch)
             size += more
             is_full = count >= MESSAGES_AHEAD or size >= BYTES_AHEAD
             is_enough = self.is_emptied or bool(self._long) or is_full
+
+    def _set_mark(self, batch: list[list[bytes]], size: int) -> None:
+        """Let libzmq hold fewer messages while they are large, and more when they are not."""
+        if batch and (mark := self._mark.after(len(batch), size)) is not None:
+            self._socket.setsockopt(zmq.RCVHWM, mark)
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.

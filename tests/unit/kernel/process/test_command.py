@@ -93,6 +93,23 @@ def test_an_interrupt_mode_that_is_not_spelt_out_is_not_made_up(tmp_path):
     assert from_spec(installed(tmp_path, argv=["x"])).interrupt_mode is None
 
 
+@pytest.mark.parametrize(
+    ("told", "takes"),
+    [
+        ({}, False),
+        ({"supported_encryption": "curve"}, True),
+        ({"supported_encryption": " CURVE "}, True),
+        ({"supported_encryption": ["none", "Curve"]}, True),
+        ({"supported_encryption": ["none", 7]}, False),
+        ({"supported_encryption": {"curve": True}}, False),
+        ({"supported_encryption": None}, False),
+    ],
+)
+def test_a_spec_says_whether_its_kernels_take_encryption(told, takes, tmp_path):
+    command = from_spec(installed(tmp_path, argv=["x"], metadata=told))
+    assert command.takes_curve is takes
+
+
 def test_a_spec_without_a_command_line_cannot_be_started(tmp_path):
     with pytest.raises(SettingsError, match=r"^--kernel: the kernelspec 'k' has no argv$"):
         from_spec(installed(tmp_path))
