@@ -9,10 +9,13 @@ UNMEASURED := tests/integration
 # They wait more than they work: one more process than the smallest machine has cores.
 WORKERS ?= 3
 
-.PHONY: demo format lint types layers test measured unmeasured docs bench hooks dist e2e check images image-check image-test clean
+# In sum, for all fuzzers: some minutes.
+INPUTS ?= 2000000
+
+.PHONY: demo format lint types layers test measured unmeasured fuzz fuzz-minute docs bench hooks dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
-check: $(VENV)/system $(VENV)/e2e lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
+check: $(VENV)/system $(VENV)/e2e lint types layers docs test fuzz-minute e2e image-check  ## all that has to hold; what CI runs
 
 demo: $(VENV)/demo  ## serve a real kernel and run code through it
 	$(BIN)/python examples/demo.py
@@ -45,6 +48,12 @@ measured: $(VENV)/dev  ## each pure module is covered by its own tests
 
 unmeasured: $(VENV)/dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e" $(UNMEASURED)
+
+fuzz: $(VENV)/dev  ## very many inputs that are nearly right
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+
+fuzz-minute: $(VENV)/dev
+	$(BIN)/python -m tests.fuzz --seconds 60
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks

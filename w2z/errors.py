@@ -20,7 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Self
+from typing import Self, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 class _Code(IntEnum):
@@ -252,3 +254,14 @@ class KernelMessageTooLarge(KernelMessageError):
             " of too many parts, are not carried"
         )
         self.size = size
+
+
+def bare(error: ErrorT) -> ErrorT:
+    """Take from an error where it was raised, and because of what; return it.
+
+    The frames that it passed, and those that called them, hold what was being handled, such as the
+    bytes that were received. Where an error is kept, or one of these frames refers to it, all that
+    stays in memory until the garbage collector looks for circles.
+    """
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)

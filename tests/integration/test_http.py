@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.client import V1, open_client
 from tests.support.fake_kernel import FakeKernel
+from tests.support.memory import kept
 from tests.support.raw_http import Answer, RawHttp, raw_http
 from tests.support.serving import TOKEN, Served, serving
 from w2z.server.door import SPARE
@@ -636,6 +637,42 @@ async def test_strangers_that_finish_no_request_keep_no_newcomer_out(
             await newcomer.send(head)
             await newcomer.send(b"\r\n\r\n")
             assert (await newcomer.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("POST /api/kernels HTTP/1.1", "Content-Length: 900000"),
+        ("POST /nothing HTTP/1.1", "Content-Length: 900000"),
+        ("POST /api/kernels HTTP/1.1", AUTH, "Content-Length: 9000000"),
+        ("GET /livez HTTP/1.1", "Content-Length: 900000"),
+        ("GET /channels HTTP/1.1", *UPGRADE),
+        ("GET /channels HTTP/1.1", AUTH, *UPGRADE[:2], UPGRADE[3]),
+        ("GET /channels HTTP/1.1", AUTH, *UPGRADE[:2], "Sec-WebSocket-Key: \x01"),
+        ("GET /channels?replay=x HTTP/1.1", AUTH, *UPGRADE),
+        ("GET /channels?" + "x&" * 5000 + " HTTP/1.1", *UPGRADE),
+        ("GET /livez",),
+        ("GET / HTTP/1.1", "No colon"),
+    ],
+)
+async def test_nothing_is_kept_of_what_came_with_a_refused_request(
+    served: Served, lines: tuple[str, ...]
+) -> None:
+    request = "\r\n".join([*lines, "Host: localhost", "", ""]).encode() + b"x" * 200_000
+    peers = 8
+
+    async def refused() -> None:
+        async with raw_http(served.host, served.port) as peer:
+            await peer.send(request)
+            assert (await peer.answer()).status >= 400
+        while served.connections:
+            await asyncio.sleep(0)
+
+    await refused()
+    with kept() as how_much:
+        for _ in range(peers):
+            await refused()
+        assert how_much() < peers * 50_000
 
 
 @pytest.mark.parametrize("line", ["GET /livez", "GET /api", "OPTIONS /api/kernels"])

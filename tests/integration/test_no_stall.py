@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,6 +103,27 @@ async def test_waiting_for_a_turn_of_the_processor_is_none() -> None:
 def _compute_until(is_over: threading.Event) -> None:
     while not is_over.is_set():
         pass
+
+
+class Held:
+    """Something that a step has."""
+
+
+async def test_what_a_step_had_is_let_go_after_a_look_at_it() -> None:
+    """libzmq lets go of what it was given only when nobody else has it."""
+    held: list[weakref.ref[Held]] = []
+    with watched() as watch:
+
+        def hold_until_seen() -> None:
+            something = Held()
+            held.append(weakref.ref(something))
+            while not watch.is_seen:
+                compute(0.01)
+
+        await done(hold_until_seen)
+        async with within(10, "it is let go"):
+            while held[0]() is not None:
+                await asyncio.sleep(0)
 
 
 # A kernel that prints faster than w2z carries.

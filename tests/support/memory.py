@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,3 +20,19 @@ def growth() -> Iterator[Callable[[], int]]:
         yield lambda: tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+@contextmanager
+def kept() -> Iterator[Callable[[], int]]:
+    """Gives a function that returns how much of Python's memory the block has taken and not given
+    back, in bytes. Circles of objects count: it may take long until somebody looks for them.
+    """
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()

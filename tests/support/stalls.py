@@ -87,8 +87,9 @@ class Watch:
                 # Asleep is not waiting for a processor: the thread computed nothing meanwhile.
                 if self._is_asleep() and cpu == last_cpu:
                     self._asleep += now - last
-                frame = sys._current_frames().get(self._thread)
-                where = _describe(frame) if step == self._step else ""
+                # No name for the frame here: it would keep all that the step had until the next.
+                where = _describe(sys._current_frames().get(self._thread))
+                where = where if step == self._step else ""
                 if where not in self._where and self._where.count("\n\n") < MOST_PLACES:
                     self._where += f"{where}\n\n"
             last, last_step, last_cpu = now, step or 0.0, cpu

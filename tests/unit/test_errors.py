@@ -9,7 +9,7 @@ import pytest
 from websockets.frames import EXTERNAL_CLOSE_CODES
 
 from w2z import errors
-from w2z.errors import ClientError, CloseCode, ExitCode, StartupError
+from w2z.errors import ClientError, CloseCode, ExitCode, HttpError, StartupError, bare
 
 DOCS = Path(__file__).parents[2] / "docs"
 OWN = range(4400, 4500)
@@ -63,3 +63,17 @@ def test_an_error_at_the_start_has_an_exit_code(kind: type[StartupError]):
 
 def test_a_code_reads_as_a_number():
     assert f"{CloseCode.REPLACED} {ExitCode.LISTEN}" == "4409 6"
+
+
+def test_a_bare_error_keeps_nothing_of_where_it_was_raised():
+    try:
+        try:
+            raise KeyError
+        except KeyError as cause:
+            raise HttpError(400, "no") from cause
+    except HttpError as error:
+        kept = bare(error)
+    assert (kept.status, kept.message) == (400, "no")
+    assert kept.__traceback__ is None
+    assert kept.__context__ is None
+    assert kept.__cause__ is None

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import h11
 
-from w2z.errors import HttpError
+from w2z.errors import HttpError, bare
 from w2z.server.answers import headers_of
 from w2z.server.incoming import Incoming, body_of
 from w2z.server.request import Request, Response
@@ -83,8 +83,9 @@ class Exchange:
                 self._http.receive_data(data)
                 event = self._http.next_event()
         except h11.RemoteProtocolError as error:
+            # h11 raised it anew, so that one of its frames refers to it.
             # Without what it quotes: that may be a header's value.
-            told = _QUOTE.sub("", str(error))
+            told = _QUOTE.sub("", str(bare(error)))
             raise HttpError(error.error_status_hint, f"bad request: {told}") from None
         return event
 

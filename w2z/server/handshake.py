@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidHeaderValue
 from websockets.http11 import Request as WebsocketRequest
 from websockets.server import ServerProtocol
 
-from w2z.errors import HttpError
+from w2z.errors import HttpError, bare
 from w2z.server.access.policy import AccessPolicy, principal_of
 from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
@@ -75,7 +75,10 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
             f"websocket version {shown(version)} is not spoken here",
             {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION},
         )
-    response = ServerProtocol(logger=PROTOCOL_LOG).accept(asked)
+    protocol = ServerProtocol(logger=PROTOCOL_LOG)
+    response = protocol.accept(asked)
+    if protocol.handshake_exc is not None:
+        bare(protocol.handshake_exc)  # which its frames refer to
     if response.status_code != 101:
         headers = {
             name: value for name, value in response.headers.raw_items() if name in _REFUSAL_HEADERS

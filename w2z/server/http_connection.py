@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import h11
 
-from w2z.errors import HttpError, TokenRefused
+from w2z.errors import HttpError, TokenRefused, bare
 from w2z.message import Author
 from w2z.server.app import Admitted, App
 from w2z.server.backpressure import Reason
@@ -172,7 +172,8 @@ class HttpConnection:
         try:
             self._admitted = self._admit(request)
         except HttpError as error:
-            self._admitted = error
+            # Kept for later; what was received is not.
+            self._admitted = bare(error)
             if self._exchange.has_body:
                 self._deny(error, close=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,10 @@ not be sent more.
 """
 
 
+_WHOLE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""How a target begins that is a URL with a scheme (RFC 3986 section 3.1)."""
+
+
 @dataclass(frozen=True)
 class Request:
     """An HTTP request. Header names are in lower case; the body is empty until all is there."""
@@ -42,8 +47,8 @@ class Request:
         It is not decoded, because a decoded slash would be taken for one between two segments.
         """
         path = self.target.partition("?")[0]
-        if not path.startswith("/") and "://" in path:
-            path = "/" + path.partition("://")[2].partition("/")[2]
+        if found := _WHOLE_URL.match(path):
+            path = "/" + path[found.end() :].partition("/")[2]
         return path
 
     @cached_property

@@ -28,7 +28,7 @@ class Signer:
             raise ValueError(f"{scheme!r} is not a signature scheme: it has to start with 'hmac-'")
         try:
             plain = hashlib.new(name)
-        except ValueError:
+        except (TypeError, ValueError):  # a TypeError: there is a null character in the name
             raise ValueError(f"{scheme!r} needs a hash that this Python does not have") from None
         if plain.digest_size == 0 or plain.block_size < plain.digest_size:
             raise ValueError(f"{scheme!r} needs a hash of fixed length, which {name!r} is not")

@@ -209,6 +209,7 @@ def test_a_colon_in_a_path_is_no_ipv6():
         ({"key": 5}, "key: Input should be a valid string"),
         ({"signature_scheme": "sha256"}, "'sha256' is not a signature scheme"),
         ({"signature_scheme": "hmac-rot13"}, "'hmac-rot13' needs a hash"),
+        ({"signature_scheme": "hmac-\0"}, r"'hmac-\x00' needs a hash"),
         ({"signature_scheme": "hmac-shake_256"}, "'hmac-shake_256' needs a hash of fixed length"),
         ({"signature_scheme": "hmac-" + "x" * 60}, "signature_scheme: String should have at most"),
         ({"kernel_name": "k" * 256}, "kernel_name: String should have at most 255"),

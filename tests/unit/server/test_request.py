@@ -55,7 +55,10 @@ def test_a_whole_url_has_its_query():
     assert Request("GET", "http://h/a?x=http://y/z").query == {"x": ["http://y/z"]}
 
 
-@pytest.mark.parametrize("target", ["/a://b/c", "/http://h/a", "//h/a", "*", "h:8888", "a/b"])
+@pytest.mark.parametrize(
+    "target",
+    ["/a://b/c", "/http://h/a", "//h/a", "*", "h:8888", "a/b", "://h/a", "a/b://h/c", "1://h/a"],
+)
 def test_any_other_target_is_a_path_as_it_is(target):
     assert Request("GET", target).path == target
 

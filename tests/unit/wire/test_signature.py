@@ -60,6 +60,7 @@ def test_a_key_means_signed():
         ("", "has to start with 'hmac-'"),
         ("hmac-", "does not have"),
         ("hmac-rot13", "does not have"),
+        ("hmac-sha256\0", "does not have"),
         ("hmac-shake_128", "fixed length"),
     ],
 )
