@@ -42,7 +42,9 @@ LONGEST_ATTACK = 40.0
 SETTLES = 20.0
 """Seconds in which the bystander's last numbers come back."""
 
-MEMORY = sum(int(Settings.model_fields[name].default) for name in ("memory_budget", "max_message_size"))
+MEMORY = sum(
+    int(Settings.model_fields[name].default) for name in ("memory_budget", "max_message_size")
+)
 """Bytes that w2z may take beyond its idle process."""
 
 

@@ -27,7 +27,7 @@ async def crowd(target: Target, number: int) -> AsyncIterator[list[RawHttp]]:
 
 async def answers(http: RawHttp, *, most: int = 100) -> str:
     """Return the statuses of the answers that come, and whether the connection ends then."""
-    found = []
+    found: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1):
             while len(found) < most:
@@ -65,7 +65,9 @@ async def huge_bodies(target: Target) -> str:
     found = []
     for sent in (sized, chunks, endless):
         async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(said(target, sent)) for _ in range(200 if sent is sized else 50)]
+            asked = [
+                tasks.create_task(said(target, sent)) for _ in range(200 if sent is sized else 50)
+            ]
         found += [task.result() for task in asked]
     return counted(found)
 
