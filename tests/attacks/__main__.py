@@ -27,6 +27,12 @@ TITLES = (
 )
 
 
+def say(*lines: str) -> None:
+    """Print lines, at once."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
 def line(*cells: object) -> str:
     """Return a line of the table."""
     return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
@@ -51,12 +57,11 @@ def cells(row: Row) -> tuple[object, ...]:
 async def run(names: list[str]) -> int:
     """Run the attacks one after the other; return how many rows have a problem."""
     failed = 0
-    print(line(*TITLES))
-    print(line(*["---"] * len(TITLES)))
+    say(line(*TITLES), line(*["---"] * len(TITLES)))
     for name in names:
         row = await row_of(ATTACKS[name])
         failed += bool(row.problems)
-        print(line(*cells(row)), flush=True)
+        say(line(*cells(row)))
     return failed
 
 
@@ -68,7 +73,10 @@ def main() -> None:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
     begin = time.monotonic()
     failed = asyncio.run(run(names))
-    print(f"{len(names)} attacks in {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    say(
+        "",
+        f"{len(names)} attacks in {time.monotonic() - begin:.0f} s, {failed} of them with a problem",
+    )
     sys.exit(1 if failed else 0)
 
 

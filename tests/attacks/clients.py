@@ -9,6 +9,7 @@ import struct
 import time
 from contextlib import AsyncExitStack
 
+from tests.attacks.peers import ENDED, SECONDS, deaf, pour, stop_reading
 from tests.attacks.target import MIB, Attacks, Target, counted
 from tests.support.client import request, to_v1
 from tests.support.raw_websocket import (
@@ -24,10 +25,6 @@ from tests.support.raw_websocket import (
 )
 
 CLIENTS = Attacks("client")
-
-ENDED = (ConnectionError, asyncio.IncompleteReadError)
-SECONDS = 3.0
-"""How long a flood takes."""
 
 
 def odd_request(content: bytes) -> bytes:
@@ -107,21 +104,9 @@ async def tiny_fragments(target: Target) -> str:
         for _ in range(4):
             other = await stack.enter_async_context(target.websocket())
             await other.send(frame(b"x", BINARY, fin=False))
-            pouring.append(tasks.create_task(pour(other, empty)))
+            pouring.append(tasks.create_task(pour(other.http, empty)))
         await websocket.is_read()
     return f"{sum(task.result() for task in pouring) / 6:,.0f} empty frames taken"
-
-
-async def pour(websocket: RawWebsocket, data: bytes, seconds: float = SECONDS) -> int:
-    """Send the same again and again, and read nothing; return how many bytes were taken."""
-    taken = 0
-    with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(seconds):
-            while True:
-                await websocket.send(data)
-                taken += len(data)
-    websocket.http.writer.transport.abort()
-    return taken
 
 
 async def floods(target: Target, number: int, data: bytes) -> int:
@@ -130,8 +115,8 @@ async def floods(target: Target, number: int, data: bytes) -> int:
         pouring = []
         for _ in range(number):
             websocket = await stack.enter_async_context(target.websocket())
-            websocket.http.reader._transport.pause_reading()  # type: ignore[attr-defined]
-            pouring.append(tasks.create_task(pour(websocket, data)))
+            stop_reading(websocket.http)
+            pouring.append(tasks.create_task(pour(websocket.http, data)))
     return sum(task.result() for task in pouring)
 
 
@@ -210,10 +195,7 @@ FLOOD = "for n in range({number}): say('x' * {size})"
 
 @CLIENTS.add("5 clients that read nothing of 300 MiB of output")
 async def unread_output(target: Target) -> str:
-    async with AsyncExitStack() as stack:
-        for number in range(5):
-            websocket = await stack.enter_async_context(target.websocket(f"deaf-{number}"))
-            websocket.http.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    async with deaf(target, 5):
         await target.cell(FLOOD.format(number=3000, size=100_000))
         spilled = await target.metric("spilled_bytes")
     return f"{spilled / MIB:.0f} MiB in files"
@@ -221,10 +203,7 @@ async def unread_output(target: Target) -> str:
 
 @CLIENTS.add("150 sessions with 40 MiB of output unread")
 async def many_sessions(target: Target) -> str:
-    async with AsyncExitStack() as stack:
-        for number in range(150):
-            websocket = await stack.enter_async_context(target.websocket(f"deaf-{number}"))
-            websocket.http.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    async with deaf(target, 150):
         await target.cell(FLOOD.format(number=2000, size=20_000))
         queued = await target.metric("session_queued_bytes")
         held = await target.metric("held_bytes")

@@ -1,11 +1,13 @@
 """Runs one attack on a w2z of its own, and checks what has to hold whoever attacks.
 
 - w2z lives, ends by SIGTERM as it should, and its log tells of no defect and no traceback.
-- Its memory stays below what it was before, with ``--memory-budget`` and the largest message on top.
+- Its memory stays below what it was before with ``--memory-budget`` and the largest message on top.
 - Its event loop is never held for longer than :data:`LONGEST_STALL`. How that is measured on a
   machine that has other work, too, is said in :mod:`~tests.attacks.prober`.
-- ``/livez`` and ``/readyz`` are answered within :data:`LONGEST_ANSWER`, by the clock.
+- ``/livez`` and ``/readyz`` are answered within :data:`LONGEST_ANSWER`, by the clock, and say 200.
 - The bystander gets all its numbers, in order, over one connection.
+
+An attack may say that one of the last two is different for it, where the documentation says so.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jupyter_client.connect import write_connection_file
 
@@ -27,7 +28,7 @@ from tests.attacks.bystander import Bystander
 from tests.attacks.prober import Found
 from tests.attacks.target import MIB, Attack, Target
 from tests.support.kernels import within
-from tests.support.processes import TOKEN, Process, running, w2z
+from tests.support.processes import TOKEN, running, w2z
 from w2z.settings import Settings
 
 LONGEST_STALL = 0.25
@@ -70,8 +71,8 @@ class Row:
             note(f"memory: {(self.most - self.before) / MIB:.0f} MiB more")
         if found.stall > LONGEST_STALL:
             note(f"stalled for {found.stall * 1000:.0f} ms")
-        if found.slowest > LONGEST_ANSWER:
-            note(f"answered after {found.slowest:.2f} s")
+        if found.late > LONGEST_ANSWER:
+            note(f"answered after {found.late:.2f} s")
         for route, statuses in found.statuses.items():
             right = {200, 503} if route == "/readyz" and self.attack.is_unready else {200}
             if odd := {int(status) for status in statuses} - right:
@@ -80,7 +81,8 @@ class Row:
         for closing in bystander.closings:
             if not closing.startswith(expected):
                 note(f"the bystander was closed: {closing}")
-        self.problems += bystander.faults[:3]
+        if not (self.attack.loses and bystander.gaps):
+            self.problems += bystander.faults[:3]
 
 
 async def row_of(attack: Attack) -> Row:
@@ -90,7 +92,7 @@ async def row_of(attack: Attack) -> Row:
         try:
             async with asyncio.timeout(LONGEST_ATTACK):
                 await _attacked(row, Path(folder))
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - whatever it is, the row tells of it
             row.problems += [_told(error) for error in _leaves(group)]
     return row
 

@@ -20,9 +20,10 @@ DELIMITER = b"<IDS|MSG>"
 
 
 class AttackedKernel(TinyKernel):
-    """Answers heartbeats in a thread. It gives cells two names more.
+    """Answers heartbeats in a thread. Cells have two names more.
 
-    ``raw(*parts)`` sends a multipart on iopub as it is; ``reply(content)`` sends a reply to the cell.
+    ``raw(*parts)`` sends a multipart on iopub as it is; ``reply(content)`` sends a reply to the
+    cell.
     """
 
     hb: zmq.Socket[bytes]

@@ -6,28 +6,14 @@ Cells run in tests/attacks/kernel.py, which says what they may use.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
-from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
+from tests.attacks.peers import deaf
 from tests.attacks.target import MIB, Attacks, Target
 from tests.support.client import execute_request, to_v1
 from tests.support.raw_websocket import RawWebsocket, frame
 
 KERNELS = Attacks("kernel's code")
-
-
-@asynccontextmanager
-async def deaf(target: Target, number: int) -> AsyncIterator[list[RawWebsocket]]:
-    """Open websockets with sessions of their own, on which nothing is read."""
-    async with AsyncExitStack() as stack:
-        found = []
-        for name in range(number):
-            websocket = await stack.enter_async_context(target.websocket(f"deaf-{name}"))
-            websocket.http.reader._transport.pause_reading()  # type: ignore[attr-defined]
-            found.append(websocket)
-        yield found
-        for websocket in found:
-            websocket.http.writer.transport.abort()
 
 
 async def dropped(target: Target) -> str:
@@ -64,12 +50,20 @@ async def large_messages_read(target: Target) -> str:
     return f"all read; {await dropped(target)}"
 
 
-@KERNELS.add("a message of 300 MiB, a part of 100 MiB in junk, a reply of 100 MiB")
-async def giant(target: Target) -> str:
-    await target.cell("say('x' * (300 * 2**20))")
+@KERNELS.add("a message of 100 MiB, and one of junk, and a reply of 100 MiB")
+async def too_large(target: Target) -> str:
+    await target.cell("say('x' * (100 * 2**20))")
     await target.cell("raw(b'junk', b'x' * (100 * 2**20))")
     async with target.websocket("asker") as asker:
         await asker.send(frame(to_v1(execute_request("reply({'x': 'x' * (100 * 2**20)})"))))
+        await target.bystander.through()
+    return await dropped(target)
+
+
+@KERNELS.add("2 messages of 300 MiB", is_unready=True, loses=True)
+async def giant(target: Target) -> str:
+    for _ in range(2):
+        await target.cell("say('x' * (300 * 2**20))")
         await target.bystander.through()
     return await dropped(target)
 
@@ -126,13 +120,18 @@ kernel._parent = before
 async def odd_messages(target: Target) -> str:
     code = r"""
 import hashlib, hmac
-odd = [b'', b'[]', b'null', b'{', b'\xff\xfe', b'{"msg_type":["status"]}', b'{"msg_id":' + b'[' * 990 + b']' * 990 + b'}',
-    b'{"msg_type":"status","msg_id":"\\ud800"}', b'{"a":NaN}', b'[' * 60_000, b'{"msg_type":"' + b'x' * 60_000 + b'"}']
+odd = [
+    b'', b'[]', b'null', b'{', b'\xff\xfe', b'{"a":NaN}', b'[' * 60_000,
+    b'{"msg_type":["status"]}',
+    b'{"msg_type":"status","msg_id":"\\ud800"}',
+    b'{"msg_type":"' + b'x' * 60_000 + b'"}',
+    b'{"msg_id":' + b'[' * 990 + b']' * 990 + b'}',
+]
+good = [b'{"msg_type":"status","msg_id":"1"}', b'{}', b'{}', b'{"execution_state":"busy"}']
 for n in range(50):
     for one in odd:
         for place in range(4):
-            parts = [b'{"msg_type":"status","msg_id":"1"}', b'{}', b'{}', b'{"execution_state":"busy"}']
-            parts[place] = one
+            parts = good[:place] + [one] + good[place + 1 :]
             signature = hmac.new(kernel._key, b''.join(parts), hashlib.sha256).hexdigest()
             raw(b'topic', b'<IDS|MSG>', signature.encode(), *parts)
 """

@@ -14,6 +14,9 @@ loop was never longer than the own time of the question that met it, because the
 follows within :data:`PAUSE`. So the longest own time is an upper bound for the longest stall: what
 w2z computed or slept in its blocking calls, with the turns of other peers that came in between.
 
+By the clock, too, an answer may not be late, unless w2z and the prober were kept waiting for a
+processor most of the time.
+
 ``w2z_event_loop_lag_seconds`` is less true: it looks once a second, and counts the waits for a
 processor. Nor does it count here.
 """
@@ -49,6 +52,10 @@ class Found:
     """The longest time to an answer, whatever it waited for."""
     stall: float = 0.0
     """The longest own time to an answer."""
+    late: float = 0.0
+    """The longest time to an answer for less than half of which w2z or the prober waited for a
+    processor.
+    """
     rss: int = 0
     """The most memory that was seen."""
     statuses: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -79,6 +86,7 @@ class Prober:
             found.asked += 1
             found.slowest = max(found.slowest, took)
             found.stall = max(found.stall, took - waited)
+            found.late = max(found.late, took if waited < took / 2 else 0.0)
         self.found.rss = max(self.found.rss, memory(self._status)[0])
 
     def _waited(self) -> list[float]:
@@ -125,6 +133,11 @@ def memory(status: Path) -> tuple[int, int]:
     return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(port: int, pid: int) -> None:
     """Ask until standard input ends, and print what was found."""
     prober = Prober(port, pid)
@@ -132,12 +145,12 @@ def main(port: int, pid: int) -> None:
         os.nice(-5)  # where that is allowed: others' work delays it less
     try:
         prober.look()
-        print("asking", flush=True)  # noqa: T201
+        say("asking")
         while not select.select([sys.stdin], [], [], PAUSE)[0]:
             prober.look()
     except (OSError, KeyError) as error:
         prober.found.failure = str(error) or type(error).__name__
-    print(json.dumps(asdict(prober.found)))  # noqa: T201
+    say(json.dumps(asdict(prober.found)))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 
+from tests.attacks.peers import ENDED, SECONDS, crowd, pour, stop_reading
 from tests.attacks.target import AUTH, MIB, Attacks, Target, counted
 from tests.support.raw_http import RawHttp
 
@@ -15,14 +14,6 @@ STRANGERS = Attacks("stranger")
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /api/kernels HTTP/1.1\r\nHost: localhost\r\n"
-ENDED = (ConnectionError, asyncio.IncompleteReadError)
-
-
-@asynccontextmanager
-async def crowd(target: Target, number: int) -> AsyncIterator[list[RawHttp]]:
-    """Open many connections; they need not be there any more at the end."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(target.http()) for _ in range(number)]
 
 
 async def answers(http: RawHttp, *, most: int = 100) -> str:
@@ -74,10 +65,9 @@ async def huge_bodies(target: Target) -> str:
 
 @STRANGERS.add("300 heads, a byte every 50 ms (slow loris)")
 async def slow_heads(target: Target) -> str:
-    async with crowd(target, 300) as found:
-        async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(_drip(http)) for http in found]
-            during = await a_client_gets_in(target)
+    async with crowd(target, 300) as found, asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(_drip(http)) for http in found]
+        during = await a_client_gets_in(target)
     return f"{counted(task.result() for task in asked)}; {during}"
 
 
@@ -109,7 +99,7 @@ async def all_places(target: Target) -> str:
 
 @STRANGERS.add("connections opened and dropped at full speed for 3 s")
 async def churn(target: Target) -> str:
-    number, until = 0, time.monotonic() + 3
+    number, until = 0, time.monotonic() + SECONDS
     while time.monotonic() < until:
         _, writer = await asyncio.open_connection(target.host, target.port)
         writer.write(LIVEZ[: number % len(LIVEZ)])
@@ -122,25 +112,11 @@ async def churn(target: Target) -> str:
 async def unread_answers(target: Target) -> str:
     long = b"A" * 60_000 + b" /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     kinds = (long, LIVEZ * 1000, LIVEZ.replace(b"/livez", b"/api/kernels") * 1000)
-    async with crowd(target, 10) as found:
-        async with asyncio.TaskGroup() as tasks:
-            pouring = [tasks.create_task(_pour(http, kinds[n % 3])) for n, http in enumerate(found)]
-        sent = sum(task.result() for task in pouring)
+    async with crowd(target, 10) as found, asyncio.TaskGroup() as tasks:
         for http in found:
-            http.writer.transport.abort()
-    return f"{sent / MIB:.0f} MiB were read"
-
-
-async def _pour(http: RawHttp, data: bytes, seconds: float = 3) -> int:
-    """Send the same again and again, and read nothing; return how many bytes were taken."""
-    http.reader._transport.pause_reading()  # type: ignore[attr-defined]
-    sent = 0
-    with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(seconds):
-            while True:
-                await http.send(data)
-                sent += len(data)
-    return sent
+            stop_reading(http)
+        pouring = [tasks.create_task(pour(http, kinds[n % 3])) for n, http in enumerate(found)]
+    return f"{sum(task.result() for task in pouring) / MIB:.0f} MiB taken"
 
 
 @STRANGERS.add("control characters and bytes beyond ASCII in origins, headers, methods and paths")
@@ -194,12 +170,12 @@ async def bad_framing(target: Target) -> str:
 
 @STRANGERS.add("tokens guessed on 8 connections at full speed for 3 s")
 async def guessing(target: Target) -> str:
-    until = time.monotonic() + 3
+    until = time.monotonic() + SECONDS
     async with crowd(target, 8) as found, asyncio.TaskGroup() as tasks:
         guessing = [tasks.create_task(_guess(http, until)) for http in found]
         await asyncio.sleep(1)
         during = await a_client_gets_in(target)
-    return f"{sum(task.result() for task in guessing) / 3:.0f} guesses/s; {during}"
+    return f"{sum(task.result() for task in guessing) / SECONDS:.0f} guesses/s; {during}"
 
 
 async def _guess(http: RawHttp, until: float) -> int:

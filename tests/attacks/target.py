@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from tests.attacks.bystander import Bystander
@@ -102,6 +103,17 @@ class Attack:
     """Whether ``/readyz`` may answer 503 meanwhile."""
     is_revoked: bool = False
     """Whether the bystander's connection is closed with 4401, and its session goes on later."""
+    loses: bool = False
+    """Whether output may be missing, with a notice that says so (see docs/delivery.md)."""
+
+
+class Options(TypedDict, total=False):
+    """The optional fields of an :class:`Attack`."""
+
+    files: int
+    is_unready: bool
+    is_revoked: bool
+    loses: bool
 
 
 class Attacks(dict[str, Attack]):
@@ -111,19 +123,12 @@ class Attacks(dict[str, Attack]):
         super().__init__()
         self._who = who
 
-    def add(
-        self,
-        words: str,
-        *,
-        files: int | None = None,
-        is_unready: bool = False,
-        is_revoked: bool = False,
-    ) -> Callable[[Run], Run]:
+    def add(self, words: str, **options: Unpack[Options]) -> Callable[[Run], Run]:
         """Add a function, whose name with dashes is the attack's; ``words`` say what it does."""
 
         def added(run: Run) -> Run:
             name = getattr(run, "__name__", "").replace("_", "-")
-            self[name] = Attack(name, self._who, words, run, files, is_unready, is_revoked)
+            self[name] = Attack(name, self._who, words, run, **options)
             return run
 
         return added
