@@ -9,7 +9,7 @@ UNMEASURED := tests/integration
 # They wait more than they work: one more process than the smallest machine has cores.
 WORKERS ?= 3
 
-.PHONY: demo format lint types layers test measured unmeasured docs bench hooks dist e2e check images image-check image-test clean
+.PHONY: demo format lint types layers test measured unmeasured docs bench attacks hooks dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
 check: $(VENV)/system $(VENV)/e2e lint types layers docs test e2e image-check  ## all that has to hold; what CI runs
@@ -48,6 +48,9 @@ unmeasured: $(VENV)/dev
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
+
+attacks: $(VENV)/dev  ## a real w2z under attack: its memory, its stalls, its answers
+	$(BIN)/python -m tests.attacks
 
 hooks: $(VENV)/hooks  ## check what is committed, before every commit
 	$(BIN)/pre-commit install

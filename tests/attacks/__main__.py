@@ -73,10 +73,8 @@ def main() -> None:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
     begin = time.monotonic()
     failed = asyncio.run(run(names))
-    say(
-        "",
-        f"{len(names)} attacks in {time.monotonic() - begin:.0f} s, {failed} of them with a problem",
-    )
+    seconds = time.monotonic() - begin
+    say("", f"{len(names)} attacks in {seconds:.0f} s, {failed} with a problem")
     sys.exit(1 if failed else 0)
 
 
