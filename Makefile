@@ -12,7 +12,7 @@ WORKERS ?= 3
 # In sum, for all fuzzers: some minutes.
 INPUTS ?= 2000000
 
-.PHONY: demo format lint types layers test measured unmeasured fuzz fuzz-minute docs bench hooks dist e2e check images image-check image-test clean
+.PHONY: demo format lint types layers test measured unmeasured fuzz fuzz-minute docs bench attacks hooks dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
 check: $(VENV)/system $(VENV)/e2e lint types layers docs test fuzz-minute e2e image-check  ## all that has to hold; what CI runs
@@ -57,6 +57,9 @@ fuzz-minute: $(VENV)/dev
 
 bench: $(VENV)/dev  ## side by side with the peers
 	$(BIN)/python -m benchmarks
+
+attacks: $(VENV)/dev  ## a real w2z under attack: its memory, its stalls, its answers
+	$(BIN)/python -m tests.attacks
 
 hooks: $(VENV)/hooks  ## check what is committed, before every commit
 	$(BIN)/pre-commit install

@@ -6,11 +6,10 @@ import os
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.client import V1, to_v1
 from tests.support.raw_http import RawHttp, raw_http
-from tests.support.serving import Served
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -58,6 +57,18 @@ def close_frame(code: int = 1000) -> bytes:
     return frame(struct.pack("!H", code), CLOSE)
 
 
+class Listening(Protocol):
+    """A w2z: where it listens, and the URL of a session's websocket."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def url(self, session_id: str | None = None) -> str: ...
+
+
 class RawWebsocket:
     """A websocket on which only the test sends and reads frames."""
 
@@ -102,9 +113,10 @@ class RawWebsocket:
 
 @asynccontextmanager
 async def raw_websocket(
-    served: Served, session_id: str | None = "a"
+    served: Listening, session_id: str | None = "a", wire: str = "v1"
 ) -> AsyncIterator[RawWebsocket]:
-    """Open a websocket in the format v1."""
+    """Open a websocket in the format ``wire``: "v1" or "default"."""
+    subprotocol = (f"Sec-WebSocket-Protocol: {V1}",) if wire == "v1" else ()
     target = served.url(session_id).partition(str(served.port))[2]
     async with raw_http(served.host, served.port) as http:
         answer = await http.ask(
@@ -113,7 +125,7 @@ async def raw_websocket(
             "Connection: Upgrade",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
             "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Protocol: {V1}",
+            *subprotocol,
         )
         assert answer.status == 101, answer
         yield RawWebsocket(http)

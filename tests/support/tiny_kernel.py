@@ -31,13 +31,14 @@ class TinyKernel:
         separator = ":" if info["transport"] == "tcp" else "-"
         for name in ("shell", "control", "stdin", "hb", "iopub"):
             socket = self._context.socket(zmq.PUB if name == "iopub" else zmq.ROUTER)
+            socket.sndhwm = 0  # what is missing elsewhere was not dropped here
             socket.bind(f"{info['transport']}://{info['ip']}{separator}{info[name + '_port']}")
             setattr(self, name, socket)
             if name in ("shell", "control", "hb"):
                 self._poller.register(socket, zmq.POLLIN)
         self._parent: dict[str, Any] = {}
         self._is_over = False
-        self._names = {"say": self.say, "kernel": self}
+        self._names: dict[str, Any] = {"say": self.say, "kernel": self}
 
     def run(self) -> None:
         self.publish("status", {"execution_state": "starting"})

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from w2z.bridge.departed import Departed
 from w2z.delivery.hub import Hub
@@ -292,6 +292,7 @@ class Clients:
                         client.write(self._share(client.codec, message))
                 else:
                     _write(client, self._encode(client.codec, [*messages]))
+        self._let_go()
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -305,9 +306,18 @@ class Clients:
         """Encode a large message, or return what another client still waits for of the same."""
         shared = self._shared.get((codec, message))
         if shared is None:
-            shared = Shared(b"".join(self._encode(codec, [message])))
+            shared = Shared()
+            for piece in self._encode(codec, [message]):
+                shared += piece
+            # Before it gets its place, so that it is called after that place is free again.
+            finalize(shared, self._let_go).atexit = False
             self._shared[codec, message] = shared
         return shared
+
+    def _let_go(self) -> None:
+        """Unless a client still waits for something large, nobody reads the same soon."""
+        if not self._shared:
+            self._hub.let_go()
 
     def _encode(self, codec: Codec, messages: Sequence[Message]) -> list[Buffer]:
         try:

@@ -249,6 +249,10 @@ class Hub(Generic[ClientT]):
             self._memory.arrive(session, session.sent)
         return [session.as_message(item, self._new_header) for item in items]
 
+    def let_go(self) -> None:
+        """Forget what is kept of the last :meth:`read` for other sessions that read the same."""
+        self._journal.let_go()
+
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent everything.
 

@@ -28,6 +28,9 @@ from w2z.store.store import Depot, Store
 SPILL_BATCH_SIZE = 256 * 1024
 """Bytes moved to the store at once: few enough not to hold up the kernel's output meanwhile."""
 
+LONG_LOAD = 2**22
+"""Bytes of a chunk that takes so long to be given back by the store that it is kept for others."""
+
 
 class Batch(NamedTuple):
     """Messages to deliver together; ``addressee`` is a session_id, or ``None`` for all."""
@@ -89,6 +92,8 @@ class Journal:
         self.total = 0
         """Bytes of all batches that were ever appended."""
         self._chunks: list[Chunk] = []
+        self._loaded: tuple[int, list[Batch]] | None = None
+        """The long chunk that was read last: its token, and what is in it."""
         self._kept: deque[Batch] = deque()
 
     @property
@@ -123,9 +128,15 @@ class Journal:
         batches = self._load(chunk)
         if batches is None:
             return [chunk.gap], chunk.end
+        if chunk.size >= LONG_LOAD:
+            self._loaded = chunk.token, batches
         for place, batch in enumerate(batches[position - chunk.start :], position):
             messages.extend(batch.read_by(session_id, again=place < handed))
         return messages, chunk.end
+
+    def let_go(self) -> None:
+        """Forget what is in the long chunk that was read last; until then others read it fast."""
+        self._loaded = None
 
     def oldest(self) -> list[tuple[int, Batch | Gap]]:
         """Return the oldest batches, which can only be forgotten together, with their positions.
@@ -175,6 +186,8 @@ class Journal:
             chunk = self._chunks.pop(0)
             self.spilled -= chunk.size
             self._depot.free(chunk.token)
+            if self._loaded is not None and self._loaded[0] == chunk.token:
+                self.let_go()
         tail = self.tail if keep_tail else 0
         while self._kept and not self._chunks and self._kept_start < position:
             if self.memory - self._kept[0].size < tail:
@@ -226,6 +239,8 @@ class Journal:
         return self._chunks[bisect_right(self._chunks, position, key=_start) - 1]
 
     def _load(self, chunk: Chunk) -> list[Batch] | None:
+        if self._loaded is not None and self._loaded[0] == chunk.token:
+            return self._loaded[1]
         found = self._depot.take(chunk.token)
         return None if found is None else [_batch(*plain) for plain in found]
 

@@ -19,6 +19,8 @@ class Reason(Enum):
     """Too many bytes of the client's requests wait for the kernel."""
     OTHERS_TURN = auto()
     """What was received is read in turns, and others come first."""
+    SENT_MUCH = auto()
+    """The last read brought much, and others come first."""
     PEER_READS_NOTHING = auto()
     """The peer does not read the responses that were sent to it."""
 

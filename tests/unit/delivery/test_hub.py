@@ -9,7 +9,7 @@ import pytest
 from tests.unit.examples import message, request, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.hub import READ_SIZE, Hub
-from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
+from w2z.delivery.journal import LONG_LOAD, SPILL_BATCH_SIZE, Journal
 from w2z.delivery.memory import TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
@@ -1220,6 +1220,20 @@ def test_what_memory_has_no_room_for_is_moved_to_the_store_and_read_from_there()
     assert stage.hub.queued(stage.session("ann")) == 5 * SPILL_BATCH_SIZE
     stage.unstall("ann", ann)
     assert ann.heard == list("12345")
+
+
+def test_what_is_long_is_read_from_the_store_once_for_all_until_it_is_let_go():
+    stage = Stage(0, Shelf())
+    ann, ben, eve = (stage.enter(name, slow=True) for name in ("ann", "ben", "eve"))
+    stage.kernel(sized("stream", "long", LONG_LOAD))
+    stage.hub.make_room()
+    stage.unstall("ann", ann)
+    stage.unstall("ben", ben)
+    stage.hub.let_go()
+    stage.unstall("eve", eve)
+    assert ann.heard == ben.heard == eve.heard == ["long"]
+    assert ann.got[0] is ben.got[0]
+    assert ann.got[0] is not eve.got[0]
 
 
 def test_what_was_acknowledged_leaves_the_store():

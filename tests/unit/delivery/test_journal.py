@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import message
 from tests.unit.shelf import Shelf
-from w2z.delivery.journal import SPILL_BATCH_SIZE, Batch, Chunk, Journal
+from w2z.delivery.journal import LONG_LOAD, SPILL_BATCH_SIZE, Batch, Chunk, Journal
 from w2z.delivery.overflow import ITEM_COST, Gap
 from w2z.message import Channel, Message, size_of
 
@@ -225,6 +225,38 @@ def test_the_right_chunk_is_read():
     assert journal.size_from(0) == 2 * cost(LARGE) + cost(TWO) + cost(ONE)
     assert journal.size_from(1) == cost(TWO) + cost(LARGE) + cost(ONE)
     assert journal.size_from(2) == journal.size_from(1), "that of its chunk"
+
+
+def test_a_long_chunk_is_loaded_once_for_all_until_it_is_let_go():
+    shelf = Counting()
+    huge = [message("stream", "huge", buffers=(bytes(LONG_LOAD),))]
+    journal = filled(huge, LARGE, huge, store=shelf)
+    while journal.spill():
+        pass
+    first, _ = journal.read(0, "ann")
+    assert journal.read(0, "bob")[0][0] is first[0]
+    assert shelf.reads == 1
+    journal.let_go()
+    assert journal.read(0, "bob") == (huge, 1)
+    assert shelf.reads == 2
+    journal.read(1, "ann")
+    journal.read(1, "bob")
+    assert shelf.reads == 4, "what is short is loaded each time"
+    journal.trim(2)
+    assert journal.read(2, "ann") == (huge, 3)
+    journal.trim(3)
+    assert shelf.kept == {}
+    assert journal._loaded is None
+
+
+class Counting(Shelf):
+    """A store that counts what is read of it."""
+
+    reads = 0
+
+    def read(self, token: int) -> bytes:
+        self.reads += 1
+        return super().read(token)
 
 
 def test_a_chunk_is_freed_when_all_of_it_is_trimmed():
