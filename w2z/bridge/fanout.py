@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Protocol
@@ -40,6 +41,16 @@ kernel that is starting, or was restarted, mostly takes them by then.
 
 LARGE = 2**20
 """Bytes of a message from which on clients that catch up share what is written to them."""
+
+
+FEW_CLIENTS = 8
+"""Clients that any batch may be written to in one step."""
+
+STEP_BYTES = 2**23
+"""Bytes that may be written to more clients in one step, in sum: some ten milliseconds' worth."""
+
+Key = tuple[Codec, bytes, int, int]
+"""What a message is known by while clients wait for it: codec, header, hash and bytes."""
 
 
 class Shared(bytearray):
@@ -98,7 +109,9 @@ class Clients:
         self._reports = reports
         self._sockets: Sockets
         self._departed: Departed[Client] = Departed(settings.max_message_size)
-        self._shared: WeakValueDictionary[tuple[Codec, Message], Shared] = WeakValueDictionary()
+        self._behind: deque[tuple[str, Client]] = deque()
+        """Sessions, with their clients, that read what they were not written."""
+        self._shared: WeakValueDictionary[Key, Shared] = WeakValueDictionary()
 
     def use(self, sockets: Sockets) -> None:
         """Open and close the sessions' sockets in ``sockets`` from now on."""
@@ -257,6 +270,8 @@ class Clients:
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
         the other clients still get it.
         """
+        if session_id is None and len(self._hub) > FEW_CLIENTS:
+            self._spread(messages)
         clients, lost, is_large = self._hub.to_clients(session_id, messages, own=own, once=once)
         encoded: dict[Codec, list[Buffer]] = {}
         for client in clients:
@@ -270,6 +285,21 @@ class Clients:
         if is_large:
             # In a step of its own, because it may write all of the batch to a file.
             asyncio.get_running_loop().call_soon(self._make_room)
+
+    def _spread(self, messages: Sequence[Message]) -> None:
+        """Let only some clients be written to in this step, if the batch is too much for all. Each
+        other reads it from its session in a step of its own.
+        """
+        most = max(FEW_CLIENTS, STEP_BYTES // max(size_of(messages), 1))
+        for behind in self._hub.hold_after(most):
+            if not self._behind:
+                asyncio.get_running_loop().call_soon(self._catch_up)
+            self._behind.append(behind)
+
+    def _catch_up(self) -> None:
+        self.flow(*self._behind.popleft())
+        if self._behind:
+            asyncio.get_running_loop().call_soon(self._catch_up)
 
     def _make_room(self) -> None:
         for session in self._hub.make_room():
@@ -301,14 +331,16 @@ class Clients:
 
     def _share(self, codec: Codec, message: Message) -> Shared:
         """Encode a large message, or return what another client still waits for of the same."""
-        shared = self._shared.get((codec, message))
+        # Not the message itself, which would be kept beside what is made of it.
+        key = codec, message.header, hash(message), size_of([message])
+        shared = self._shared.get(key)
         if shared is None:
             shared = Shared()
             for piece in self._encode(codec, [message]):
                 shared += piece
             # Before it gets its place, so that it is called after that place is free again.
             finalize(shared, self._let_go).atexit = False
-            self._shared[codec, message] = shared
+            self._shared[key] = shared
         return shared
 
     def _let_go(self) -> None:

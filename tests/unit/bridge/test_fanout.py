@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.errors import CloseCode
-from w2z.message import Buffer, Channel, Message, Request
+from w2z.message import Buffer, Channel, Message, Request, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.wire.payload import Codec, Payload
@@ -366,3 +367,27 @@ def test_a_newcomer_takes_no_room_of_another_principal(
     assert stage.clients.has_room("new", "p")
     stage.enter(Client(session_id="new", principal="p"))
     assert "ann" not in stage.clients.speakers()
+
+
+# Many clients.
+
+
+async def test_what_is_too_much_for_one_step_is_written_to_some_and_read_by_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(fanout, "FEW_CLIENTS", 2)
+    stage = Stage(monkeypatch)
+    clients = [stage.enter(Client(session_id=f"{n}", room=1000)) for n in range(6)]
+    large = "x" * 3000
+    monkeypatch.setattr(fanout, "STEP_BYTES", 3 * size_of([message("stream", large)]))
+    before = [client.writes for client in clients]
+    stage.says(large)
+    written = [client.writes - one for client, one in zip(clients, before, strict=True)]
+    assert written == [1, 1, 1, 0, 0, 0]
+    stage.says("small")
+    for _ in range(4):
+        await asyncio.sleep(0)
+    said = [[text for text in client.heard if text in (large, "small")] for client in clients]
+    assert said == [[large, "small"]] * 6
+    stage.says("small")
+    assert all(client.heard[-1] == "small" for client in clients), "they flow again"

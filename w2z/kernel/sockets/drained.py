@@ -306,13 +306,13 @@ class DrainedSocket:
                 for _ in self._all_but_last:
                     parts.append(receive(_NOBLOCK))
                 frame = receive(_NOBLOCK, False)
-                parts.append(frame.bytes)
-                length = sum(map(len, parts))
+                length = sum(map(len, parts)) + len(frame)
+                parts.append(frame.bytes if length <= most else b"")
                 while (more := frame.more) and length <= most and len(parts) < FEW_FRAMES:
                     frame = receive(_NOBLOCK, False)
-                    part = frame.bytes
-                    parts.append(part)
-                    length += len(part)
+                    length += len(frame)
+                    # No copy of what is too large to be kept.
+                    parts.append(frame.bytes if length <= most else b"")
                 if more or length > most:
                     self._long = _Long(parts, length, most, is_whole=not more)
                 else:
