@@ -258,7 +258,7 @@ class Settings(BaseModel):
         "message.",
     )
     max_kernel_message_size: Bytes = Field(
-        32 * MIB,
+        24 * MIB,
         ge=MIB,
         description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
         "that it is missing.",

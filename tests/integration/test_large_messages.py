@@ -94,7 +94,7 @@ async def test_output_of_too_many_parts_is_told_as_missing_in_its_cell(
     assert "more at once than w2z carries" in notice.content["text"]
 
 
-MOST_OUTPUT, MOST = 30 * MIB, 60 * MIB
+MOST_OUTPUT, MOST = 23 * MIB, 60 * MIB
 """Bytes: nearly the most that w2z carries at once to clients, and to the kernel, if it is not told
 otherwise.
 """

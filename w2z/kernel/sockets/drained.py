@@ -16,7 +16,6 @@ from typing import cast
 import zmq
 
 from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.mark import ReceiveMark
 from w2z.kernel.sockets.under_way import FIRST_LOOK, SLOWEST_LOOK, UnderWay
 from w2z.message import Buffer
 from w2z.wire.payload import MAX_BUFFERS
@@ -118,7 +117,6 @@ class DrainedSocket:
         """How many messages the socket has given."""
         self.is_emptied = False
         """Whether the socket had no more messages when it was last received from."""
-        self._mark = ReceiveMark()
         self._has_large = False
         """Whether the step before received a large batch into the backlog, and nothing else."""
         self._is_polling = False
@@ -222,7 +220,6 @@ class DrainedSocket:
             self._has_large = False
             return backlog.pop() if backlog else [], False
         batch, size = self._drain()
-        self._set_mark(batch, size)
         self._has_large = size >= HEAVY_BATCH
         if self.is_emptied and not (backlog or self._has_large):
             return batch, True
@@ -239,17 +236,11 @@ class DrainedSocket:
         is_enough = False
         while not is_enough:
             batch, more = self._drain()
-            self._set_mark(batch, more)
             backlog.append(batch, more)
             count += len(batch)
             size += more
             is_full = count >= MESSAGES_AHEAD or size >= BYTES_AHEAD
             is_enough = self.is_emptied or bool(self._long) or is_full
-
-    def _set_mark(self, batch: list[list[bytes]], size: int) -> None:
-        """Let libzmq hold fewer messages while they are large, and more when they are not."""
-        if batch and (mark := self._mark.after(len(batch), size)) is not None:
-            self._socket.setsockopt(zmq.RCVHWM, mark)
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.
