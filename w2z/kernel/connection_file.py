@@ -23,7 +23,7 @@ from w2z.message import Channel
 from w2z.small_files import read_small
 from w2z.wire.signature import Signer
 
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 """The digits of Z85 (https://rfc.zeromq.org/spec/32/): five of them are four bytes."""
