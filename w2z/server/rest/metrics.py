@@ -76,10 +76,10 @@ def _registry(bridge: Bridge) -> CollectorRegistry:
         def collect(self) -> Iterable[Metric]:
             return _families(bridge)
 
-    registry = CollectorRegistry()
-    registry.register(Found())
-    ProcessCollector(registry=registry)
-    return registry
+    made = CollectorRegistry()
+    made.register(Found())
+    ProcessCollector("", lambda: "self", "/proc", made)
+    return made
 
 
 def _families(bridge: Bridge) -> Iterator[Metric]:
