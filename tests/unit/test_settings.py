@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from w2z.settings import MIB, Settings, is_visible_ascii
+from w2z.settings import MIB, Settings
+from w2z.values import is_visible_ascii
 
 
 def settings(**given_: Any) -> Settings:
