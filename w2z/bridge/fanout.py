@@ -1,7 +1,7 @@
 """The clients of one kernel, and their sessions.
 
-:mod:`w2z.delivery` decides who gets a batch; this module encodes it, once for each format, and
-writes it. It also opens and closes the sessions' sockets to the kernel.
+This module writes what :mod:`w2z.delivery` decides that a client gets, encoded once for each
+format. It also opens and closes the sessions' sockets to the kernel.
 
 Requests that wait when their client leaves still go to the kernel, before the requests of a later
 client of the session. They wait as long as the session exists; if the session is gone, they wait
@@ -15,18 +15,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Protocol
-from weakref import WeakValueDictionary, finalize
 
+from w2z.bridge.client import Client, Sockets
 from w2z.bridge.departed import Departed
+from w2z.bridge.encoding import Encoder
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
-from w2z.errors import CloseCode, KernelMessageError
+from w2z.errors import CloseCode
 from w2z.message import Buffer, Message, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
-from w2z.wire.payload import Codec, to_pieces
+from w2z.wire.payload import Codec
 
 log = logging.getLogger("w2z")
 
@@ -38,66 +37,11 @@ LAST_REQUESTS = 30.0
 kernel that is starting, or was restarted, mostly takes them by then.
 """
 
-
-LARGE = 2**20
-"""Bytes of a message from which on clients that catch up share what is written to them."""
-
-
 FEW_CLIENTS = 8
 """Clients that any batch may be written to in one step."""
 
 STEP_BYTES = 2**23
 """Bytes that may be written to more clients in one step, in sum: some ten milliseconds' worth."""
-
-Key = tuple[Codec, bytes, int, int]
-"""What a message is known by while clients wait for it: codec, header, hash and bytes."""
-
-
-class Shared(bytearray):
-    """A framed payload. Unlike bytes it can be forgotten as soon as no client waits for it."""
-
-
-class Client(Protocol):
-    """A connected websocket."""
-
-    codec: Codec
-    principal: str | None
-
-    @property
-    def writable(self) -> bool:
-        """Whether the client takes more output now.
-
-        An implementation calls :meth:`Clients.stalled` when this becomes false, and
-        :meth:`Clients.flow` when it becomes true again.
-        """
-
-    @property
-    def waiting(self) -> int:
-        """Bytes of the client's requests that the kernel has yet to take, even after it left."""
-
-    def write(self, frames: Buffer | bytearray) -> None:
-        """Send framed payloads, or the next piece of one; other clients may be sent the same
-        object.
-        """
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the connection. Nothing is written to the client after that."""
-
-    def retry(self) -> None:
-        """Hand in refused requests again, even if the client has left.
-
-        A client that has left then calls :meth:`Clients.heard` if no request waits any more.
-        """
-
-
-class Sockets(Protocol):
-    """The sockets to the kernel, of which each session has its own."""
-
-    def open_session(self, session_id: str) -> None:
-        """Open the session's sockets, if they are not open."""
-
-    def close_session(self, session_id: str) -> None:
-        """Close the session's sockets, if they are open."""
 
 
 class Clients:
@@ -106,12 +50,11 @@ class Clients:
     def __init__(self, settings: Settings, hub: Hub[Client], reports: Reports) -> None:
         self._settings = settings
         self._hub = hub
-        self._reports = reports
         self._sockets: Sockets
         self._departed: Departed[Client] = Departed(settings.max_message_size)
         self._behind: deque[tuple[str, Client]] = deque()
         """Sessions, with their clients, that read what they were not written."""
-        self._shared: WeakValueDictionary[Key, Shared] = WeakValueDictionary()
+        self._encoder = Encoder(reports, hub.let_go)
 
     def use(self, sockets: Sockets) -> None:
         """Open and close the sessions' sockets in ``sockets`` from now on."""
@@ -204,7 +147,7 @@ class Clients:
     def detach(self, session_id: str, client: Client) -> None:
         """Note that the client has left. Its session waits to be resumed, or is forgotten.
 
-        A client with :attr:`~Client.waiting` requests is departed from now on.
+        A client with :attr:`~w2z.bridge.client.Client.waiting` requests is departed from now on.
         """
         now = time.monotonic()
         ended = self._hub.detach(session_id, client, now)
@@ -277,7 +220,7 @@ class Clients:
         for client in clients:
             pieces = encoded.get(client.codec)
             if pieces is None:
-                pieces = encoded[client.codec] = self._encode(client.codec, messages)
+                pieces = encoded[client.codec] = self._encoder.pieces(client.codec, messages)
             for piece in pieces:
                 client.write(piece)
         for session in lost:
@@ -291,6 +234,8 @@ class Clients:
         other reads it from its session in a step of its own.
         """
         most = max(FEW_CLIENTS, STEP_BYTES // max(size_of(messages), 1))
+        if most >= len(self._hub):
+            return
         for behind in self._hub.hold_after(most):
             if not self._behind:
                 asyncio.get_running_loop().call_soon(self._catch_up)
@@ -312,14 +257,9 @@ class Clients:
     def flow(self, session_id: str, client: Client) -> None:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
-            for is_large, messages in groupby(self._hub.read(session_id), _is_large):
-                if is_large:
-                    for message in messages:
-                        client.write(self._share(client.codec, message))
-                else:
-                    for piece in self._encode(client.codec, [*messages]):
-                        client.write(piece)
-        self._let_go()
+            for frames in self._encoder.shared(client.codec, self._hub.read(session_id)):
+                client.write(frames)
+        self._encoder.let_go()
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -328,39 +268,6 @@ class Clients:
     def acknowledge(self, session_id: str, client: Client, position: int) -> None:
         """Note that the client received everything before ``position``."""
         self._hub.acknowledge(session_id, client, position)
-
-    def _share(self, codec: Codec, message: Message) -> Shared:
-        """Encode a large message, or return what another client still waits for of the same."""
-        # Not the message itself, which would be kept beside what is made of it.
-        key = codec, message.header, hash(message), size_of([message])
-        shared = self._shared.get(key)
-        if shared is None:
-            shared = Shared()
-            for piece in self._encode(codec, [message]):
-                shared += piece
-            # Before it gets its place, so that it is called after that place is free again.
-            finalize(shared, self._let_go).atexit = False
-            self._shared[key] = shared
-        return shared
-
-    def _let_go(self) -> None:
-        """Unless a client still waits for something large, nobody reads the same soon."""
-        if not self._shared:
-            self._hub.let_go()
-
-    def _encode(self, codec: Codec, messages: Sequence[Message]) -> list[Buffer]:
-        try:
-            return to_pieces(codec, messages)
-        except KernelMessageError:
-            pass
-        # A message of the batch does not fit this format: encode each alone, and drop that one.
-        pieces: list[Buffer] = []
-        for message in messages:
-            try:
-                pieces += to_pieces(codec, [message])
-            except KernelMessageError as error:
-                self._reports.drop(message.channel, error)
-        return pieces
 
     # Which session is forgotten.
 
@@ -406,7 +313,3 @@ class Clients:
         self._hub.forget(session_id)
         self._departed.forget(session_id)
         self._sockets.close_session(session_id)
-
-
-def _is_large(message: Message) -> bool:
-    return size_of([message]) >= LARGE

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.unit.examples import message, status, text_of
-from w2z.bridge import fanout
+from w2z.bridge import client as bridge_client
+from w2z.bridge import encoding, fanout
 from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
@@ -94,7 +95,7 @@ class Stage:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         given = {"connection_file": "k", "max_connections": max_connections}
         chosen = Settings.model_validate(given)
-        self.hub: Hub[fanout.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
+        self.hub: Hub[bridge_client.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
         self.clients = Clients(chosen, self.hub, Reports())
         self.sockets = Sockets()
         self.clients.use(self.sockets)
@@ -307,7 +308,7 @@ class Slow(Client):
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(fanout, "LARGE", 1000)
+    monkeypatch.setattr(encoding, "LARGE", 1000)
     codec = Heard()
     ann, ben = (Slow(name, codec) for name in ("ann", "ben"))
     for client in (ann, ben):
@@ -323,7 +324,7 @@ def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits
     assert ann.kept[1] is ben.kept[1]
     ann.kept.clear()
     ben.kept.clear()
-    assert not stage.clients._shared
+    assert not stage.clients._encoder._shared
 
 
 # Whose a session is.
