@@ -16,10 +16,9 @@ from websockets.typing import Subprotocol
 from tests.support.client import V1, execute_request, to_v1
 
 EVERY = 0.02
-"""Seconds between two numbers."""
-
-AGAIN = 0.05
-"""Seconds before it connects again."""
+"""Seconds between two numbers: the pace of a client that works, and no wait for anything. As fast
+as it can it would be an attack itself; one number at a time would not tell that some are lost.
+"""
 
 _NUMBER = re.compile(rb'"bystander (\d+)"')
 _LONGEST = 5000
@@ -41,6 +40,7 @@ class Bystander:
         self._said: list[bytes] = []
         self._is_finishing = False
         self._news = asyncio.Condition()
+        self._comes_back = asyncio.Event()
 
     async def run(self) -> None:
         """Say numbers and hear them, also over another connection, until cancelled."""
@@ -57,8 +57,20 @@ class Bystander:
             except ConnectionClosed as closed:
                 close = closed.rcvd
                 self.closings.append(f"{close.code} {close.reason}" if close else "cut")
+                async with self._news:
+                    self._news.notify_all()
             except (InvalidHandshake, OSError):
-                await asyncio.sleep(AGAIN)
+                await self._comes_back.wait()
+                self._comes_back.clear()
+
+    async def is_closed(self) -> None:
+        """Wait until its connection has been closed."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.closings)
+
+    def may_come_back(self) -> None:
+        """Let it try again where it was refused."""
+        self._comes_back.set()
 
     async def through(self) -> None:
         """Wait until what is said from now on has come back."""
