@@ -1,7 +1,8 @@
 """A client that has nothing to do with the attack: what it runs in the kernel says numbers.
 
 Each number has to come back once, in order, however long the kernel or w2z takes. Only after its
-connection was closed may numbers come again (see docs/delivery.md).
+connection was closed may numbers come again, and only where a notice says that output of unknown
+length is missing may numbers be (see docs/delivery.md).
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class Bystander:
         """How many numbers came back."""
         self.gaps = 0
         """How many notices say that output is missing."""
+        self.missing = 0
+        """How many numbers were missing behind such a notice, of unknown length."""
+        self._may_be_missing = False
         self.faults: list[str] = []
         self.closings: list[str] = []
         """With which code and reason each connection was closed."""
@@ -107,14 +111,19 @@ class Bystander:
             payload = await websocket.recv(decode=False)
             if len(payload) > _LONGEST:
                 continue
-            self.gaps += b'"w2z_gap"' in payload
+            if b'"w2z_gap"' in payload:
+                self.gaps += 1
+                self._may_be_missing |= b"an unknown number of messages" in payload
             if found := _NUMBER.search(payload):
                 await self._take(int(found[1]))
 
     async def _take(self, number: int) -> None:
         if number < self.seen and self.closings:
             return
-        if number != self.seen:
+        if number > self.seen and self._may_be_missing:
+            self.missing += number - self.seen
+            self._may_be_missing = False
+        elif number != self.seen:
             self.faults.append(f"number {number} came where {self.seen} was due")
         async with self._news:
             self.seen = max(self.seen, number + 1)

@@ -20,7 +20,11 @@ async def dropped(target: Target) -> str:
     """Return what w2z dropped of what the kernel sent."""
     gone = await target.metric("kernel_messages_dropped_total")
     outpaced = await target.metric("outpaced_messages_total")
-    return f"{gone:.0f} dropped" + (f", {outpaced:.0f} outpaced" if outpaced else "")
+    overruns = await target.metric("output_overruns_total")
+    words = [f"{gone:.0f} dropped"]
+    words += [f"{outpaced:.0f} outpaced"] if outpaced else []
+    words += [f"{overruns:.0f} overruns"] if overruns else []
+    return ", ".join(words)
 
 
 @KERNELS.add("3 messages of 23 MiB to 30 clients that read nothing")

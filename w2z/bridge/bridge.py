@@ -32,6 +32,7 @@ from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
 from w2z.kernel.sockets.options import check_endpoints
+from w2z.kernel.sockets.room import Room
 from w2z.logs.audit import AuditLog
 from w2z.message import Channel, Message, Request, digest, size_of
 from w2z.reports import Reports
@@ -71,6 +72,9 @@ class Bridge:
         self.audit: AuditLog | None = None
         """Gets every request that the kernel takes; its author has to be set."""
         self.outpaced = 0
+        self.overruns = 0
+        most = max(settings.memory_budget, settings.journal_size)
+        self._room = Room(most + settings.max_kernel_message_size)
         self._settings = settings
         self._own = OwnMessages(self._header_session)
         budget = SpillBudget(settings.spill_size)
@@ -264,6 +268,14 @@ class Bridge:
         self.reports.drop(Channel.IOPUB, KernelMessageTooLarge(1, size))
         self.clients.send(None, [self._too_large(size)])
 
+    def overran(self) -> None:
+        """Output that waited in libzmq was dropped: count that, and send every client a gap
+        notice.
+        """
+        self.overruns += 1
+        self.reports.overrun()
+        self.clients.send(None, [self._gap(0, 0, "memory had no room for what the kernel sent")])
+
     def shell_reached(self, *, is_up: bool) -> None:
         """Called when w2z's own shell socket is connected, and when that connection ended."""
         self.kernel.on_shell_reached(is_up=is_up)
@@ -306,10 +318,13 @@ class Bridge:
         return [self._too_large(error.size)]
 
     def _too_large(self, size: int) -> Message:
+        return self._gap(1, size, "the kernel sent more at once than w2z carries")
+
+    def _gap(self, messages: int, size: int, reason: str) -> Message:
+        """Return a gap notice for the cell that is running."""
         running = self.kernel.state.last_status
         parent = b"{}" if running is None else running.parent_header
-        gap = Gap(1, size, parent, "the kernel sent more at once than w2z carries")
-        return gap.notice(self._own.header("stream"))
+        return Gap(messages, size, parent, reason).notice(self._own.header("stream"))
 
     # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 
@@ -361,6 +376,7 @@ class Bridge:
             max_sessions=self._settings.max_connections,
             max_size=self._settings.max_kernel_message_size,
             store=self._backlog_store,
+            room=self._room,
             reports=self.reports,
         )
         self.clients.use(link.channels)

@@ -10,5 +10,6 @@
 - :mod:`~w2z.kernel.sockets.monitor`: whether a socket is connected.
 - :mod:`~w2z.kernel.sockets.drained`: one socket, received from in batches.
 - :mod:`~w2z.kernel.sockets.under_way`: the bytes that wait in libzmq for the kernel; no I/O.
+- :mod:`~w2z.kernel.sockets.room`: whether memory has room for what waits in libzmq.
 - :mod:`~w2z.kernel.sockets.backlog`: messages received and not yet carried to clients; no I/O.
 """

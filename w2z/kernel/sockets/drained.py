@@ -81,7 +81,8 @@ class DrainedSocket:
     most of the cost; a multipart with fewer comes glued to the next one (see
     :func:`w2z.wire.zmq.rescue`). ``poll_interval`` is the seconds between looks while messages
     keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
-    ahead of the work on them. ``looked`` is called after each look, with or without a batch.
+    ahead of the work on them. ``looked`` is called after each look, with or without a batch;
+    ``overrun`` between two multiparts, where the socket has more than it gave in one look.
     ``under_way`` counts the bytes that libzmq has yet to send; without it the socket is full by
     messages only.
 
@@ -99,6 +100,7 @@ class DrainedSocket:
         poll_interval: float = 0,
         backlog: Backlog | None = None,
         looked: Callable[[], None] | None = None,
+        overrun: Callable[[], None] | None = None,
         max_size: int = SMALL_MESSAGE,
         under_way: UnderWay | None = None,
     ) -> None:
@@ -110,6 +112,7 @@ class DrainedSocket:
         self._poll_interval = poll_interval
         self._backlog = backlog
         self._looked = looked
+        self._overrun = overrun
         self._max_size = max_size
         self._long: _Long | None = None
         """A multipart of which a part has been received; the next turn goes on with it."""
@@ -188,6 +191,9 @@ class DrainedSocket:
         # Before anything below can raise: the edge is spent, and no other wake-up comes.
         if not emptied:
             self._schedule()
+            # Not within a multipart: libzmq takes its end for granted.
+            if self._overrun is not None and not (self.is_emptied or self._long):
+                self._overrun()
         elif self._poll_interval:
             self._set_polling(flows and self._flows and bool(batch))
             self._flows = flows

@@ -142,6 +142,11 @@ def _of_the_kernel(bridge: Bridge) -> Iterator[Metric]:
         "Messages dropped because the kernel sent them faster than they could be carried.",
         bridge.outpaced,
     )
+    yield _counter(
+        "output_overruns",
+        "Times that output was dropped, uncounted, because memory had no room for it.",
+        bridge.overruns,
+    )
 
 
 def _of_traffic(bridge: Bridge) -> Iterator[Metric]:
