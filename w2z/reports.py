@@ -51,6 +51,14 @@ class Reports:
                 "".join(traceback.format_list(frames)).rstrip(),
             )
 
+    def overrun(self) -> None:
+        """Report that output was dropped because memory has no room for it."""
+        if self._is_new("overrun"):
+            log.warning(
+                "dropped output: the kernel sends faster than w2z can carry it, and memory has no"
+                " room for more; set a higher --memory-budget, or give w2z more CPU"
+            )
+
     def refused_token(self, address: str, reason: str) -> None:
         """Report that a request from ``address`` presented no right token."""
         self.tokens_refused += 1

@@ -7,53 +7,23 @@ made from this model, so a description here is the manual's text.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import quote, urlsplit
+from typing import Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
-from w2z import units
-
-MIB = 2**20
-
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-"""The ports that a URL of a scheme leaves out."""
-
-_ORIGIN = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?",
-    re.ASCII,
+from w2z.values import (
+    Bytes,
+    Seconds,
+    encoded_path,
+    is_http_url,
+    is_visible_ascii,
+    networks,
+    normal_origin,
 )
 
-
-def _bytes(value: object) -> object:
-    """Read a size; raises PydanticCustomError for text that is none."""
-    read = units.size(value) if isinstance(value, str) else value
-    if read is None:
-        raise PydanticCustomError("size", "has to be bytes, or like 64k, 256MiB or 1G")
-    return read
-
-
-def _seconds(value: object) -> object:
-    """Read a duration; raises PydanticCustomError for text that is none."""
-    read = units.seconds(value) if isinstance(value, str) else value
-    if read is None:
-        raise PydanticCustomError("duration", "has to be seconds, or like 500ms, 30s, 10m or 1h")
-    return read
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+MIB = 2**20
 
 LogFormat = Literal["text", "json"]
 """How w2z logs."""
@@ -260,7 +230,7 @@ class Settings(BaseModel):
         "message.",
     )
     max_kernel_message_size: Bytes = Field(
-        64 * MIB,
+        24 * MIB,
         ge=MIB,
         description="Largest message of the kernel, in bytes. Of a larger one clients get a notice "
         "that it is missing.",
@@ -404,10 +374,7 @@ class Settings(BaseModel):
     @field_validator("trust_proxy")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(str(ip_network(one)) for text in value for one in _split(text))
-        except ValueError as error:
-            raise ValueError(f"has to be a network such as 10.1.0.0/16: {error}") from None
+        return tuple(one for text in value for one in networks(text))
 
     @field_validator("base_url")
     @classmethod
@@ -431,45 +398,3 @@ class Settings(BaseModel):
         if value is not None and not is_visible_ascii(value.get_secret_value()):
             raise ValueError("has to be at least one visible ASCII character, without spaces")
         return value
-
-
-def is_visible_ascii(text: str) -> bool:
-    """Whether ``text`` is visible ASCII, and so fits a header, a query and a subprotocol."""
-    return bool(text) and all("!" <= character <= "~" for character in text)
-
-
-def normal_origin(text: str) -> str:
-    """Return an origin as browsers send it (RFC 6454 section 6.2); ``*`` and ``null`` are kept.
-
-    Raises :class:`ValueError` for what no browser ever sends, and so would never match.
-    """
-    if text in ("*", "null"):
-        return text
-    found = _ORIGIN.fullmatch(text.lower().removesuffix("/"))
-    port = found and found["port"] and int(found["port"])
-    if found is None or (port and port >= 2**16):
-        raise ValueError("has to be like https://example.org or https://example.org:8443, or *")
-    is_default = not port or port == DEFAULT_PORTS.get(found["scheme"])
-    return f"{found['scheme']}://{found['host']}" + ("" if is_default else f":{port}")
-
-
-def _split(text: str) -> list[str]:
-    return text.replace(",", " ").split()
-
-
-def encoded_path(text: str) -> str:
-    """Percent-encode ``text`` for the path of a URL and for headers; keep existing escapes."""
-    return quote(text, safe="/%:@!$&'()*+,;=~", errors="surrogateescape")
-
-
-def is_http_url(text: str) -> bool:
-    """Whether ``text`` is the URL of an HTTP server, without parts that a log must not show.
-
-    Such parts are a user, a query and a fragment.
-    """
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-    return usable and is_visible_ascii(text) and not any(mark in text for mark in "@?#")

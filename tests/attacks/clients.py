@@ -220,7 +220,7 @@ async def session_churn(target: Target) -> str:
     return f"{number} of them, {await target.metric('sessions'):.0f} wait"
 
 
-@CLIENTS.add("5 clients with 20 requests of 8 MiB, for a kernel that takes nothing for 3 s")
+@CLIENTS.add("5 clients with 20 requests of 8 MiB, for a kernel that takes nothing until all wait")
 async def stopped_kernel(target: Target) -> str:
     payload = to_v1(request("odd_request", buffers=[b"x" * 8 * MIB]))
 
@@ -233,7 +233,9 @@ async def stopped_kernel(target: Target) -> str:
         found = [await stack.enter_async_context(target.websocket()) for _ in range(5)]
         async with target.stopped_kernel():
             asking = [tasks.create_task(ask(websocket)) for websocket in found]
-            await asyncio.sleep(SECONDS)
+            # Of each client one request waits, and the next is not read.
+            while await target.metric("requests_waiting_bytes") < len(found) * len(payload):
+                pass
             held = await target.metric("held_bytes")
         began = time.monotonic()
         for task in asking:

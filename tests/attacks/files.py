@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.attacks.reads import Reads
 from tests.attacks.target import AUTH, MIB, Attacks, Target
 from tests.support.processes import TOKEN
 
 FILES = Attacks("writer of files")
 
-LOOKED_AT = 1.0
-"""Seconds in which w2z has looked at a file several times."""
-
 
 async def replaced(target: Target, make: Callable[[Path], object]) -> str:
-    """Replace the connection file, let w2z look at it, and return what it says."""
-    lines = len(target.w2z.process.lines)
+    """Replace the connection file, and return what w2z says when it has looked at it."""
     new = target.connection_file.with_suffix(".new")
     make(new)
     new.replace(target.connection_file)
-    await asyncio.sleep(LOOKED_AT)
-    said = [line.partition("w2z: ")[2] for line in target.w2z.process.lines[lines:]]
+    said = await target.w2z.process.line("w2z: (.*cannot be used: .*)")
     # Nothing is known to a reader of the table of the folder that it was in.
-    said = [line.replace(str(target.connection_file), "FILE") for line in said]
-    return said[0][:120] if said else "nothing said"
+    return said[1].replace(str(target.connection_file), "FILE")[:120]
 
 
 @FILES.add("the connection file becomes a FIFO")
@@ -75,40 +69,53 @@ BROKEN: tuple[dict[str, object], ...] = (
 async def broken_fields(target: Target) -> str:
     good = target.connection_file.read_text()
     texts = [json.dumps({**json.loads(good), **fields}) for fields in BROKEN]
-    new = target.connection_file.with_suffix(".new")
     lines = len(target.w2z.process.lines)
     for text in [*texts, good[:40], "[" * 60_000, "\x00" * 1000, "null"]:
-        new.write_text(text)
-        new.replace(target.connection_file)
-        await asyncio.sleep(0.3)
-    new.write_text(good)
-    new.replace(target.connection_file)
+        await _is_read_as(text, target.connection_file)
+    await _is_read_as(good, target.connection_file)
     return f"{len(target.w2z.process.lines) - lines} lines of log"
 
 
-@FILES.add("the token file is emptied, and has its token again a second later", is_revoked=True)
+async def _is_read_as(text: str, path: Path) -> None:
+    """Replace a file, and wait until w2z has read it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    reads = Reads(new)
+    new.replace(path)
+    await reads.one()
+
+
+@FILES.add(
+    "the token file is emptied, until that closes the bystander",
+    is_revoked=True,
+)
 async def token_emptied(target: Target) -> str:
     target.token_file.write_text("")
     async with target.http() as http:
         status = (await http.ask("GET /api/kernels", AUTH)).status
-    await asyncio.sleep(LOOKED_AT)
+    await target.bystander.is_closed()
     async with target.http() as http:
         later = (await http.ask("GET /api/kernels", AUTH)).status
     target.token_file.write_text(TOKEN)
+    target.bystander.may_come_back()
     await target.bystander.through()
     closings = ", ".join(target.bystander.closings)
     assert closings.startswith("4401"), closings
     return f"{status}, {later}; the bystander: {closings}, and went on"
 
 
-@FILES.add("the token file becomes a FIFO, and is there again a second later", is_revoked=True)
+@FILES.add(
+    "the token file becomes a FIFO, until that closes the bystander",
+    is_revoked=True,
+)
 async def token_fifo(target: Target) -> str:
     target.token_file.unlink()
     os.mkfifo(target.token_file)
-    await asyncio.sleep(LOOKED_AT)
+    await target.bystander.is_closed()
     async with target.http() as http:
         status = (await http.ask("GET /api/kernels", AUTH)).status
     target.token_file.unlink()
     target.token_file.write_text(TOKEN)
+    target.bystander.may_come_back()
     await target.bystander.through()
-    return f"{status}; the bystander: {', '.join(target.bystander.closings) or 'kept'}"
+    return f"{status}; the bystander: {', '.join(target.bystander.closings)}"

@@ -117,6 +117,8 @@ async def _attacked(row: Row, folder: Path) -> None:
                 row.check(bystander)
                 if bystander.gaps:
                     row.outcome += f"; gap notices: {bystander.gaps}"
+                if bystander.missing:
+                    row.outcome += f", {bystander.missing} numbers of the bystander missing"
         if target.w2z.process.process.returncode is not None:
             row.problems.append(f"w2z ended, {target.w2z.process.process.returncode}")
         row.problems += [line for line in target.w2z.process.lines if "defect" in line][:3]

@@ -20,18 +20,22 @@ async def dropped(target: Target) -> str:
     """Return what w2z dropped of what the kernel sent."""
     gone = await target.metric("kernel_messages_dropped_total")
     outpaced = await target.metric("outpaced_messages_total")
-    return f"{gone:.0f} dropped" + (f", {outpaced:.0f} outpaced" if outpaced else "")
+    overruns = await target.metric("output_overruns_total")
+    words = [f"{gone:.0f} dropped"]
+    words += [f"{outpaced:.0f} outpaced"] if outpaced else []
+    words += [f"{overruns:.0f} overruns"] if overruns else []
+    return ", ".join(words)
 
 
-@KERNELS.add("3 messages of 60 MiB to 30 clients that read nothing")
+@KERNELS.add("3 messages of 23 MiB to 30 clients that read nothing")
 async def large_messages(target: Target) -> str:
     async with deaf(target, 30):
-        await target.cell("for n in range(3): say('x' * (60 * 2**20))")
+        await target.cell("for n in range(3): say('x' * (23 * 2**20))")
         spilled = await target.metric("spilled_bytes")
     return f"{spilled / MIB:.0f} MiB in files; {await dropped(target)}"
 
 
-@KERNELS.add("3 messages of 60 MiB to 10 clients that read all of it")
+@KERNELS.add("3 messages of 23 MiB to 10 clients that read all of it")
 async def large_messages_read(target: Target) -> str:
     async def read(websocket: RawWebsocket) -> None:
         seen = 0
@@ -45,17 +49,17 @@ async def large_messages_read(target: Target) -> str:
         found = [await stack.enter_async_context(target.websocket(f"r{n}")) for n in range(10)]
         async with asyncio.TaskGroup() as tasks:
             reading = [tasks.create_task(read(websocket)) for websocket in found]
-            await target.cell("for n in range(3): say('x' * (60 * 2**20))")
+            await target.cell("for n in range(3): say('x' * (23 * 2**20))")
         assert all(task.done() for task in reading)
     return f"all read; {await dropped(target)}"
 
 
-@KERNELS.add("a message of 100 MiB, and one of junk, and a reply of 100 MiB")
+@KERNELS.add("a message of 60 MiB, and one of junk, and a reply of 60 MiB")
 async def too_large(target: Target) -> str:
-    await target.cell("say('x' * (100 * 2**20))")
-    await target.cell("raw(b'junk', b'x' * (100 * 2**20))")
+    await target.cell("say('x' * (60 * 2**20))")
+    await target.cell("raw(b'junk', b'x' * (60 * 2**20))")
     async with target.websocket("asker") as asker:
-        await asker.send(frame(to_v1(execute_request("reply({'x': 'x' * (100 * 2**20)})"))))
+        await asker.send(frame(to_v1(execute_request("reply({'x': 'x' * (60 * 2**20)})"))))
         await target.bystander.through()
     return await dropped(target)
 

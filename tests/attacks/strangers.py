@@ -172,14 +172,18 @@ async def bad_framing(target: Target) -> str:
 async def guessing(target: Target) -> str:
     until = time.monotonic() + SECONDS
     async with crowd(target, 8) as found, asyncio.TaskGroup() as tasks:
-        guessing = [tasks.create_task(_guess(http, until)) for http in found]
-        await asyncio.sleep(1)
+        begun = asyncio.Barrier(len(found) + 1)
+        guessing = [tasks.create_task(_guess(http, until, begun)) for http in found]
+        await begun.wait()
         during = await a_client_gets_in(target)
     return f"{sum(task.result() for task in guessing) / SECONDS:.0f} guesses/s; {during}"
 
 
-async def _guess(http: RawHttp, until: float) -> int:
-    number = 0
+async def _guess(http: RawHttp, until: float, begun: asyncio.Barrier) -> int:
+    """Guess until then; the first guess is answered when all others have begun, too."""
+    await http.ask("GET /api/kernels", "Authorization: token x")
+    await begun.wait()
+    number = 1
     while time.monotonic() < until:
         tries = b"".join(
             b"GET /api/kernels HTTP/1.1\r\nHost: a\r\nAuthorization: token %d\r\n\r\n" % n

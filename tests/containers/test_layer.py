@@ -84,7 +84,8 @@ async def test_neither_environment_reaches_the_other(tmp_path: Path) -> None:
     async with container(RUN, *options, *secret, *entry, name, *shell) as running:
         await running.served.process.line("end of output")
         lines = running.served.process.lines
-    seen = dict(line.partition("=")[::2] for line in lines if "=" in line and " " not in line)
+    printed = [line.removeprefix("kernel: ") for line in lines if line.startswith("kernel: ")]
+    seen = dict(line.partition("=")[::2] for line in printed if "=" in line and " " not in line)
     fixed = {"PATH", "HOSTNAME", "HOME", "container", "TERM", "JPY_PARENT_PID", "PWD", "SHLVL"}
     assert {name: value for name, value in seen.items() if name not in fixed} == told
     assert "ended with exit code 3" in running.served.process.output

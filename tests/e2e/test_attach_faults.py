@@ -20,6 +20,7 @@ from tests.support.client import Client, Received, execute_request, open_client,
 from tests.support.processes import TOKEN, Process, W2z, running, w2z
 from tests.support.rest import Rest, open_rest
 from tests.support.serving import retime, serving
+from tests.support.waiting import ready
 from w2z.kernel.actions import Action, Beat, Found, Probe
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.keeping.listening import probe
@@ -211,6 +212,8 @@ async def test_a_stopped_process_is_neither_dead_nor_restarted(
         serving(path, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
     ):
+        # Before it has answered w2z, what w2z says of it may be that it is busy.
+        await ready(served.bridge.kernel)
         assert await run(client, "x = 'still'; print(x)") == "still\n"
         await watch.echoed()
         kernel.process.send_signal(signal.SIGSTOP)
@@ -251,6 +254,8 @@ async def test_a_kernel_that_is_busy_in_c_is_not_dead(tmp_path: Path, watch: Wat
         serving(path, timing=SOON) as served,
         open_client(served.url("a"), "v1") as client,
     ):
+        # Before it has answered w2z, what w2z says of it may be that it is busy.
+        await ready(served.bridge.kernel)
         await client.execute(HOLD)
         await watch.echoed()
         asked = await client.send(execute_request(f"hold(*{[*map(str, paths)]}); print('done')"))

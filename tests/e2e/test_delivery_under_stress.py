@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support.client import execute_request, open_client, request, stdout
-from tests.support.processes import W2z, launched, peak, running, w2z
+from tests.support.processes import W2z, launched, outlived, peak, running, w2z
 from tools.soak import soak
 
 SCRIPTED = Path(__file__).parents[2] / "benchmarks" / "kernel.py"
@@ -87,17 +87,16 @@ async def test_a_kernel_faster_than_w2z_costs_no_more_memory_than_it_may(
 
 
 async def test_what_comes_while_w2z_is_stopped_is_not_lost(served: W2z, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "done")
-    done = os.open(tmp_path / "done", os.O_RDWR)
-    # As many as ipykernel's own socket keeps, it drops what comes on top of a thousand; for as
-    # long as a machine may sleep without a connection being given up.
+    for pipe in ("go", "done"):
+        os.mkfifo(tmp_path / pipe)
+    go, done = (os.open(tmp_path / pipe, os.O_RDWR) for pipe in ("go", "done"))
+    # As many as ipykernel's own socket keeps: it drops what comes on top of a thousand.
     code = f"""
-import time
 from IPython.display import display
 for n in range(900):
     display({{'text/plain': f'{{n}} x'}}, raw=True)
-    time.sleep({STOPPED} / 900)
-    if n == 890: open({str(tmp_path / "done")!r}, 'w').write('x')
+    if n == 0: open({str(tmp_path / "go")!r}).read(1)
+open({str(tmp_path / "done")!r}, 'w').write('x');
 """
     # As browsers do, this client waits.
     async with open_client(served.websocket("a"), "v1", ping_interval=None) as client:
@@ -110,13 +109,17 @@ for n in range(900):
         asked = await client.send(execute_request(code))
         await client.until("display_data", asked)
         process.suspend()
+        os.write(go, b"x")
         await asyncio.to_thread(os.read, done, 1)
+        # For as long as a machine may sleep without a connection being given up.
+        await outlived(tmp_path, STOPPED)
         process.resume()
         found = await client.finished(asked)
         shown = [
             int(m.content["data"]["text/plain"].split()[0]) for m in found if m.content.get("data")
         ]
         assert shown == list(range(1, 900))
+    os.close(go)
     os.close(done)
 
 

@@ -40,9 +40,8 @@ ipywidgets.VBox([slider, label])
 """
 
 CUT = """\
-import os, time
 print('before\\n', end='', flush=True)
-while not os.path.exists({path!r}): time.sleep(0.01)
+open({path!r}).read(1)
 print('after')
 'whole'
 """
@@ -129,7 +128,8 @@ def _fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_notebook(tmp_path: Path) -> None:
-    file = tmp_path / "cut"
+    pipe = tmp_path / "cut"
+    os.mkfifo(pipe)
     cells = [
         "print('hello ☃')\n6 * 7",
         PLOT,
@@ -137,7 +137,7 @@ async def test_a_notebook(tmp_path: Path) -> None:
         SLEEP,
         SLIDER,
         "slider.value",
-        CUT.format(path=str(file)),
+        CUT.format(path=str(pipe)),
     ]
     async with (
         supervised_ipykernel(tmp_path) as kernel,
@@ -179,7 +179,7 @@ async def test_a_notebook(tmp_path: Path) -> None:
         await expect(outputs).to_contain_text(["before"])
         line.cut()
         await notebook.server.line("Lost connection to Gateway")
-        file.touch()
+        pipe.write_text("x")
         await expect(outputs).to_contain_text(["before\nafter", "whole"])
         await notebook.ran(6, 7)
         await notebook.idle()

@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 from tests.fuzz.mutate import Input
+from tests.support.raw_websocket import masked
 
 KEY = b"the-key-of-the-kernel-s3cret"
 DELIMITER = b"<IDS|MSG>"
@@ -129,16 +130,7 @@ _MASK = b"\x12\x00\xf3\x7c"
 
 def frame(data: bytes, first: int = 0x82, *, mask: bytes = _MASK) -> bytes:
     """Return one frame as a client sends it; ``first`` is its first byte."""
-    size = len(data)
-    if size < 126:
-        head = struct.pack("!BB", first, 0x80 | size)
-    elif size < 2**16:
-        head = struct.pack("!BBH", first, 0x80 | 126, size)
-    else:
-        head = struct.pack("!BBQ", first, 0x80 | 127, size)
-    keys = (mask * (size // 4 + 1))[:size]
-    masked = int.from_bytes(data, "big") ^ int.from_bytes(keys, "big")
-    return head + mask + masked.to_bytes(size, "big")
+    return masked(data, first, mask)
 
 
 FIRST_BYTES = (

@@ -8,6 +8,7 @@ kept of an unfinished payload is never more than came, nor more than the limit.
 
 from __future__ import annotations
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -68,6 +69,9 @@ class FrameFuzzer:
             # The other parser takes a short length that is written in more bytes than it needs,
             # which RFC 6455 (section 5.2) forbids.
             expected = expected[: len(said)]
+        if isinstance(error, PayloadTooBig) and (error.size or 0) <= MAX_CONTROL:
+            # The other parser counts a control frame amid fragments to the size of their message.
+            said, fault = said[: len(expected)], fault or "fault"
         assert said == expected
         if error is not None and not fault:
             _, fault = _by_w2z((*given, _REST_OF_HEAD))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,9 @@ async def test_of_unfinished_messages_the_largest_is_given_up_if_it_is_not_compl
 ) -> None:
     async with raw_websocket(small, "a") as large, raw_websocket(small, "b") as other:
         await begin(large, 3 * MIB + MIB // 2)
+        async with within(10, "it has more than the other ever gets"):
+            while small.bridge.holdings.begun < 3 * MIB + MIB // 4:
+                await asyncio.sleep(0)
         rest = await begin(other, 3 * MIB)
         assert await large.closed_with() == 1013
         await other.send(rest)
@@ -435,3 +439,45 @@ async def test_w2z_outlives_a_session_that_ends_in_its_kernels_last_words(
         second = await kernels.start("second")
         await ready(rest)
         await answered(fast, second)
+
+
+# A kernel that is faster than w2z.
+
+
+async def test_output_for_which_memory_has_no_room_is_dropped_and_said(kernel: FakeKernel) -> None:
+    """What waits in libzmq is bounded by messages alone; here it has more bytes than it may."""
+    async with (
+        serving(kernel.connection_file, timing=SOON, memory_budget=MIB) as served,
+        rest_of(served) as rest,
+        open_client(served.url("a"), "v1") as client,
+    ):
+        await ready(rest)
+        await client.send(request("execute_request", {"code": "cell"}))
+        identity, asked = await kernel.received.get()
+        parent = json.loads(asked.header)
+        await kernel.iopub("status", {"execution_state": "busy"}, parent)
+        output = Message(
+            Channel.IOPUB,
+            as_json(header("stream")),
+            asked.header,
+            b"{}",
+            as_json({"name": "stdout", "text": "x" * 4096}),
+        )
+        kernel.subscribed.clear()
+        ballast = b"x" * (64 * MIB)
+        kernel.burst(output, 3000)
+        notice = await client.recv()
+        while "w2z_gap" not in notice.metadata:
+            notice = await client.recv()
+        del ballast
+        assert notice.metadata == {"w2z_gap": {"messages": 0, "bytes": 0}}
+        assert notice.parent_header == parent, "for the cell that is running"
+        assert "an unknown number of messages" in notice.content["text"]
+        # Another connection carries what comes next, and nobody took the kernel for gone.
+        async with within(10, "w2z is connected again"):
+            await kernel.subscribed.wait()
+        await kernel.iopub("status", {"execution_state": "idle"}, parent)
+        assert (await client.until("status")).content == {"execution_state": "idle"}
+        await kernel.reply(identity, asked, "execute_reply", {"status": "ok"})
+        assert (await client.until("execute_reply")).content == {"status": "ok"}
+        assert served.bridge.overruns == 1

@@ -94,8 +94,10 @@ async def test_output_of_too_many_parts_is_told_as_missing_in_its_cell(
     assert "more at once than w2z carries" in notice.content["text"]
 
 
-MOST = 60 * MIB
-"""Bytes: nearly the most that w2z carries at once if it is not told otherwise."""
+MOST_OUTPUT, MOST = 23 * MIB, 60 * MIB
+"""Bytes: nearly the most that w2z carries at once to clients, and to the kernel, if it is not told
+otherwise.
+"""
 
 
 @pytest.mark.parametrize("wire", ["v1", "default"])
@@ -105,11 +107,11 @@ async def test_the_largest_output_arrives_whole(
 ) -> None:
     await ready(served.bridge.kernel)
     async with open_client(served.url("a"), wire) as client:
-        made = output("x" * MOST) if is_content else output("", (bytes(MOST),))
+        made = output("x" * MOST_OUTPUT) if is_content else output("", (bytes(MOST_OUTPUT),))
         await kernel.publish(made)
         await kernel.publish(output("next"))
         [got] = await printed(client, "next")
-        assert len(got) == (MOST if is_content else 0)
+        assert len(got) == (MOST_OUTPUT if is_content else 0)
 
 
 @pytest.mark.parametrize("wire", ["v1", "default"])

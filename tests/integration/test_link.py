@@ -11,6 +11,7 @@ from w2z.errors import KernelMessageError
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.link import Link
 from w2z.kernel.sockets.backlog import FRONT, SPILL_AT
+from w2z.kernel.sockets.room import Room
 from w2z.reports import Reports
 
 
@@ -25,6 +26,7 @@ def link(listener: Mock) -> Link:
         max_sessions=8,
         max_size=2**20,
         store=None,
+        room=Room(2**27),
         reports=Reports(),
     )
 

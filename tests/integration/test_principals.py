@@ -11,6 +11,7 @@ from tests.support.client import open_client, request
 from tests.support.fake_kernel import FakeKernel
 from tests.support.kernels import ready, rest_of
 from tests.support.raw_http import raw_http
+from tests.support.raw_websocket import upgrade
 from tests.support.serving import Served, serving
 from w2z.server import app
 from w2z.server.access.policy import AccessPolicy
@@ -36,16 +37,8 @@ def url(served: Served, session_id: str, principal: str) -> str:
 
 async def status_of(served: Served, session_id: str, principal: str) -> int:
     """What an upgrade is answered."""
-    target = url(served, session_id, principal).partition(str(served.port))[2]
     async with raw_http(served.host, served.port) as http:
-        answer = await http.ask(
-            f"GET {target}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Version: 13",
-        )
-        return answer.status
+        return (await upgrade(http, url(served, session_id, principal))).status
 
 
 async def test_somebody_elses_session_is_forbidden_and_its_client_stays(

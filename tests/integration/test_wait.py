@@ -124,6 +124,8 @@ async def test_an_idle_kernel_that_answers_no_heartbeats_is_not_ready(
         life = served.bridge.kernel.life
         await ready(served.bridge.kernel)
         assert await waited(url, 0) is None
+        # Before the first echo none is missed.
+        await until(lambda: life._presence.pulse._ever_answered, "a heartbeat was echoed")
         kernel.beats.clear()
         await until(lambda: life.misses_beats, "the heartbeat is missed")
         assert "503" in str(await waited(url, 0))

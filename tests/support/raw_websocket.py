@@ -7,27 +7,31 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tests.support.client import V1, to_v1
-from tests.support.raw_http import RawHttp, raw_http
+from tests.support.raw_http import Answer, RawHttp, raw_http
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
 def frame(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
     """Return one frame as a client sends it, masked."""
+    return masked(payload, opcode | 0x80 * fin, os.urandom(4))
+
+
+def masked(payload: bytes, first: int, mask: bytes) -> bytes:
+    """Return one frame with that first byte and that mask."""
     length = len(payload)
-    first = opcode | 0x80 * fin
     if length < 126:
         head = struct.pack("!BB", first, 0x80 | length)
     elif length < 2**16:
         head = struct.pack("!BBH", first, 0x80 | 126, length)
     else:
         head = struct.pack("!BBQ", first, 0x80 | 127, length)
-    mask = os.urandom(4)
     keys = (mask * (length // 4 + 1))[:length]
-    masked = int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")
-    return head + mask + masked.to_bytes(length, "big")
+    hidden = int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")
+    return head + mask + hidden.to_bytes(length, "big")
 
 
 def unmasked(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> bytes:
@@ -111,21 +115,26 @@ class RawWebsocket:
         assert await self.control(PONG) == b"read?"
 
 
+async def upgrade(http: RawHttp, url: str, *headers: str) -> Answer:
+    """Ask for a websocket at ``url``; return the answer."""
+    parts = urlsplit(url)
+    return await http.ask(
+        f"GET {parts.path}?{parts.query}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version: 13",
+        *headers,
+    )
+
+
 @asynccontextmanager
 async def raw_websocket(
     served: Listening, session_id: str | None = "a", wire: str = "v1"
 ) -> AsyncIterator[RawWebsocket]:
     """Open a websocket in the format ``wire``: "v1" or "default"."""
     subprotocol = (f"Sec-WebSocket-Protocol: {V1}",) if wire == "v1" else ()
-    target = served.url(session_id).partition(str(served.port))[2]
     async with raw_http(served.host, served.port) as http:
-        answer = await http.ask(
-            f"GET {target}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Version: 13",
-            *subprotocol,
-        )
+        answer = await upgrade(http, served.url(session_id), *subprotocol)
         assert answer.status == 101, answer
         yield RawWebsocket(http)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.attacks.all import ATTACKS
+
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs/security.md").read_text()
 NAMED = sorted(set(re.findall(r"`([\w./-]+\.py)::(\w+)`", PAGE)))
@@ -44,5 +46,8 @@ def test_nothing_that_looks_like_a_test_is_overlooked() -> None:
     assert len(ROWS) > 40
 
 
-def test_there_is_a_place_for_what_was_measured() -> None:
-    assert "\n## Measured\n\n<!-- attacks -->\n" in PAGE
+def test_every_attack_has_its_row_among_what_was_measured() -> None:
+    measured = PAGE.partition("\n## Measured")[2]
+    rows = dict(re.findall(r"^\| ([\w-]+) \| [\w' ]+ \| ([^|]+) \|", measured, re.MULTILINE))
+    rows.pop("name", None)
+    assert rows == {name: attack.words for name, attack in ATTACKS.items()}

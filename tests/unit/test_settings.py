@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from w2z.settings import MIB, Settings, is_visible_ascii
+from w2z.settings import MIB, Settings
+from w2z.values import is_visible_ascii
 
 
 def settings(**given_: Any) -> Settings:
@@ -40,7 +41,7 @@ def test_the_defaults_are_those_that_scripts_and_images_depend_on():
     assert (got.host, got.port, got.base_url) == ("0.0.0.0", 8888, "/")
     assert (got.wait, got.resume_window) == (60, 600)
     assert got.max_message_size == 64 * MIB
-    assert got.max_kernel_message_size == 64 * MIB
+    assert got.max_kernel_message_size == 24 * MIB
     assert got.journal_size == 32 * MIB
     # Nobody gets in who was not let in on purpose.
     assert got.no_auth is False

@@ -16,10 +16,11 @@ from itertools import chain
 from types import TracebackType
 from typing import Self
 
-from w2z.bridge.fanout import Client, Clients
+from w2z.bridge.client import Client
+from w2z.bridge.fanout import Clients
+from w2z.bridge.introduction import Introduction, asks_what_the_kernel_is
 from w2z.bridge.lag import Lag
 from w2z.bridge.own_messages import OwnMessages
-from w2z.bridge.waits import Waits
 from w2z.counts import Counts
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
@@ -31,6 +32,7 @@ from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
 from w2z.kernel.link import Link
 from w2z.kernel.sockets.options import check_endpoints
+from w2z.kernel.sockets.room import Room
 from w2z.logs.audit import AuditLog
 from w2z.message import Channel, Message, Request, digest, size_of
 from w2z.reports import Reports
@@ -70,6 +72,9 @@ class Bridge:
         self.audit: AuditLog | None = None
         """Gets every request that the kernel takes; its author has to be set."""
         self.outpaced = 0
+        self.overruns = 0
+        most = max(settings.memory_budget, settings.journal_size)
+        self._room = Room(most + settings.max_kernel_message_size)
         self._settings = settings
         self._own = OwnMessages(self._header_session)
         budget = SpillBudget(settings.spill_size)
@@ -92,7 +97,7 @@ class Bridge:
             timing=timing,
         )
         self._stack = contextlib.AsyncExitStack()
-        self._waits = Waits(self.clients.retry)
+        self._introduction = Introduction(self.kernel, self._own, self.clients)
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
@@ -105,7 +110,7 @@ class Bridge:
             tasks = await undo.enter_async_context(asyncio.TaskGroup())
             for work in (self.clients.sweep(), self.lag.watch()):
                 undo.callback(tasks.create_task(work).cancel)
-            undo.callback(self._waits.close)
+            undo.callback(self._introduction.close)
             self._stack = undo.pop_all()
         return self
 
@@ -156,7 +161,7 @@ class Bridge:
         """Carry a client's request to the kernel, or answer it in the kernel's place.
 
         Returns ``False`` when the request is refused: hand it in again when
-        :meth:`~w2z.bridge.fanout.Client.retry` is called. Raises
+        :meth:`~w2z.bridge.client.Client.retry` is called. Raises
         :class:`~w2z.errors.NotAllowed` for a request on iopub, and
         :class:`~w2z.errors.MessageTooBig` for a long one on ``hb``.
         """
@@ -171,12 +176,10 @@ class Bridge:
         if isinstance(forward, Repeat):
             self._answer_repeat(session_id, request, forward)
             return True
-        if _asks_what_the_kernel_is(request):
-            if self._may_be_answered_soon(session_id):
-                return False
-            if self.kernel.is_busy and self.kernel.info_content is not None:
-                self._answer_for_the_kernel(session_id, request, self.kernel.info_content)
-                return True
+        if asks_what_the_kernel_is(request):
+            taken = self._introduction.take(session_id, request)
+            if taken is not None:
+                return taken
         parts = zmq_wire.to_parts(message, link.signer)
         if not link.channels.send(session_id, message.channel, parts):
             return False
@@ -203,31 +206,6 @@ class Bridge:
         if answer:
             self.clients.send(session_id, answer, own=True)
 
-    def _may_be_answered_soon(self, session_id: str) -> bool:
-        """Whether a ``kernel_info_request`` is refused, because somebody may answer it soon: the
-        kernel sent it now might answer after a whole cell.
-
-        A kernel that is not ready may turn out to be busy; one that is busy may soon be idle. The
-        session's requests are retried when that is known, and at the latest after a moment.
-        """
-        kernel = self.kernel
-        if not kernel.life.is_ready:
-            seconds = kernel.timing.unanswered
-        elif kernel.is_busy and kernel.answers_for_itself:
-            seconds = kernel.timing.busy_for
-        else:
-            return False
-        return self._waits.refuses(session_id, seconds)
-
-    def _answer_for_the_kernel(self, session_id: str, request: Request, content: bytes) -> None:
-        """Answer a ``kernel_info_request`` in the place of a busy kernel."""
-        reply = self._own.kernel_info_reply(request, content)
-        # The reply ends with an idle, which frontends show: say again that the kernel is busy.
-        running = self.kernel.state.last_status
-        parent = b"{}" if running is None else running.parent_header
-        busy = self._own.status("busy", parent_header=parent)
-        self.clients.send(session_id, [*reply, busy], own=True)
-
     # To the clients (:class:`~w2z.kernel.link.LinkListener`).
 
     def from_kernel(
@@ -250,8 +228,7 @@ class Bridge:
             return
         if channel is Channel.IOPUB:
             self.kernel.observe(messages)
-            if self._waits and not self.kernel.is_busy:
-                self._waits.end()
+            self._introduction.observed()
         if session_id == self.kernel.link.conversation.session_id:
             self.kernel.on_replies(messages)
         else:
@@ -298,6 +275,14 @@ class Bridge:
         self.reports.drop(Channel.IOPUB, KernelMessageTooLarge(1, size))
         self.clients.send(None, [self._too_large(size)])
 
+    def overran(self) -> None:
+        """Output that waited in libzmq was dropped: count that, and send every client a gap
+        notice.
+        """
+        self.overruns += 1
+        self.reports.overrun()
+        self.clients.send(None, [self._gap(0, 0, "memory had no room for what the kernel sent")])
+
     def shell_reached(self, *, is_up: bool) -> None:
         """Called when w2z's own shell socket is connected, and when that connection ended."""
         self.kernel.on_shell_reached(is_up=is_up)
@@ -340,10 +325,13 @@ class Bridge:
         return [self._too_large(error.size)]
 
     def _too_large(self, size: int) -> Message:
+        return self._gap(1, size, "the kernel sent more at once than w2z carries")
+
+    def _gap(self, messages: int, size: int, reason: str) -> Message:
+        """Return a gap notice for the cell that is running."""
         running = self.kernel.state.last_status
         parent = b"{}" if running is None else running.parent_header
-        gap = Gap(1, size, parent, "the kernel sent more at once than w2z carries")
-        return gap.notice(self._own.header("stream"))
+        return Gap(messages, size, parent, reason).notice(self._own.header("stream"))
 
     # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 
@@ -395,6 +383,7 @@ class Bridge:
             max_sessions=self._settings.max_connections,
             max_size=self._settings.max_kernel_message_size,
             store=self._backlog_store,
+            room=self._room,
             reports=self.reports,
         )
         self.clients.use(link.channels)
@@ -402,8 +391,3 @@ class Bridge:
 
     def _header_session(self) -> str:
         return self.kernel.life.session or self.kernel_id
-
-
-def _asks_what_the_kernel_is(request: Request) -> bool:
-    is_on_shell = request.message.channel is Channel.SHELL
-    return is_on_shell and request.msg_type == "kernel_info_request"

@@ -1,7 +1,7 @@
 """The clients of one kernel, and their sessions.
 
-:mod:`w2z.delivery` decides who gets a batch; this module encodes it, once for each format, and
-writes it. It also opens and closes the sessions' sockets to the kernel.
+This module writes what :mod:`w2z.delivery` decides that a client gets, encoded once for each
+format. It also opens and closes the sessions' sockets to the kernel.
 
 Requests that wait when their client leaves still go to the kernel, before the requests of a later
 client of the session. They wait as long as the session exists; if the session is gone, they wait
@@ -13,19 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Protocol
-from weakref import WeakValueDictionary, finalize
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
+from w2z.bridge.client import Client, Sockets
 from w2z.bridge.departed import Departed
+from w2z.bridge.encoding import Encoder
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
-from w2z.errors import CloseCode, KernelMessageError
+from w2z.errors import CloseCode
 from w2z.message import Buffer, Message, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
-from w2z.wire.payload import Codec, to_pieces
+from w2z.wire.payload import Codec
 
 log = logging.getLogger("w2z")
 
@@ -37,60 +37,11 @@ LAST_REQUESTS = 30.0
 kernel that is starting, or was restarted, mostly takes them by then.
 """
 
+FEW_CLIENTS = 8
+"""Clients that any batch may be written to in one step."""
 
-LARGE = 2**20
-"""Bytes of a message from which on clients that catch up share what is written to them."""
-
-
-class Shared(bytearray):
-    """A framed payload. Unlike bytes it can be forgotten as soon as no client waits for it."""
-
-
-class Client(Protocol):
-    """A connected websocket."""
-
-    codec: Codec
-    principal: str | None
-
-    @property
-    def writable(self) -> bool:
-        """Whether the client takes more output now.
-
-        An implementation calls :meth:`Clients.stalled` when this becomes false, and
-        :meth:`Clients.flow` when it becomes true again.
-        """
-
-    @property
-    def waiting(self) -> int:
-        """Bytes of the client's requests that the kernel has yet to take, even after it left."""
-
-    def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
-    ) -> None:
-        """Send framed payloads; other clients may be sent the same object.
-
-        Unless ``is_whole``, the rest of them comes with the next call. ``ends`` says that they end
-        what the client waits for, such as a cell.
-        """
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the connection. Nothing is written to the client after that."""
-
-    def retry(self) -> None:
-        """Hand in refused requests again, even if the client has left.
-
-        A client that has left then calls :meth:`Clients.heard` if no request waits any more.
-        """
-
-
-class Sockets(Protocol):
-    """The sockets to the kernel, of which each session has its own."""
-
-    def open_session(self, session_id: str) -> None:
-        """Open the session's sockets, if they are not open."""
-
-    def close_session(self, session_id: str) -> None:
-        """Close the session's sockets, if they are open."""
+STEP_BYTES = 2**23
+"""Bytes that may be written to more clients in one step, in sum: some ten milliseconds' worth."""
 
 
 class Clients:
@@ -99,10 +50,11 @@ class Clients:
     def __init__(self, settings: Settings, hub: Hub[Client], reports: Reports) -> None:
         self._settings = settings
         self._hub = hub
-        self._reports = reports
         self._sockets: Sockets
         self._departed: Departed[Client] = Departed(settings.max_message_size)
-        self._shared: WeakValueDictionary[tuple[Codec, Message], Shared] = WeakValueDictionary()
+        self._behind: deque[tuple[str, Client]] = deque()
+        """Sessions, with their clients, that read what they were not written."""
+        self._encoder = Encoder(reports, hub.let_go)
 
     def use(self, sockets: Sockets) -> None:
         """Open and close the sessions' sockets in ``sockets`` from now on."""
@@ -195,7 +147,7 @@ class Clients:
     def detach(self, session_id: str, client: Client) -> None:
         """Note that the client has left. Its session waits to be resumed, or is forgotten.
 
-        A client with :attr:`~Client.waiting` requests is departed from now on.
+        A client with :attr:`~w2z.bridge.client.Client.waiting` requests is departed from now on.
         """
         now = time.monotonic()
         ended = self._hub.detach(session_id, client, now)
@@ -262,18 +214,37 @@ class Clients:
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
         the other clients still get it.
         """
+        if session_id is None and len(self._hub) > FEW_CLIENTS:
+            self._spread(messages)
         clients, lost, is_large = self._hub.to_clients(session_id, messages, own=own, once=once)
         encoded: dict[Codec, list[Buffer]] = {}
         for client in clients:
             pieces = encoded.get(client.codec)
             if pieces is None:
-                pieces = encoded[client.codec] = self._encode(client.codec, messages)
+                pieces = encoded[client.codec] = self._encoder.pieces(client.codec, messages)
             _write(client, pieces, ends=ends)
         for session in lost:
             self._give_up(session)
         if is_large:
             # In a step of its own, because it may write all of the batch to a file.
             asyncio.get_running_loop().call_soon(self._make_room)
+
+    def _spread(self, messages: Sequence[Message]) -> None:
+        """Let only some clients be written to in this step, if the batch is too much for all. Each
+        other reads it from its session in a step of its own.
+        """
+        most = max(FEW_CLIENTS, STEP_BYTES // max(size_of(messages), 1))
+        if most >= len(self._hub):
+            return
+        for behind in self._hub.hold_after(most):
+            if not self._behind:
+                asyncio.get_running_loop().call_soon(self._catch_up)
+            self._behind.append(behind)
+
+    def _catch_up(self) -> None:
+        self.flow(*self._behind.popleft())
+        if self._behind:
+            asyncio.get_running_loop().call_soon(self._catch_up)
 
     def _make_room(self) -> None:
         for session in self._hub.make_room():
@@ -286,13 +257,8 @@ class Clients:
     def flow(self, session_id: str, client: Client) -> None:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
-            for is_large, messages in groupby(self._hub.read(session_id), _is_large):
-                if is_large:
-                    for message in messages:
-                        client.write(self._share(client.codec, message))
-                else:
-                    _write(client, self._encode(client.codec, [*messages]))
-        self._let_go()
+            _write(client, self._encoder.shared(client.codec, self._hub.read(session_id)))
+        self._encoder.let_go()
 
     def position(self, session_id: str) -> int:
         """Return the position before which the client was sent all, for :meth:`acknowledge`."""
@@ -301,37 +267,6 @@ class Clients:
     def acknowledge(self, session_id: str, client: Client, position: int) -> None:
         """Note that the client received everything before ``position``."""
         self._hub.acknowledge(session_id, client, position)
-
-    def _share(self, codec: Codec, message: Message) -> Shared:
-        """Encode a large message, or return what another client still waits for of the same."""
-        shared = self._shared.get((codec, message))
-        if shared is None:
-            shared = Shared()
-            for piece in self._encode(codec, [message]):
-                shared += piece
-            # Before it gets its place, so that it is called after that place is free again.
-            finalize(shared, self._let_go).atexit = False
-            self._shared[codec, message] = shared
-        return shared
-
-    def _let_go(self) -> None:
-        """Unless a client still waits for something large, nobody reads the same soon."""
-        if not self._shared:
-            self._hub.let_go()
-
-    def _encode(self, codec: Codec, messages: Sequence[Message]) -> list[Buffer]:
-        try:
-            return to_pieces(codec, messages)
-        except KernelMessageError:
-            pass
-        # A message of the batch does not fit this format: encode each alone, and drop that one.
-        pieces: list[Buffer] = []
-        for message in messages:
-            try:
-                pieces += to_pieces(codec, [message])
-            except KernelMessageError as error:
-                self._reports.drop(message.channel, error)
-        return pieces
 
     # Which session is forgotten.
 
@@ -379,10 +314,14 @@ class Clients:
         self._sockets.close_session(session_id)
 
 
-def _is_large(message: Message) -> bool:
-    return size_of([message]) >= LARGE
-
-
-def _write(client: Client, pieces: Sequence[Buffer], *, ends: bool = False) -> None:
-    for place, piece in enumerate(pieces, 1):
-        client.write(piece, is_whole=place == len(pieces), ends=ends)
+def _write(client: Client, pieces: Iterable[Buffer | bytearray], *, ends: bool = False) -> None:
+    """Write pieces that belong together. Only with the last one are they whole: the position that a
+    ping carries is already behind all of them.
+    """
+    last: Buffer | bytearray | None = None
+    for piece in pieces:
+        if last is not None:
+            client.write(last, is_whole=False)
+        last = piece
+    if last is not None:
+        client.write(last, ends=ends)

@@ -221,6 +221,15 @@ class Hub(Generic[ClientT]):
         if session is not None and session.client is client:
             self._hold(session)
 
+    def hold_after(self, count: int) -> list[tuple[str, ClientT]]:
+        """Let only the first ``count`` of the flowing sessions flow on; return the others with
+        their clients. These have to :meth:`read` what comes from now on.
+        """
+        flowing = [s for s in self._sessions.values() if s.flowing and s.client is not None]
+        for session in flowing[count:]:
+            self._hold(session)
+        return [(s.session_id, s.client) for s in flowing[count:] if s.client is not None]
+
     def owes(self, session_id: str, client: ClientT) -> bool:
         """Whether there is something to :meth:`read` for the client before its session flows."""
         session = self._sessions.get(session_id)

@@ -32,7 +32,10 @@ ITEM_COST = 400
 
 
 class Gap(NamedTuple):
-    """Consecutive messages that were dropped: how many, how many bytes, and why."""
+    """Consecutive messages that were dropped: how many, how many bytes, and why.
+
+    With 0 messages nobody knows how many.
+    """
 
     messages: int
     size: int
@@ -50,9 +53,10 @@ class Gap(NamedTuple):
 
     def notice(self, stream_header: bytes) -> Message:
         """Return the message that the client gets in place of the dropped ones."""
-        text = (
-            f"[w2z] {self.messages} messages ({self.size} bytes) of output{DROPPED}{self.reason}.\n"
-        )
+        many = f"{self.messages} messages ({self.size} bytes)"
+        if not self.messages:
+            many = "an unknown number of messages"
+        text = f"[w2z] {many} of output{DROPPED}{self.reason}.\n"
         marked = dump({GAP: {"messages": self.messages, "bytes": self.size}})
         notice = stream("stderr", stream_header, self.parent_header, text)
         return notice._replace(metadata=marked)

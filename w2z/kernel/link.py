@@ -14,6 +14,7 @@ from w2z.kernel.conversation import Conversation
 from w2z.kernel.sockets.backlog import Backlog, Parts
 from w2z.kernel.sockets.channels import Channels
 from w2z.kernel.sockets.listener import ChannelsListener
+from w2z.kernel.sockets.room import Room
 from w2z.reports import Reports
 from w2z.store.store import Store
 from w2z.wire.signature import Signer
@@ -36,7 +37,8 @@ class Link:
 
     ``generation`` tells the identities of its sockets from those of other links (see
     :func:`~w2z.kernel.sockets.channels.identity`). ``name`` is the header session of w2z's own
-    requests. ``max_size`` is the most bytes of a message from the kernel.
+    requests. ``max_size`` is the most bytes of a message from the kernel. Output that waits in
+    libzmq is dropped when ``room`` is used up.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Link:
         max_sessions: int,
         max_size: int,
         store: Store | None,
+        room: Room,
         reports: Reports,
     ) -> None:
         self.info = info
@@ -64,6 +67,7 @@ class Link:
             max_size=max_size,
             signed=self.signer.signs,
             backlog=self.backlog,
+            room=room,
         )
         self.conversation = Conversation(self.channels, self.signer, name)
         for session_id in sessions:

@@ -22,8 +22,8 @@ from pydantic_core import from_json
 
 from w2z import __version__
 from w2z.errors import ProxyError
-from w2z.settings import is_visible_ascii
 from w2z.threads import in_thread
+from w2z.values import is_visible_ascii
 
 log = logging.getLogger("w2z")
 

@@ -40,12 +40,6 @@ class Payload(NamedTuple):
     is_text: bool
 
 
-class Fragment(NamedTuple):
-    """A data frame that completes no payload."""
-
-    size: int
-
-
 class Control(NamedTuple):
     """A control frame, all its bytes as they were received."""
 
@@ -59,7 +53,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-Found = Payload | Fragment | Control | Fault
+Found = Payload | Control | Fault
 
 
 class FrameReader:
@@ -104,11 +98,13 @@ class FrameReader:
         self.is_behind = True
 
     def next(self) -> Found | None:
-        """Return the next frame, or what it completes; ``None`` until more bytes come."""
+        """Read on, to the end of a frame at most. Return what that completes, if anything."""
+        began_at = self._at
         found = self._go_on() if self._missing else self._begin()
         if self._at == len(self._unread):
             self._unread, self._at, self.is_behind = b"", 0, False
-        elif found is None:
+        elif self._at == began_at:
+            # A frame whose head, or a control frame, is there in part.
             self.is_behind = False
         return found
 
@@ -211,7 +207,7 @@ class FrameReader:
             return "a close frame comes amid the fragments of a message"
         return ""
 
-    def _go_on(self) -> Payload | Fragment | None:
+    def _go_on(self) -> Payload | None:
         """Read what there is of the data frame that has begun."""
         piece = self._unread[self._at : self._at + self._missing]
         self._at += len(piece)
@@ -225,7 +221,7 @@ class FrameReader:
             return None
         self.little += self._is_fragment and self._frame_size < LITTLE
         if not self._is_last:
-            return Fragment(self._frame_size)
+            return None
         payload = Payload(b"".join(self._pieces), self._is_text)
         self._pieces = []
         self._size = 0

@@ -39,7 +39,7 @@ that people type, few that programs send.
 
 
 class WebsocketClient:
-    """The bridge's :class:`~w2z.bridge.fanout.Client`, and the
+    """The bridge's :class:`~w2z.bridge.client.Client`, and the
     :class:`~w2z.server.websocket.User` of its :attr:`websocket`.
     """
 

@@ -100,11 +100,6 @@ def to_pieces(codec: Codec, messages: Iterable[Message]) -> list[Buffer]:
     return pieces
 
 
-def to_frames(codec: Codec, messages: Iterable[Message]) -> bytes:
-    """Encode and frame a batch; returns the bytes that :func:`to_pieces` returns, as one."""
-    return b"".join(to_pieces(codec, messages))
-
-
 def _string(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):

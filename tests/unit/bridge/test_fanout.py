@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.unit.examples import message, status, text_of
-from w2z.bridge import fanout
+from w2z.bridge import client as bridge_client
+from w2z.bridge import encoding, fanout
 from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.errors import CloseCode
-from w2z.message import Buffer, Channel, Message, Request
+from w2z.message import Buffer, Channel, Message, Request, size_of
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.wire.payload import Codec, Payload
@@ -45,7 +47,8 @@ class Client:
     principal: str | None = None
     closed: CloseCode | None = None
     resumed: int = 0
-    writes: int = 0
+    writes: list[bool] = field(default_factory=list)
+    """Whether each write completed what belongs together."""
     codec: Codec = field(default_factory=Heard)
     clients: Clients | None = None
 
@@ -61,7 +64,7 @@ class Client:
     def write(
         self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
     ) -> None:
-        self.writes += 1
+        self.writes.append(is_whole)
         self.room -= 1
         if self.room == 0:
             assert self.clients is not None
@@ -95,7 +98,7 @@ class Stage:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         given = {"connection_file": "k", "max_connections": max_connections}
         chosen = Settings.model_validate(given)
-        self.hub: Hub[fanout.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
+        self.hub: Hub[bridge_client.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
         self.clients = Clients(chosen, self.hub, Reports())
         self.sockets = Sockets()
         self.clients.use(self.sockets)
@@ -124,6 +127,23 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 # What comes when.
 
 
+def test_what_is_read_at_once_is_whole_with_its_last_piece_only(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """A ping carries the position behind all that was read: it must not go before a part of it."""
+    monkeypatch.setattr(encoding, "LARGE", 10_000)
+    large = "x" * encoding.LARGE
+    ann = stage.enter(Client())
+    ann.room = 1
+    stage.says("a")
+    ann.writes.clear()
+    stage.says("b", large, "c")
+    stage.reads(ann)
+    assert ann.heard == ["hello", "a", "b", large, "c"]
+    assert len(ann.writes) >= 3
+    assert ann.writes == [False] * (len(ann.writes) - 1) + [True]
+
+
 def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: Stage):
     """A batch belongs to the journal before the first write of it: see Clients.send."""
     ann = stage.enter(Client())
@@ -143,7 +163,7 @@ def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stag
             self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
         ) -> None:
             super().write(frames, is_whole=is_whole, ends=ends)
-            if self.writes == 2:
+            if len(self.writes) == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
 
     ann = stage.enter(Leaving())
@@ -312,7 +332,7 @@ class Slow(Client):
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(fanout, "LARGE", 1000)
+    monkeypatch.setattr(encoding, "LARGE", 1000)
     codec = Heard()
     ann, ben = (Slow(name, codec) for name in ("ann", "ben"))
     for client in (ann, ben):
@@ -328,7 +348,7 @@ def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits
     assert ann.kept[1] is ben.kept[1]
     ann.kept.clear()
     ben.kept.clear()
-    assert not stage.clients._shared
+    assert not stage.clients._encoder._shared
 
 
 # Whose a session is.
@@ -372,3 +392,27 @@ def test_a_newcomer_takes_no_room_of_another_principal(
     assert stage.clients.has_room("new", "p")
     stage.enter(Client(session_id="new", principal="p"))
     assert "ann" not in stage.clients.speakers()
+
+
+# Many clients.
+
+
+async def test_what_is_too_much_for_one_step_is_written_to_some_and_read_by_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(fanout, "FEW_CLIENTS", 2)
+    stage = Stage(monkeypatch)
+    clients = [stage.enter(Client(session_id=f"{n}", room=1000)) for n in range(6)]
+    large = "x" * 3000
+    monkeypatch.setattr(fanout, "STEP_BYTES", 3 * size_of([message("stream", large)]))
+    before = [len(client.writes) for client in clients]
+    stage.says(large)
+    written = [len(client.writes) - one for client, one in zip(clients, before, strict=True)]
+    assert written == [1, 1, 1, 0, 0, 0]
+    stage.says("small")
+    for _ in range(4):
+        await asyncio.sleep(0)
+    said = [[text for text in client.heard if text in (large, "small")] for client in clients]
+    assert said == [[large, "small"]] * 6
+    stage.says("small")
+    assert all(client.heard[-1] == "small" for client in clients), "they flow again"

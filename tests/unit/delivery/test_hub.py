@@ -1373,3 +1373,16 @@ def test_what_was_carried_and_what_is_remembered_has_a_size():
     stage.kernel("x")
     assert stage.hub.carried > before
     assert stage.hub.remembered == 0
+
+
+def test_those_beyond_the_first_few_read_what_comes_from_now_on():
+    stage = Stage()
+    ann, bob = stage.enter("ann"), stage.enter("bob")
+    assert stage.hub.hold_after(2) == []
+    assert stage.hub.hold_after(1) == [("bob", bob)]
+    stage.kernel("x")
+    assert not stage.hub.owes("ann", ann)
+    assert stage.hub.owes("bob", bob)
+    assert [len(stage.hub.read("bob")), len(stage.hub.read("bob"))] == [1, 0]
+    assert not stage.hub.owes("bob", bob), "it flows again"
+    assert stage.hub.hold_after(0) == [("ann", ann), ("bob", bob)]

@@ -252,6 +252,14 @@ def what_is_told(items: list[Item]) -> list[str | tuple[int, int]]:
     return told
 
 
+def test_a_notice_says_when_nobody_knows_how_much_is_missing():
+    notice = Gap(0, 0, b"{}", "memory had no room").notice(b"{}")
+    text = json.loads(notice.content)["text"]
+    many = "an unknown number of messages of output"
+    assert text == f"[w2z] {many} were dropped here: memory had no room.\n"
+    assert json.loads(notice.metadata) == {"w2z_gap": {"messages": 0, "bytes": 0}}
+
+
 def test_a_notice_that_is_dropped_leaves_the_gap_it_told_of():
     remains = Remains()
     remains.add(0, Gap(3, 300, b"{}").notice(message("stream").header), 0)

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from w2z.errors import CloseCode
-from w2z.server.frame_reader import Control, Fault, Found, Fragment, FrameReader, Payload
+from w2z.server.frame_reader import Control, Fault, Found, FrameReader, Payload
 
 LIMIT = 2**16
 
@@ -104,13 +104,13 @@ def test_a_payload_comes_byte_by_byte():
     assert found == [Payload(b"hello", is_text=True), Payload(b"x" * 300, is_text=False)]
 
 
-def test_fragments_are_told_and_put_together():
+def test_fragments_are_counted_and_put_together():
     reader = FrameReader(LIMIT)
     first = frame(Opcode.TEXT, b"ab", fin=False)
-    assert read(reader, first) == [Fragment(2)]
+    assert read(reader, first) == []
     assert reader.unfinished == 2
     assert read(reader, frame(Opcode.PING, b"?"))[0].__class__ is Control
-    assert read(reader, frame(Opcode.CONT, b"", fin=False)) == [Fragment(0)]
+    assert read(reader, frame(Opcode.CONT, b"", fin=False)) == []
     assert read(reader, frame(Opcode.CONT, b"c")) == [Payload(b"abc", is_text=True)]
     assert reader.unfinished == 0
     assert reader.little == 4, "three fragments and a ping"

@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.unit.examples import message, messages
 from w2z.errors import MalformedPayload
-from w2z.wire.payload import APART, frame_header, read_header, to_frames, to_pieces
+from w2z.wire.payload import APART, frame_header, read_header, to_pieces
 from w2z.wire.subprotocol import DEFAULT, V1
 
 BOUNDARIES = [0, 1, 125, 126, 127, 65535, 65536, 65537]
@@ -30,6 +30,11 @@ def test_a_frame_header_is_the_one_websockets_writes(text, size):
 @given(st.booleans(), st.integers(65536, 2**63 - 1))
 def test_every_length_beyond_is_written_in_eight_bytes(text, size):
     assert frame_header(text, size) == struct.pack("!BBQ", 0x81 if text else 0x82, 127, size)
+
+
+def to_frames(codec, batch):
+    """All that is written to a client, as one."""
+    return b"".join(to_pieces(codec, batch))
 
 
 @pytest.mark.parametrize("codec", [V1, DEFAULT])

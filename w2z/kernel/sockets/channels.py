@@ -38,6 +38,7 @@ from w2z.kernel.sockets.options import (
     keep_alive,
     new_context,
 )
+from w2z.kernel.sockets.room import Room
 from w2z.kernel.sockets.under_way import UnderWay, total
 from w2z.message import Buffer, Channel
 from w2z.threads import at_once
@@ -75,7 +76,8 @@ class Channels:
 
     ``signed`` says that messages carry signatures; then w2z can receive them faster. Output that
     comes faster than ``listener`` takes it waits in ``backlog``. A message of more than
-    ``max_size`` bytes is dropped. Raises :class:`zmq.ZMQError` for endpoints that ZMQ refuses: call
+    ``max_size`` bytes is dropped, and so is what waits in libzmq when ``room`` is used up.
+    Raises :class:`zmq.ZMQError` for endpoints that ZMQ refuses: call
     :func:`~w2z.kernel.sockets.options.check_endpoints` first.
     """
 
@@ -89,6 +91,7 @@ class Channels:
         max_size: int,
         signed: bool,
         backlog: Backlog,
+        room: Room,
     ) -> None:
         self._info = info
         self._listener = listener
@@ -96,6 +99,7 @@ class Channels:
         self._max_size = max_size
         self._min_frames = LEAST_PARTS if signed else 1
         self._backlog = backlog
+        self._room = room
         # Closed sockets count until they have lingered: hence twice the number.
         self._context = new_context(2 * SOCKETS_PER_SESSION * (max_sessions + 3))
         self._dealers: dict[str, _Dealers] = {}
@@ -295,6 +299,15 @@ class Channels:
             self._listener.refused(FRAME_SIZE_FACTOR * self._max_size)
             return True
 
+        def overrun() -> None:
+            if self._room.is_used_up:
+                # With its connection goes all that waits. The monitor is told of the next one only,
+                # so nobody takes the kernel for gone.
+                self._is_iopub_up = False
+                socket.disconnect(endpoint)
+                socket.connect(endpoint)
+                self._backlog.then(self._listener.overran)
+
         self._monitors.append(Monitor(socket, self._on_iopub_change, connect_again))
         socket.connect(endpoint)
         return DrainedSocket(
@@ -304,6 +317,7 @@ class Channels:
             poll_interval=IOPUB_POLL_INTERVAL,
             backlog=self._backlog,
             looked=self._release,
+            overrun=overrun,
             max_size=self._max_size,
         )
 

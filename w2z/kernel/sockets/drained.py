@@ -16,7 +16,6 @@ from typing import cast
 import zmq
 
 from w2z.kernel.sockets.backlog import Backlog
-from w2z.kernel.sockets.mark import ReceiveMark
 from w2z.kernel.sockets.under_way import FIRST_LOOK, SLOWEST_LOOK, UnderWay
 from w2z.message import Buffer
 from w2z.wire.payload import MAX_BUFFERS
@@ -82,7 +81,8 @@ class DrainedSocket:
     most of the cost; a multipart with fewer comes glued to the next one (see
     :func:`w2z.wire.zmq.rescue`). ``poll_interval`` is the seconds between looks while messages
     keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
-    ahead of the work on them. ``looked`` is called after each look, with or without a batch.
+    ahead of the work on them. ``looked`` is called after each look, with or without a batch;
+    ``overrun`` between two multiparts, where the socket has more than it gave in one look.
     ``under_way`` counts the bytes that libzmq has yet to send; without it the socket is full by
     messages only.
 
@@ -100,6 +100,7 @@ class DrainedSocket:
         poll_interval: float = 0,
         backlog: Backlog | None = None,
         looked: Callable[[], None] | None = None,
+        overrun: Callable[[], None] | None = None,
         max_size: int = SMALL_MESSAGE,
         under_way: UnderWay | None = None,
     ) -> None:
@@ -111,6 +112,7 @@ class DrainedSocket:
         self._poll_interval = poll_interval
         self._backlog = backlog
         self._looked = looked
+        self._overrun = overrun
         self._max_size = max_size
         self._long: _Long | None = None
         """A multipart of which a part has been received; the next turn goes on with it."""
@@ -118,7 +120,6 @@ class DrainedSocket:
         """How many messages the socket has given."""
         self.is_emptied = False
         """Whether the socket had no more messages when it was last received from."""
-        self._mark = ReceiveMark()
         self._has_large = False
         """Whether the step before received a large batch into the backlog, and nothing else."""
         self._is_polling = False
@@ -190,6 +191,9 @@ class DrainedSocket:
         # Before anything below can raise: the edge is spent, and no other wake-up comes.
         if not emptied:
             self._schedule()
+            # Not within a multipart: libzmq takes its end for granted.
+            if self._overrun is not None and not (self.is_emptied or self._long):
+                self._overrun()
         elif self._poll_interval:
             self._set_polling(flows and self._flows and bool(batch))
             self._flows = flows
@@ -222,7 +226,6 @@ class DrainedSocket:
             self._has_large = False
             return backlog.pop() if backlog else [], False
         batch, size = self._drain()
-        self._set_mark(batch, size)
         self._has_large = size >= HEAVY_BATCH
         if self.is_emptied and not (backlog or self._has_large):
             return batch, True
@@ -239,17 +242,11 @@ class DrainedSocket:
         is_enough = False
         while not is_enough:
             batch, more = self._drain()
-            self._set_mark(batch, more)
             backlog.append(batch, more)
             count += len(batch)
             size += more
             is_full = count >= MESSAGES_AHEAD or size >= BYTES_AHEAD
             is_enough = self.is_emptied or bool(self._long) or is_full
-
-    def _set_mark(self, batch: list[list[bytes]], size: int) -> None:
-        """Let libzmq hold fewer messages while they are large, and more when they are not."""
-        if batch and (mark := self._mark.after(len(batch), size)) is not None:
-            self._socket.setsockopt(zmq.RCVHWM, mark)
 
     def _set_polling(self, is_polling: bool) -> None:
         """Look at the socket by a timer while messages keep coming, else by its FD.
@@ -306,13 +303,13 @@ class DrainedSocket:
                 for _ in self._all_but_last:
                     parts.append(receive(_NOBLOCK))
                 frame = receive(_NOBLOCK, False)
-                parts.append(frame.bytes)
-                length = sum(map(len, parts))
+                length = sum(map(len, parts)) + len(frame)
+                parts.append(frame.bytes if length <= most else b"")
                 while (more := frame.more) and length <= most and len(parts) < FEW_FRAMES:
                     frame = receive(_NOBLOCK, False)
-                    part = frame.bytes
-                    parts.append(part)
-                    length += len(part)
+                    length += len(frame)
+                    # No copy of what is too large to be kept.
+                    parts.append(frame.bytes if length <= most else b"")
                 if more or length > most:
                     self._long = _Long(parts, length, most, is_whole=not more)
                 else:

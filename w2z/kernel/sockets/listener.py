@@ -32,6 +32,11 @@ class ChannelsListener(Protocol):
         mostly one of more than ``size`` bytes, and another connection is being made.
         """
 
+    def overran(self) -> None:
+        """Called when the output that waited in libzmq was dropped, because memory has no room for
+        it. How much that was is not known.
+        """
+
     def shell_reached(self, *, is_up: bool) -> None:
         """Called when the watched session's shell socket is connected and ZMQ's own handshake is
         done, and with ``is_up`` false when that connection ended.

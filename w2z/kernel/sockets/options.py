@@ -23,7 +23,7 @@ high-water mark. So the number is far more than arrives while w2z is held up for
 memory bounded.
 """
 
-FRAME_SIZE_FACTOR = 2
+FRAME_SIZE_FACTOR = 4
 """How many times the largest message libzmq receives as one frame (``ZMQ_MAXMSGSIZE``). At a larger
 frame it closes the connection and makes no other. w2z connects iopub again, but what waited in the
 kernel is lost, and nobody knows how much that is; a session's socket stays without a connection

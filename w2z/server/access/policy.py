@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from w2z.errors import HttpError, TokenRefused
 from w2z.server.access.hosts import Hosts, is_loopback
 from w2z.server.request import Request
-from w2z.settings import DEFAULT_PORTS, Settings, is_visible_ascii
+from w2z.settings import Settings
+from w2z.values import DEFAULT_PORTS, is_visible_ascii
 
 _CORS_METHODS = "GET, PUT, POST, PATCH, DELETE, OPTIONS"
 _CORS_HEADERS = ("accept", "content-type", "authorization", "x-xsrftoken")

@@ -20,9 +20,10 @@ from functools import partial
 from pathlib import Path
 
 from w2z.errors import TokenFileError
-from w2z.settings import Settings, is_visible_ascii
+from w2z.settings import Settings
 from w2z.small_files import read_small
 from w2z.threads import at_once, in_thread
+from w2z.values import is_visible_ascii
 
 log = logging.getLogger("w2z")
 

@@ -76,10 +76,10 @@ def _registry(bridge: Bridge) -> CollectorRegistry:
         def collect(self) -> Iterable[Metric]:
             return _families(bridge)
 
-    registry = CollectorRegistry()
-    registry.register(Found())
-    ProcessCollector(registry=registry)
-    return registry
+    made = CollectorRegistry()
+    made.register(Found())
+    ProcessCollector("", lambda: "self", "/proc", made)
+    return made
 
 
 def _families(bridge: Bridge) -> Iterator[Metric]:
@@ -141,6 +141,11 @@ def _of_the_kernel(bridge: Bridge) -> Iterator[Metric]:
         "outpaced_messages",
         "Messages dropped because the kernel sent them faster than they could be carried.",
         bridge.outpaced,
+    )
+    yield _counter(
+        "output_overruns",
+        "Times that output was dropped, uncounted, because memory had no room for it.",
+        bridge.overruns,
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from w2z.errors import TokenFileError
 from w2z.server.access import token as source_of_token
 from w2z.server.access.token import GENERATED_BYTES, Found, TokenFile, look, token_source
-from w2z.settings import Settings, is_visible_ascii
+from w2z.settings import Settings
+from w2z.values import is_visible_ascii
 
 
 def written(path: Path, text: bytes) -> Path:
