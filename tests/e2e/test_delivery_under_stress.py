@@ -63,7 +63,8 @@ async def test_a_kernel_faster_than_w2z_costs_no_more_memory_than_it_may(
     path, count = tmp_path / "kernel.json", 100_000
     async with (
         running(sys.executable, str(SCRIPTED), str(path)),
-        w2z(path, *options, development=False) as served,
+        # Room for what waits in libzmq where other programs have the processors, too.
+        w2z(path, "--memory-budget", "300M", *options, development=False) as served,
         open_client(served.websocket("stalled"), "v1", max_queue=1) as slow,
         open_client(served.websocket("one"), "v1") as one,
         open_client(served.websocket("other"), "v1") as other,
