@@ -36,6 +36,11 @@ class Client(Protocol):
         what the client waits for, such as a cell.
         """
 
+    def is_gone(self) -> bool:
+        """Whether the client has given no sign of life since this was asked before, a while ago. If
+        it is not known, ask the client for one.
+        """
+
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection. Nothing is written to the client after that."""
 

@@ -106,6 +106,15 @@ class Clients:
         """
         return self._fits(session_id) or self._oldest(principal) is not None
 
+    def may_replace(self, session_id: str) -> bool:
+        """Whether a newcomer may take the place of the session's client.
+
+        One that has itself replaced another keeps it while it is alive. Otherwise two that connect
+        again whenever they are replaced would do so for ever.
+        """
+        client = self._hub.client(session_id)
+        return client is None or not self._hub.is_taken(session_id) or client.is_gone()
+
     def attach(
         self,
         session_id: str,
@@ -113,13 +122,16 @@ class Clients:
         *,
         resumable: bool,
         replay: int = 0,
+        received: int = 0,
         status: Message | None = None,
     ) -> None:
         """Connect a client to its session, which is new or is resumed.
 
         A new session gets the last ``replay`` messages, then ``status``, which tells what the
-        kernel is doing. A client that is still connected to the session is replaced: it is closed.
-        Call :meth:`may_attach` and :meth:`has_room` before.
+        kernel is doing. In a session that is resumed, everything before the position
+        ``received`` counts as acknowledged. A client that is still connected to it is replaced: it
+        is closed.
+        Call :meth:`may_attach`, :meth:`may_replace` and :meth:`has_room` before.
         """
         is_new = session_id not in self._hub
         oldest = None if self._fits(session_id) else self._oldest(client.principal)
@@ -129,7 +141,12 @@ class Clients:
         self._sockets.open_session(session_id)
         resumable = resumable and self._settings.resume_window > 0
         replaced = self._hub.attach(
-            session_id, client, resumable=resumable, replay=replay, owner=client.principal
+            session_id,
+            client,
+            resumable=resumable,
+            replay=replay,
+            received=received,
+            owner=client.principal,
         )
         if replaced is not None:
             replaced.close(

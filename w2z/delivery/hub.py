@@ -72,13 +72,15 @@ class Hub(Generic[ClientT]):
         *,
         resumable: bool,
         replay: int = 0,
+        received: int = 0,
         owner: str | None = None,
     ) -> ClientT | None:
         """Give the session a client. Returns the client it replaces, to be closed with 4409.
 
         A new session is the ``owner``'s, and begins with the last ``replay`` messages to all that
-        the journal has in memory. Then call :meth:`read` while :meth:`owes` is true: after that
-        the session flows.
+        the journal has in memory. In a session that is resumed, what was sent before the position
+        ``received`` counts as acknowledged. Then call :meth:`read` while :meth:`owes` is true:
+        after that the session flows.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -93,9 +95,18 @@ class Hub(Generic[ClientT]):
             session.counters.resumed += 1
             # First: this sets `sent`, which is out of date in a flowing session.
             self._hold(session)
+            if session.acked < received <= max(session.sent, session.handed):
+                session.sent = max(session.sent, received)
+                self._memory.arrive(session, received)
             session.rewind()
         replaced, session.client = session.client, client
+        session.is_taken = replaced is not None
         return replaced
+
+    def is_taken(self, session_id: str) -> bool:
+        """Whether the session's client took the place of another one, which was still there."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.client is not None and session.is_taken
 
     def end_replay(self) -> None:
         """Replay nothing to new sessions that is in the journal now. Sessions that are there read

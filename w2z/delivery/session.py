@@ -57,6 +57,8 @@ class Session(Generic[ClientT]):
     owner: str | None = None
     """The principal whose clients made it; no other's may have it."""
     client: ClientT | None = None
+    is_taken: bool = False
+    """Whether the client replaced another one."""
     flowing: bool = False
     handed: int = 0
     """Earlier clients of the session were sent everything before this position."""

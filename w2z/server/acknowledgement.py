@@ -36,6 +36,9 @@ from math import inf
 ACK_PAUSE = 0.02
 """Seconds from one question to the next, while messages are being written."""
 
+DOUBT = 0.5
+"""Seconds in which a peer that is asked for a sign of life has to give one."""
+
 MOST_QUESTIONS = 2
 """Questions that may be out at once."""
 
@@ -75,6 +78,8 @@ class Acknowledgement:
         # Life.
         self._keep_at = now + ping_interval
         """When a ping is due, if no pong comes before."""
+        self._doubted_at: float | None = None
+        """When the peer was asked for a sign of life, if it has given none since."""
         self._dies_at = inf
         """When the peer is dead, without a sign of life: it was sent a ping for that."""
         self._was_heard = False
@@ -101,6 +106,19 @@ class Acknowledgement:
     def heard(self) -> None:
         """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
         self._was_heard = True
+        self._doubted_at = None
+
+    def doubt(self, now: float) -> bool:
+        """Take note that the peer is asked for a sign of life. Returns whether to send a ping."""
+        if self._doubted_at is not None:
+            return False
+        self._doubted_at = now
+        return True
+
+    def is_gone(self, now: float) -> bool:
+        """Whether the peer has given no sign of life for :data:`DOUBT` seconds after a doubt."""
+        is_late = self._doubted_at is not None and now >= self._doubted_at + DOUBT
+        return is_late or self.is_dead
 
     def poll(self, now: float, taken: int, *, unsent: int, held_back: bool) -> Due | None:
         """Return what is due, or ``None``.

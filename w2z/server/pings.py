@@ -45,6 +45,17 @@ class Pings:
         """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
         self._acks.heard()
 
+    def is_gone(self) -> bool:
+        """Whether the peer has given no sign of life since this was asked before, a while ago. If
+        it was not asked before, a ping asks it for one.
+        """
+        moment = now()
+        if self._acks.is_gone(moment):
+            return True
+        if self._acks.doubt(moment):
+            self._send()
+        return False
+
     def wrote(self, *, ends: bool) -> bool:
         """Take note of a batch that is being written. Returns whether to send a ping along; then
         call :meth:`asked`.

@@ -135,6 +135,21 @@ class Websocket:
                 self._frames.close(code, reason)
                 self._follow_frames()
 
+    def is_gone(self) -> bool:
+        """Whether the peer has given no sign of life since this was asked before, a while ago. If
+        it was not asked before, a ping asks it for one.
+        """
+        if not self.is_open:
+            return True
+        with self._connection.boundary:
+            return not self._connection.reading.is_stopped and self._pings.is_gone()
+        return False
+
+    @property
+    def has_answered_close(self) -> bool:
+        """Whether the peer answered a close frame: it was there when w2z closed."""
+        return self._frames.has_answered_close
+
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Close because of a fault, without waiting for an answer; drop all that comes after it."""
         self._frames.fail(code, reason)

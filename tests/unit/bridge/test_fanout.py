@@ -47,6 +47,7 @@ class Client:
     principal: str | None = None
     closed: CloseCode | None = None
     resumed: int = 0
+    gone: bool = False
     writes: list[bool] = field(default_factory=list)
     """Whether each write completed what belongs together."""
     codec: Codec = field(default_factory=Heard)
@@ -69,6 +70,9 @@ class Client:
         if self.room == 0:
             assert self.clients is not None
             self.clients.stalled(self.session_id, self)
+
+    def is_gone(self) -> bool:
+        return self.gone
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed = code
@@ -125,6 +129,20 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 # What comes when.
+
+
+def test_who_took_a_place_keeps_it_while_it_is_alive(stage: Stage):
+    """Two that connect again whenever they are replaced would do so for ever."""
+    assert stage.clients.may_replace("ann")
+    stage.enter(Client())
+    assert stage.clients.may_replace("ann"), "the newcomer counts"
+    second = stage.enter(Client())
+    assert not stage.clients.may_replace("ann")
+    second.gone = True
+    assert stage.clients.may_replace("ann")
+    second.gone = False
+    stage.clients.detach("ann", second)
+    assert stage.clients.may_replace("ann")
 
 
 def test_what_is_read_at_once_is_whole_with_its_last_piece_only(

@@ -69,10 +69,13 @@ class Stage:
         prompt: bool = False,
         resumable: bool = True,
         replay: int = 0,
+        received: int = 0,
     ) -> Client:
         """A client comes, and reads what it is owed unless it is slow."""
         client = Client(slow, prompt)
-        self.replaced = self.hub.attach(session_id, client, resumable=resumable, replay=replay)
+        self.replaced = self.hub.attach(
+            session_id, client, resumable=resumable, replay=replay, received=received
+        )
         self.flow(session_id, client)
         return client
 
@@ -382,6 +385,52 @@ def test_a_position_that_was_never_handed_out_is_ignored():
     ann.got += stage.hub.read("ann")
     stage.hub.acknowledge("ann", ann, stage.hub.position("ann") + 1)
     assert stage.enter("ann").heard == ["1", "2"]
+
+
+def test_who_comes_back_and_says_what_it_has_hears_the_rest():
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    received = stage.hub.position("ann")
+    stage.kernel("2")
+    stage.leave("ann", ann)
+    stage.kernel("3")
+    assert stage.enter("ann", received=received).heard == ["2", "3"]
+    assert stage.enter("ann").heard == ["2", "3"], "it is acknowledged for good"
+
+
+def test_what_an_earlier_connection_had_counts_as_received():
+    stage = Stage()
+    stage.enter("ann")
+    stage.kernel("1", "2")
+    received = stage.hub.position("ann")
+    stage.enter("ann", slow=True)
+    assert stage.enter("ann", received=received).heard == []
+
+
+@pytest.mark.parametrize("beyond", [1, 10**19])
+def test_what_nobody_was_sent_cannot_have_been_received(beyond: int):
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    received = stage.hub.position("ann") + beyond
+    stage.leave("ann", ann)
+    stage.kernel("2", "3")
+    assert stage.enter("ann", received=received).heard == ["1", "2", "3"]
+    assert stage.enter("newcomer", received=received).heard == []
+
+
+def test_a_place_that_was_taken_from_another_is_known_until_its_client_leaves():
+    stage = Stage()
+    stage.enter("ann")
+    assert not stage.hub.is_taken("ann")
+    second = stage.enter("ann")
+    assert stage.hub.is_taken("ann")
+    stage.leave("ann", second)
+    assert not stage.hub.is_taken("ann")
+    stage.enter("ann")
+    assert not stage.hub.is_taken("ann")
+    assert not stage.hub.is_taken("nobody")
 
 
 def test_an_old_position_takes_nothing_back():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from w2z.server.acknowledgement import (
     ACK_PAUSE,
+    DOUBT,
     MAX_POSITION_DIGITS,
     MOST_QUESTIONS,
     Acknowledgement,
@@ -343,3 +344,32 @@ def test_every_write_is_asked_about_in_time_and_no_live_peer_is_dropped(steps: l
         assert len(out) <= MOST_QUESTIONS + 1
         if is_owed and not out:
             assert we.now < we.pings[-1] + ACK_PAUSE + MOMENT / 2
+
+
+# Whether somebody is there, when another one wants the place.
+
+
+def test_who_is_doubted_and_gives_no_sign_of_life_is_gone():
+    we = Dialogue()
+    assert we.side.doubt(we.now), "a ping asks for it"
+    assert not we.side.is_gone(we.now)
+    assert not we.side.doubt(we.now), "once"
+    we.passes(DOUBT)
+    assert we.side.is_gone(we.now)
+
+
+def test_any_sign_of_life_ends_the_doubt():
+    we = Dialogue()
+    we.side.doubt(we.now)
+    we.side.heard()
+    we.passes(DOUBT)
+    assert not we.side.is_gone(we.now)
+    assert we.side.doubt(we.now), "asked anew"
+
+
+def test_nobody_is_gone_who_was_not_asked_and_the_dead_are():
+    we = Dialogue()
+    assert not we.side.is_gone(we.now)
+    we.passes(INTERVAL + TIMEOUT)
+    assert we.died is not None
+    assert we.side.is_gone(we.now)
