@@ -214,6 +214,13 @@ class Settings(BaseModel):
         description="Seconds a session outlives its websocket, for a client that comes back "
         "with the same session_id.",
     )
+    closed_window: Seconds | None = Field(
+        None,
+        ge=0,
+        description="The same for a client that closed its websocket in good order, with 1000 or "
+        "1001, as a page does that is left. By default a tenth of --resume-window, and never more "
+        "than that.",
+    )
     max_message_size: Bytes = Field(
         64 * MIB,
         ge=1024,

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from w2z.bridge.client import Client, Sockets
 from w2z.bridge.departed import Departed
 from w2z.bridge.encoding import Encoder
+from w2z.bridge.thrift import Thrift
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
 from w2z.errors import CloseCode
@@ -31,6 +32,9 @@ log = logging.getLogger("w2z")
 
 SWEEP = 5.0
 """Seconds at most between two looks for sessions whose resume window is over."""
+
+CLOSED_SHARE = 0.1
+"""The part of the resume window that a client has to come back which closed in good order."""
 
 LAST_REQUESTS = 30.0
 """Seconds that the requests of departed clients wait for the kernel when their session is gone: a
@@ -61,8 +65,11 @@ class Clients:
         self._sockets = sockets
 
     def speakers(self) -> set[str]:
-        """Return the sessions that need sockets: the hub's, and those of departed clients."""
-        return {*self._hub, *self._departed.sessions()}
+        """Return the sessions that need sockets. One without a client does, too, while it is owed a
+        reply, or while a departed client has requests.
+        """
+        speaking = (session_id for session_id in self._hub if self._hub.is_speaking(session_id))
+        return {*speaking, *self._departed.sessions()}
 
     # Who is connected.
 
@@ -161,17 +168,21 @@ class Clients:
         """Replay nothing to newcomers that was sent until now."""
         self._hub.end_replay()
 
-    def detach(self, session_id: str, client: Client) -> None:
-        """Note that the client has left. Its session waits to be resumed, or is forgotten.
+    def detach(self, session_id: str, client: Client, *, has_closed: bool = False) -> None:
+        """Note that the client has left. Its session waits to be resumed, or is forgotten; it waits
+        less if the client ``has_closed`` its websocket in good order.
 
         A client with :attr:`~w2z.bridge.client.Client.waiting` requests is departed from now on.
         """
         now = time.monotonic()
-        ended = self._hub.detach(session_id, client, now)
+        window = self._settings.resume_window
+        if has_closed:
+            closed = self._settings.closed_window
+            window = min(window, CLOSED_SHARE * window if closed is None else closed)
+        ended = self._hub.detach(session_id, client, now, window)
         if client.waiting and (ended or session_id in self._hub):
             self._keep(session_id, client, now)
-        if ended and session_id not in self._departed:
-            self._sockets.close_session(session_id)
+        self._rest(session_id)
 
     def retry(self, session_id: str) -> None:
         """Let the session's clients retry their requests, the departed first."""
@@ -193,20 +204,30 @@ class Clients:
             return
         # Even if they were sent after the present client came, they are an earlier connection's.
         self._hub.begin_connection(session_id)
-        if session_id not in self._departed and session_id not in self._hub:
+        self._rest(session_id)
+
+    def _rest(self, session_id: str) -> None:
+        """Close the session's sockets while nobody needs them: the kernel has files for each."""
+        if session_id not in self._departed and not self._hub.is_speaking(session_id):
             self._sockets.close_session(session_id)
 
     async def sweep(self) -> None:
-        """Run until cancelled: forget sessions whose resume window is over.
+        """Run until cancelled: forget sessions that nobody resumed in time, and let those that wait
+        cost little.
 
         Departed clients without a session are forgotten after :data:`LAST_REQUESTS` seconds.
         """
-        window = self._settings.resume_window
+        windows = (self._settings.resume_window, self._settings.closed_window)
+        pause = min([SWEEP, *(window for window in windows if window)])
+        thrift = Thrift(self._hub)
         while True:
-            await asyncio.sleep(min(window or SWEEP, SWEEP))
+            await asyncio.sleep(pause)
             now = time.monotonic()
-            for session_id in self._hub.expired(now - window):
+            for session_id in self._hub.expired(now):
                 self._forget(session_id)
+            for session_id in self._hub:
+                self._rest(session_id)
+            await thrift.save()
             for session_id, left_at in self._without_session().items():
                 if left_at <= now - LAST_REQUESTS:
                     self._forget(session_id)

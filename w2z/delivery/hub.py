@@ -119,8 +119,9 @@ class Hub(Generic[ClientT]):
         """Bytes of all batches so far, and :data:`~w2z.delivery.overflow.ITEM_COST` a message."""
         return self._journal.total
 
-    def detach(self, session_id: str, client: ClientT, now: float) -> bool:
-        """Note that the session's client has left. Returns whether the session was forgotten, too.
+    def detach(self, session_id: str, client: ClientT, now: float, window: float) -> bool:
+        """Note that the session's client has left; it may come back within ``window`` seconds.
+        Returns whether the session was forgotten, too.
 
         A session that cannot be resumed is forgotten. A client that was already replaced changes
         nothing.
@@ -129,7 +130,7 @@ class Hub(Generic[ClientT]):
         if session is None or session.client is not client:
             return False
         session.client = None
-        session.detached_at = now
+        session.detached_at, session.expires_at = now, now + window
         self._hold(session)
         if not session.resumable:
             self.forget(session_id)
@@ -142,12 +143,12 @@ class Hub(Generic[ClientT]):
             self._gone.add(session.counters)
             self._memory.trim()
 
-    def expired(self, before: float) -> list[str]:
-        """Return the sessions whose client left at ``before`` or earlier, to :meth:`forget`."""
+    def expired(self, now: float) -> list[str]:
+        """Return the sessions whose client did not come back in time, to :meth:`forget`."""
         return [
             session.session_id
             for session in self._sessions.values()
-            if session.client is None and session.detached_at <= before
+            if session.client is None and session.expires_at <= now
         ]
 
     def owner(self, session_id: str) -> str | None:
@@ -222,6 +223,19 @@ class Hub(Generic[ClientT]):
         if lost:
             self._gone.add(*(one.counters for one in lost))
         return lost
+
+    def spill_for_absent(self, most: int) -> bool:
+        """Move about ``most`` bytes to the store that only sessions without a client need. Returns
+        whether there may be more.
+        """
+        return self._memory.spill_for_absent(most)
+
+    def is_speaking(self, session_id: str) -> bool:
+        """Whether the session may have something to say to the kernel, or to hear on a channel of
+        its own: it has a client, or is owed a reply.
+        """
+        session = self._sessions.get(session_id)
+        return session is not None and (session.client is not None or session.is_owed_reply)
 
     def stalled(self, session_id: str, client: ClientT) -> None:
         """The client takes no more output: the session stops flowing.

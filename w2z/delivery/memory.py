@@ -95,6 +95,21 @@ class Memory(Generic[ClientT]):
         self._look_again()
         return lost
 
+    def spill_for_absent(self, most: int) -> bool:
+        """Move about ``most`` bytes to the store that only sessions without a client need, but not
+        the newest. Returns whether there may be more.
+        """
+        self.trim()
+        end, journal = self._journal.end, self._journal
+        read_from = (s.needs(end) for s in self._sessions.values() if s.client is not None)
+        there = min(read_from, default=end)
+        aim = max(journal.memory - most, journal.tail)
+        while journal.memory > aim and journal.kept_start < there:
+            if not journal.spill():
+                return False
+        self._look_again()
+        return journal.memory > journal.tail and journal.kept_start < there
+
     def _move_on(self, slowest: Session[ClientT]) -> None:
         """Move the session past the oldest batches; its remains keep what it may still read."""
         end = self._journal.end

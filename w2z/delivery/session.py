@@ -70,6 +70,8 @@ class Session(Generic[ClientT]):
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
+    expires_at: float = 0.0
+    """When the session is to be forgotten, unless a client resumes it."""
 
     def rewind(self) -> None:
         """Go back to ``acked``: the next client may not have received what comes after."""
@@ -78,6 +80,11 @@ class Session(Generic[ClientT]):
         self.sent = self.acked
         self.forwarded.next_connection()
         self.question.next_connection(self.acked)
+
+    @property
+    def is_owed_reply(self) -> bool:
+        """Whether the kernel has yet to reply to one of its requests."""
+        return len(self.pending) > 0
 
     def needs(self, end: int) -> int:
         """Return the position from which on the session needs the journal."""

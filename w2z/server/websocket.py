@@ -146,6 +146,11 @@ class Websocket:
         return False
 
     @property
+    def close_code(self) -> int:
+        """The code of the close frame that ended the websocket; 1006 if there was none."""
+        return self._frames.close_code
+
+    @property
     def has_answered_close(self) -> bool:
         """Whether the peer answered a close frame: it was there when w2z closed."""
         return self._frames.has_answered_close

@@ -32,6 +32,9 @@ from w2z.settings import Settings
 log = logging.getLogger("w2z")
 
 
+IN_GOOD_ORDER = (1000, 1001)
+"""Close codes of a client that is done, and of a page that is left (RFC 6455 section 7.4.1)."""
+
 READ_AHEAD = 2**16
 """Bytes of requests that may wait for the kernel while the client is read from: many requests
 that people type, few that programs send.
@@ -141,7 +144,8 @@ class WebsocketClient:
 
     def left(self) -> None:
         self._has_left = True
-        self._clients.detach(self._session_id, self)
+        has_closed = self.websocket.close_code in IN_GOOD_ORDER
+        self._clients.detach(self._session_id, self, has_closed=has_closed)
         self._read_or_not()
 
     def closed(self, code: int, sent: int) -> None:

@@ -21,6 +21,7 @@ from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
 PLENTY = 2**30
 SIZE = 1000
+WINDOW = 60
 
 
 def sized(msg_type: str, text: str, size: int = SIZE, channel: Channel = Channel.IOPUB) -> Message:
@@ -79,9 +80,11 @@ class Stage:
         self.flow(session_id, client)
         return client
 
-    def leave(self, session_id: str, client: Client, now: float = 0) -> bool:
+    def leave(
+        self, session_id: str, client: Client, now: float = 0, window: float = WINDOW
+    ) -> bool:
         """A client goes; tells whether its session went with it."""
-        return self.hub.detach(session_id, client, now)
+        return self.hub.detach(session_id, client, now, window)
 
     def stall(self, session_id: str, client: Client) -> None:
         """A client takes no more for now."""
@@ -347,7 +350,7 @@ def test_leaving_twice_or_unknown_changes_nothing():
     stage.leave("ann", ann, now=1)
     assert stage.leave("ann", ann, now=9) is False
     assert stage.leave("stranger", ann) is False
-    assert stage.hub.expired(before=1) == ["ann"]
+    assert stage.hub.expired(1 + WINDOW) == ["ann"]
 
 
 def test_what_is_said_once_is_heard_once_however_often_a_client_comes_back():
@@ -735,16 +738,31 @@ def test_only_who_is_gone_long_enough_expires():
     for name, left in (("ann", 10.0), ("bob", 20.0)):
         stage.leave(name, stage.enter(name), now=left)
     stage.enter("eve")
-    assert stage.hub.expired(before=9.9) == []
-    assert stage.hub.expired(before=10.0) == ["ann"]
-    assert stage.hub.expired(before=99.0) == ["ann", "bob"]
+    stage.leave("dan", stage.enter("dan"), now=20, window=30)
+    assert stage.hub.expired(10 + 30) == []
+    assert stage.hub.expired(20 + 30) == ["dan"]
+    assert stage.hub.expired(10 + WINDOW) == ["ann", "dan"]
+    assert stage.hub.expired(20 + WINDOW) == ["ann", "bob", "dan"]
+
+
+def test_who_has_a_client_or_is_owed_a_reply_is_speaking():
+    stage = Stage()
+    assert not stage.hub.is_speaking("ann")
+    ann = stage.enter("ann")
+    assert stage.hub.is_speaking("ann")
+    asked = request("execute_request")
+    stage.ask("ann", asked)
+    stage.leave("ann", ann)
+    assert stage.hub.is_speaking("ann")
+    stage.kernel(message("execute_reply", "", channel=Channel.SHELL, parent=asked.msg_id), to="ann")
+    assert not stage.hub.is_speaking("ann")
 
 
 def test_who_came_back_does_not_expire():
     stage = Stage()
     stage.leave("ann", stage.enter("ann"), now=1)
     stage.enter("ann")
-    assert stage.hub.expired(before=99) == []
+    assert stage.hub.expired(99 + WINDOW) == []
 
 
 def test_the_oldest_who_is_gone_is_the_one_who_left_first():
@@ -1298,6 +1316,41 @@ def test_what_was_acknowledged_leaves_the_store():
     assert shelf.kept == {}
 
 
+def test_what_only_absent_sessions_need_is_stored_and_heard_all_the_same():
+    stage = Stage(store=Shelf(), tail=SPILL_BATCH_SIZE)
+    bob = stage.enter("bob", prompt=True)
+    stage.leave("ann", stage.enter("ann"))
+    for said in "123456":
+        stage.kernel(chunk(said))
+    kept = memory(stage)
+    assert kept > 5 * SPILL_BATCH_SIZE
+    assert stage.hub.spill_for_absent(SPILL_BATCH_SIZE)
+    assert kept - 2 * SPILL_BATCH_SIZE < memory(stage) < kept
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert memory(stage) <= SPILL_BATCH_SIZE
+    assert not stage.hub.spill_for_absent(PLENTY), "nothing is left"
+    assert stage.enter("ann").heard == bob.heard == [*"123456"]
+
+
+def test_what_somebody_there_needs_stays_in_memory():
+    stage = Stage(store=Shelf())
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(chunk("1"))
+    stage.enter("bob", slow=True)
+    stage.kernel(chunk("2"), chunk("3"))
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert 2 * SPILL_BATCH_SIZE <= memory(stage) < 3 * SPILL_BATCH_SIZE
+
+
+def test_without_a_store_it_all_stays_in_memory():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(chunk("1"))
+    before = memory(stage)
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert memory(stage) == before
+
+
 def test_a_full_store_makes_the_slowest_give_way_from_the_oldest_on():
     stage = Stage(LIMIT, Shelf(room=SPILL_BATCH_SIZE * 5 // 2))
     ann = stage.enter("ann", slow=True)
@@ -1317,7 +1370,7 @@ def test_a_session_keeps_the_owner_that_it_began_with():
     hub: Hub[str] = Hub(2**20, lambda: b"{}", Journal(None, 0))
     hub.attach("ann", "one", resumable=True, owner="p")
     hub.attach("ann", "another", resumable=True, owner="p")
-    hub.detach("ann", "another", 1.0)
+    hub.detach("ann", "another", 1.0, WINDOW)
     assert hub.owner("ann") == "p"
     assert hub.oldest_detached("p") == "ann"
     assert hub.oldest_detached("q") is None
