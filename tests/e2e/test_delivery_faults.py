@@ -17,15 +17,19 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.cable import Cable, cable
+from tests.support.cells import ROOMY
 from tests.support.client import Client, Received, execute_request, open_client
 from tests.support.processes import TOKEN, W2z, peak, running, w2z
 
 NODE = Path(__file__).parents[1] / "node"
 
-NUMBERS = """
+NUMBERS = (
+    ROOMY
+    + """
 for n in range({count}):
     print(f"{{n}}\\n", end="", flush=True)
 """
+)
 
 
 @dataclass
@@ -118,6 +122,8 @@ async def test_two_hundred_cuts_lose_nothing(served: W2z) -> None:
 
 
 async def test_fifty_cuts_of_jupyterlabs_own_client_lose_nothing(served: W2z) -> None:
+    async with open_client(served.websocket("other"), "v1") as other:
+        await other.execute(ROOMY)
     command = ["node", str(NODE / "cuts.cjs"), served.url, TOKEN, "50", "20000", "1"]
     async with running(*command) as process:
         code = await process.end()

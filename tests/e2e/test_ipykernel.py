@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.cells import ENDLESS
+from tests.support.cells import ENDLESS, ROOMY
 from tests.support.client import (
     Client,
     Received,
@@ -107,7 +107,7 @@ async def test_twenty_megabytes_of_output(served: W2z, wire: str) -> None:
 
 async def test_ten_thousand_prints_all_arrive_in_order(served: W2z) -> None:
     async with open_client(served.websocket("a"), "v1") as client:
-        seen = await client.execute("for n in range(10_000): print(n, flush=True)")
+        seen = await client.execute(f"{ROOMY}\nfor n in range(10_000): print(n, flush=True)")
         assert stdout(seen) == "".join(f"{n}\n" for n in range(10_000))
 
 

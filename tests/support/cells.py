@@ -10,6 +10,14 @@ from tests.support.client import Client, Received, execute_request
 ENDLESS = "import signal\nprint('begun', end='', flush=True)\nsignal.pause()"
 """A cell that prints that it has begun, and sleeps until a signal ends it."""
 
+ROOMY = """
+iopub = get_ipython().kernel.iopub_thread
+iopub.schedule(lambda: setattr(iopub.socket, "sndhwm", 0))
+"""
+"""Lets ipykernel keep all output that has yet to be read. By itself it keeps a thousand messages
+and drops the others: w2z cannot tell, and does not get the processor often enough everywhere.
+"""
+
 _PYTHON = """
 import pathlib, time
 {first}
