@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError, bare
 from w2z.server.access.policy import AccessPolicy, principal_of
+from w2z.server.acknowledgement import MAX_POSITION_DIGITS
 from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
@@ -33,9 +34,6 @@ VERSION = "13"
 MAX_SESSION_ID = 256
 """Characters that a session_id may have; clients send UUIDs."""
 
-
-MAX_POSITION_DIGITS = 20
-"""Digits that ``?received=N`` may have; no journal gets that far."""
 
 MAX_REPLAY_DIGITS = 9
 """Digits that ``?replay=N`` may have, because Python converts very long numbers slowly."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.examples import message, status, text_of
+from tests.unit.examples import message, request, status, text_of
 from w2z.bridge import client as bridge_client
 from w2z.bridge import encoding, fanout
 from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
+from w2z.delivery.requests import Forward
 from w2z.errors import CloseCode
 from w2z.message import Buffer, Channel, Message, Request, size_of
 from w2z.reports import Reports
@@ -97,11 +98,10 @@ class Sockets:
 class Stage:
     """Clients of one kernel; time stands still."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, max_connections: int = 9) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **given: int) -> None:
         self.now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        given = {"connection_file": "k", "max_connections": max_connections}
-        chosen = Settings.model_validate(given)
+        chosen = Settings.model_validate({"connection_file": "k", "max_connections": 9, **given})
         self.hub: Hub[bridge_client.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
         self.clients = Clients(chosen, self.hub, Reports())
         self.sockets = Sockets()
@@ -129,6 +129,24 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 # What comes when.
+
+
+@pytest.mark.parametrize(
+    ("given", "cut", "closed"),
+    [
+        ({}, 600, 60),
+        ({"closed_window": 5}, 600, 5),
+        ({"resume_window": 3, "closed_window": 9}, 3, 3),
+    ],
+)
+def test_who_closed_in_good_order_is_waited_for_less(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, int], cut: int, closed: int
+):
+    stage = Stage(monkeypatch, **given)
+    for name, has_closed in (("cut", False), ("closed", True)):
+        stage.clients.detach(name, stage.enter(Client(session_id=name)), has_closed=has_closed)
+    ends = {one.session_id: one.expires_at - stage.now for one in stage.hub.sessions()}
+    assert ends == {"cut": cut, "closed": closed}
 
 
 def test_who_took_a_place_keeps_it_while_it_is_alive(stage: Stage):
@@ -259,7 +277,27 @@ def test_who_leaves_with_something_to_be_heard_keeps_the_way_to_the_kernel(
     assert [ann.resumed, list(stage.clients)] == [1, [ann]]
     take_all(stage, ann)
     assert list(stage.clients) == []
-    assert stage.sockets.open == ({"ann"} if resumable else set())
+    assert stage.sockets.open == set()
+
+
+def test_a_session_keeps_its_sockets_while_it_has_a_client_or_is_owed_a_reply(stage: Stage):
+    """For each session the kernel has files."""
+    asked = request("execute_request")
+    ann = stage.enter(Client())
+    forward = stage.hub.to_kernel("ann", asked)
+    assert isinstance(forward, Forward)
+    forward.done()
+    leave(stage, ann)
+    assert stage.sockets.open == {"ann"}
+    again = stage.enter(Client())
+    reply = message("execute_reply", channel=Channel.SHELL, parent_header=asked.message.header)
+    stage.clients.send("ann", [reply])
+    assert stage.sockets.open == stage.clients.speakers() == {"ann"}
+    leave(stage, again)
+    assert stage.sockets.open == stage.clients.speakers() == set()
+    assert "ann" in stage.hub
+    stage.enter(Client())
+    assert stage.sockets.open == stage.clients.speakers() == {"ann"}
 
 
 def test_who_came_first_is_heard_first(stage: Stage):
@@ -281,7 +319,8 @@ def test_a_new_kernel_gets_the_sockets_of_those_that_have_yet_to_be_heard(stage:
     leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
     leave(stage, stage.enter(Client(session_id="b")))
     leave(stage, stage.enter(Client(session_id="c"), resumable=False))
-    assert stage.clients.speakers() == {"a", "b"}
+    stage.enter(Client(session_id="d"))
+    assert stage.clients.speakers() == {"a", "d"}
 
 
 def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.MonkeyPatch):
@@ -290,7 +329,8 @@ def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.Monk
     leave(stage, stage.enter(Client(session_id="request"), resumable=False), 10)
     assert stage.clients.has_room("new", None)
     stage.enter(Client(session_id="new"))
-    assert stage.sockets.open == {"session", "new"}
+    assert "session" in stage.hub
+    assert stage.sockets.open == {"new"}
     stage.enter(Client(session_id="newer"))
     assert stage.sockets.open == {"new", "newer"}
     assert not stage.clients.has_room("newest", None)

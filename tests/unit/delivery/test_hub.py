@@ -754,7 +754,9 @@ def test_who_has_a_client_or_is_owed_a_reply_is_speaking():
     stage.ask("ann", asked)
     stage.leave("ann", ann)
     assert stage.hub.is_speaking("ann")
-    stage.kernel(message("execute_reply", "", channel=Channel.SHELL, parent=asked.msg_id), to="ann")
+    parent = asked.message.header
+    reply = message("execute_reply", channel=Channel.SHELL, parent_header=parent)
+    stage.kernel(reply, to="ann")
     assert not stage.hub.is_speaking("ann")
 
 
