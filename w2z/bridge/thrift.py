@@ -6,10 +6,8 @@ import asyncio
 
 from w2z.bridge.client import Client
 from w2z.delivery.hub import Hub
+from w2z.delivery.memory import SPILL_STEP
 from w2z.resident import give_back
-
-SPILL_STEP = 2**21
-"""Bytes that are moved to files in one step: a few milliseconds' worth."""
 
 MUCH_OUTPUT = 2**24
 """Bytes of output after which, when it is over, memory that is free goes back to the system."""

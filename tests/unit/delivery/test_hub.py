@@ -10,7 +10,7 @@ from tests.unit.examples import message, request, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.hub import READ_SIZE, Hub
 from w2z.delivery.journal import LONG_LOAD, SPILL_BATCH_SIZE, Journal
-from w2z.delivery.memory import TRIM_EVERY, Load
+from w2z.delivery.memory import KEPT_FOR_ABSENT, TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward
@@ -1322,16 +1322,27 @@ def test_what_only_absent_sessions_need_is_stored_and_heard_all_the_same():
     stage = Stage(store=Shelf(), tail=SPILL_BATCH_SIZE)
     bob = stage.enter("bob", prompt=True)
     stage.leave("ann", stage.enter("ann"))
-    for said in "123456":
+    for said in "1234":
         stage.kernel(chunk(said))
     kept = memory(stage)
-    assert kept > 5 * SPILL_BATCH_SIZE
+    assert kept > 3 * SPILL_BATCH_SIZE
     assert stage.hub.spill_for_absent(SPILL_BATCH_SIZE)
     assert kept - 2 * SPILL_BATCH_SIZE < memory(stage) < kept
     assert not stage.hub.spill_for_absent(PLENTY)
     assert memory(stage) <= SPILL_BATCH_SIZE
     assert not stage.hub.spill_for_absent(PLENTY), "nothing is left"
-    assert stage.enter("ann").heard == bob.heard == [*"123456"]
+    assert stage.enter("ann").heard == bob.heard == [*"1234"]
+
+
+def test_little_is_kept_in_memory_for_absent_sessions_however_much_is_said():
+    stage = Stage(store=Shelf(), tail=SPILL_BATCH_SIZE)
+    bob = stage.enter("bob", prompt=True)
+    stage.leave("ann", stage.enter("ann"))
+    said = [str(number) for number in range(20)]
+    for one in said:
+        stage.kernel(chunk(one))
+        assert memory(stage) <= KEPT_FOR_ABSENT + 4 * SPILL_BATCH_SIZE
+    assert stage.enter("ann").heard == bob.heard == said
 
 
 def test_what_somebody_there_needs_stays_in_memory():
