@@ -13,6 +13,7 @@ from tests.support.kernels import answered, ready, rest_of, within
 from tests.support.raw_websocket import PING, RawWebsocket, raw_websocket
 from tests.support.serving import Served
 from tests.support.waiting import until
+from w2z.delivery.session import OFFSETS
 
 WARNING = "[w2z] output may be missing here"
 
@@ -25,9 +26,9 @@ def told(client: Client) -> tuple[str, str]:
 
 
 def kept(served: Served) -> int:
-    """The positions that the session's client has not acknowledged."""
+    """The batches that the session's client has not acknowledged."""
     [session] = served.bridge.clients.hub.sessions()
-    return served.bridge.clients.hub.position(session.session_id) - session.acked
+    return served.bridge.clients.hub.position(session.session_id) // OFFSETS - session.acked
 
 
 async def test_a_client_is_told_whether_its_session_is_new(served: Served) -> None:

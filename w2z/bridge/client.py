@@ -28,12 +28,18 @@ class Client(Protocol):
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
     def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
     ) -> None:
         """Send framed payloads; other clients may be sent the same object.
 
         Unless ``is_whole``, the rest of them comes with the next call. ``ends`` says that they end
-        what the client waits for, such as a cell.
+        what the client waits for, such as a cell; ``more`` that there is more for a client that
+        catches up. Then the client may not be :attr:`writable` before it has answered.
         """
 
     def is_gone(self) -> bool:

@@ -295,7 +295,9 @@ class Clients:
     def flow(self, session_id: str, client: Client) -> None:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
-            _write(client, self._encoder.shared(client.codec, self._hub.read(session_id)))
+            messages = self._hub.read(session_id)
+            more = self._hub.has_more(session_id)
+            _write(client, self._encoder.shared(client.codec, messages), ends=True, more=more)
         self._encoder.let_go()
 
     def position(self, session_id: str) -> int:
@@ -352,7 +354,13 @@ class Clients:
         self._sockets.close_session(session_id)
 
 
-def _write(client: Client, pieces: Iterable[Buffer | bytearray], *, ends: bool = False) -> None:
+def _write(
+    client: Client,
+    pieces: Iterable[Buffer | bytearray],
+    *,
+    ends: bool = False,
+    more: bool = False,
+) -> None:
     """Write pieces that belong together. Only with the last one are they whole: the position that a
     ping carries is already behind all of them.
     """
@@ -362,4 +370,4 @@ def _write(client: Client, pieces: Iterable[Buffer | bytearray], *, ends: bool =
             client.write(last, is_whole=False)
         last = piece
     if last is not None:
-        client.write(last, ends=ends)
+        client.write(last, ends=ends, more=more)

@@ -117,27 +117,30 @@ class Journal:
         self.end += 1
         return size
 
-    def read(self, position: int, session_id: str, handed: int = 0) -> tuple[list[Item], int]:
+    def read(
+        self, position: int, session_id: str, handed: int = 0
+    ) -> tuple[list[tuple[int, Sequence[Item]]], int]:
         """Return what the session reads at ``position``, and the position at which to read on.
 
         Reads one batch from memory, or the rest of a chunk from the store; if the store lost the
-        chunk, a gap. The list is empty where no batch is for the session. The session was sent
-        everything before ``handed`` once already.
+        chunk, a gap. Each batch for the session comes with its position; the list is empty where
+        none is. The session was sent everything before ``handed`` once already.
         """
-        messages: list[Item] = []
         if position >= self.kept_start:
-            batch = self._kept[position - self.kept_start]
-            messages.extend(batch.read_by(session_id, again=position < handed))
-            return messages, position + 1
-        chunk = self._chunk_at(position)
-        batches = self._load(chunk)
-        if batches is None:
-            return [chunk.gap], chunk.end
-        if chunk.size >= LONG_LOAD:
-            self._loaded = chunk.token, batches
-        for place, batch in enumerate(batches[position - chunk.start :], position):
-            messages.extend(batch.read_by(session_id, again=place < handed))
-        return messages, chunk.end
+            batches, end = [self._kept[position - self.kept_start]], position + 1
+        else:
+            chunk = self._chunk_at(position)
+            loaded, end = self._load(chunk), chunk.end
+            if loaded is None:
+                return [(position, [chunk.gap])], end
+            if chunk.size >= LONG_LOAD:
+                self._loaded = chunk.token, loaded
+            batches = loaded[position - chunk.start :]
+        found = [
+            (place, batch.read_by(session_id, again=place < handed))
+            for place, batch in enumerate(batches, position)
+        ]
+        return [(place, messages) for place, messages in found if messages], end
 
     def let_go(self) -> None:
         """Forget what is in the long chunk that was read last; until then others read it fast."""

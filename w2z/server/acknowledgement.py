@@ -6,16 +6,20 @@ their order.
 
 When to ask. A batch is asked about in the same write, if no question is out and :data:`ACK_PAUSE`
 has passed since the last one; else when both is so. Where a batch *ends* what a client waits for,
-such as a cell, it is asked about at once all the same, unless two questions are out. So a client
-that leaves when it has what it wanted has been asked about all of it, and while output flows there
-is not a ping for each message.
+such as a cell, or is a part of what a client catches up with, it is asked about at once all the
+same, unless :data:`MOST_QUESTIONS` are out. So a client that leaves when it has what it wanted has
+been asked about all of it, and while output flows there is not a ping for each message.
 
     the last question    ACK_PAUSE has passed    a batch            a batch that ends something
     is answered          yes                     ask                ask
     is answered          no                      ask when it has    ask
-    is out               -                       ask after it       ask, if one question is out
+    is out               -                       ask after it       ask, if few questions are out
 
 A client whose session is not resumable is asked nothing.
+
+What a client catches up with is written a little at a time in the beginning: it has to answer
+:data:`CAREFUL` times, within :data:`CAREFUL_FOR` each, before more is written. So of a connection
+that is cut again soon, the next one gets little once more.
 
 When it has vanished. The same pings keep an idle connection open in proxies. If no pong has come
 for a ping interval, a ping is sent, whatever else is out; if there is no sign of life within the
@@ -39,8 +43,15 @@ ACK_PAUSE = 0.02
 DOUBT = 0.5
 """Seconds in which a peer that is asked for a sign of life has to give one."""
 
-MOST_QUESTIONS = 2
+MOST_QUESTIONS = 4
 """Questions that may be out at once."""
+
+CAREFUL = 8
+"""How often a client that begins to catch up has to answer before more is written."""
+
+CAREFUL_FOR = 0.05
+"""Seconds after which more is written without an answer: the client is far away, or reads slowly.
+"""
 
 MAX_POSITION_DIGITS = 20
 """Digits of a position in a pong. One with more is ignored; no journal gets that far."""
@@ -53,6 +64,8 @@ class Due(Enum):
     """Send a ping with the present position, then call :meth:`Acknowledgement.asked`."""
     DEAD = auto()
     """Close the connection: the peer has vanished."""
+    GO_ON = auto()
+    """Write more, although the client has not answered."""
 
 
 class Acknowledgement:
@@ -75,6 +88,9 @@ class Acknowledgement:
         self._out: list[int] = []
         """The positions of the questions that are out."""
         self._asked_at = -inf
+        self._careful = CAREFUL
+        self._waits_until = inf
+        """When more is written even if the client has not answered; infinity: at once."""
         # Life.
         self._keep_at = now + ping_interval
         """When a ping is due, if no pong comes before."""
@@ -89,19 +105,27 @@ class Acknowledgement:
         """Return when to call :meth:`poll`; infinity for a peer that has vanished."""
         if self.is_dead:
             return inf
-        return min(self._ask_at, self._keep_at, self._dies_at)
+        return min(self._ask_at, self._keep_at, self._dies_at, self._waits_until)
 
-    def wrote(self, now: float, *, ends: bool) -> bool:
-        """Take note of a batch that is being written; ``ends`` says that it ends something.
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has to answer before more is written that it catches up with."""
+        return self._waits_until < inf
+
+    def wrote(self, now: float, *, ends: bool, more: bool = False) -> bool:
+        """Take note of a batch that is being written; ``ends`` says that it ends something, and
+        ``more`` that the client has more to catch up with.
 
         Returns whether to send a ping along: if so, call :meth:`asked`, too.
         """
         if not self._resumable or self.is_dead:
             return False
         self._owes = True
-        if ends:
-            return len(self._out) < MOST_QUESTIONS
-        return now >= self._ask_at
+        asks = len(self._out) < MOST_QUESTIONS if ends else now >= self._ask_at
+        if asks and more and self._careful:
+            self._careful -= 1
+            self._waits_until = now + CAREFUL_FOR
+        return asks
 
     def heard(self) -> None:
         """Take note of a sign of life: the peer sent data, or w2z did not read from it."""
@@ -139,6 +163,9 @@ class Acknowledgement:
             self._keep_at = inf
             self._watch(now, taken)
             return Due.PING
+        if now >= self._waits_until:
+            self._waits_until, self._careful = inf, 0
+            return Due.GO_ON
         return Due.PING if now >= self._ask_at else None
 
     def asked(self, now: float, position: int) -> None:
@@ -155,6 +182,7 @@ class Acknowledgement:
         """
         if not self.is_dead:
             self._keep_at, self._dies_at = now + self._interval, inf
+        self._waits_until = inf
         if payload.isdigit() and len(payload) <= MAX_POSITION_DIGITS:
             position = int(payload)
             self._out = [one for one in self._out if one > position]

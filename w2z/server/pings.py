@@ -15,7 +15,7 @@ class Pings:
     """Runs the timer of one :class:`~w2z.server.acknowledgement.Acknowledgement`.
 
     ``send`` sends a ping and calls :meth:`asked`; ``give_up`` closes the connection of a peer that
-    has vanished.
+    has vanished; ``go_on`` writes more to a client that catches up.
     """
 
     def __init__(
@@ -23,14 +23,17 @@ class Pings:
         acks: Acknowledgement,
         connection: Connection,
         outbox: Outbox,
+        *,
         send: Callable[[], None],
         give_up: Callable[[], None],
+        go_on: Callable[[], None],
     ) -> None:
         self._acks = acks
         self._connection = connection
         self._outbox = outbox
         self._send = send
         self._give_up = give_up
+        self._go_on = go_on
         self._timer_at: float | None = None
 
     def begin(self) -> None:
@@ -56,11 +59,16 @@ class Pings:
             self._send()
         return False
 
-    def wrote(self, *, ends: bool) -> bool:
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has to answer before more is written that it catches up with."""
+        return self._acks.is_waiting
+
+    def wrote(self, *, ends: bool, more: bool) -> bool:
         """Take note of a batch that is being written. Returns whether to send a ping along; then
         call :meth:`asked`.
         """
-        asks = self._acks.wrote(now(), ends=ends)
+        asks = self._acks.wrote(now(), ends=ends, more=more)
         if not asks:
             self._follow()
         return asks
@@ -99,6 +107,8 @@ class Pings:
             self._give_up()
         elif due is Due.PING:
             self._send()
+        elif due is Due.GO_ON:
+            self._go_on()
         self._follow()
 
 

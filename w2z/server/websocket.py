@@ -92,7 +92,14 @@ class Websocket:
             ping_timeout=settings.ping_timeout,
             now=now(),
         )
-        self._pings = Pings(acks, connection, self._outbox, self._ping, self._give_up)
+        self._pings = Pings(
+            acks,
+            connection,
+            self._outbox,
+            send=self._ping,
+            give_up=self._give_up,
+            go_on=user.flows,
+        )
         self._turns = Turns(now())
         self._is_left = False
         self._is_lost = False
@@ -106,21 +113,31 @@ class Websocket:
 
     @property
     def writable(self) -> bool:
-        """Whether the peer keeps up: the transport is below its high-water mark."""
-        return self._outbox.writable
+        """Whether the peer keeps up: the transport is below its high-water mark, and it has
+        answered where it had to.
+        """
+        return self._outbox.writable and not self._pings.is_waiting
 
     def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
     ) -> None:
         """Write data frames; do nothing if the websocket is not open.
 
         Unless ``is_whole``, the rest of a frame comes with the next call. ``ends`` says that the
-        frames end what the peer waits for, so it is asked at once whether they have arrived.
+        frames end what the peer waits for, so it is asked at once whether they have arrived, and
+        ``more`` that more is to follow, perhaps only when it has answered.
         """
         if not self.is_open:
             return
         with self._connection.boundary:
-            asks = is_whole and self._pings.wrote(ends=ends)
+            # Behind a close frame that waits to be sent, nothing is asked any more.
+            may_ask = is_whole and self._frames.is_open
+            asks = may_ask and self._pings.wrote(ends=ends, more=more)
             if asks and len(frames) < PIECE:
                 # In the same write: who has the frames has the ping, whatever it does next.
                 frames, asks = b"".join((frames, self._next_ping())), False
@@ -208,8 +225,12 @@ class Websocket:
         for received in found:
             if isinstance(received, Payload):
                 self._user.said(received)
-            elif (position := self._pings.pong(received.data)) is not None:
-                self._user.has_read(position)
+            else:
+                was_waiting = self._pings.is_waiting
+                if (position := self._pings.pong(received.data)) is not None:
+                    self._user.has_read(position)
+                if was_waiting:
+                    self._user.flows()
             if self._is_left:
                 break
         self._follow_frames()
@@ -253,7 +274,8 @@ class Websocket:
     # Pings
 
     def _ping(self) -> None:
-        self._outbox.write(self._next_ping())
+        if self._frames.is_open:
+            self._outbox.write(self._next_ping())
 
     def _next_ping(self) -> bytes:
         """Return a ping with the present position, behind the control frames that wait."""

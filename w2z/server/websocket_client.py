@@ -79,9 +79,14 @@ class WebsocketClient:
         return self._upstream.waiting
 
     def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
     ) -> None:
-        self.websocket.write(frames, is_whole=is_whole, ends=ends)
+        self.websocket.write(frames, is_whole=is_whole, ends=ends, more=more)
 
     def is_gone(self) -> bool:
         return self.websocket.is_gone()

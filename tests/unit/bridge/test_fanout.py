@@ -64,7 +64,12 @@ class Client:
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
     def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
     ) -> None:
         self.writes.append(is_whole)
         self.room -= 1
@@ -195,9 +200,14 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
         def write(
-            self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+            self,
+            frames: Buffer | bytearray,
+            *,
+            is_whole: bool = True,
+            ends: bool = False,
+            more: bool = False,
         ) -> None:
-            super().write(frames, is_whole=is_whole, ends=ends)
+            super().write(frames, is_whole=is_whole, ends=ends, more=more)
             if len(self.writes) == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
 
@@ -380,10 +390,15 @@ class Slow(Client):
         self.kept: list[Buffer | bytearray] = []
 
     def write(
-        self, frames: Buffer | bytearray, *, is_whole: bool = True, ends: bool = False
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
     ) -> None:
         self.kept.append(frames)
-        super().write(frames, is_whole=is_whole, ends=ends)
+        super().write(frames, is_whole=is_whole, ends=ends, more=more)
 
 
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(

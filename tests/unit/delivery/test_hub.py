@@ -14,7 +14,7 @@ from w2z.delivery.memory import KEPT_FOR_ABSENT, TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward
-from w2z.delivery.session import Counters, Session
+from w2z.delivery.session import OFFSETS, PART, Counters, Session
 from w2z.errors import NotAllowed
 from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 
@@ -463,12 +463,62 @@ def test_the_position_of_who_flows_is_the_end_and_of_who_reads_what_it_was_hande
     stage = Stage()
     ann = stage.enter("ann")
     stage.kernel("1")
-    assert stage.hub.position("ann") == 1
+    assert stage.hub.position("ann") == 1 * OFFSETS
     stage.stall("ann", ann)
     stage.kernel("2")
-    assert stage.hub.position("ann") == 1
+    assert stage.hub.position("ann") == 1 * OFFSETS
     stage.unstall("ann", ann)
-    assert stage.hub.position("ann") == 2
+    assert stage.hub.position("ann") == 2 * OFFSETS
+
+
+# Parts
+
+
+def texts(first: int, last: int) -> list[str]:
+    return [str(number) for number in range(first, last + 1)]
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_who_catches_up_acknowledges_a_part_at_a_time(is_stored: bool):
+    stage = Stage(store=Shelf())
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(*texts(1, PART + 10))
+    stage.kernel(*texts(PART + 11, 3 * PART))
+    if is_stored:
+        while stage.journal.spill():
+            pass
+    arrived = 0
+    while arrived < 3 * PART:
+        client = stage.enter("ann", slow=True)
+        told = [text_of(one) for one in stage.hub.read("ann")]
+        assert told == texts(arrived + 1, arrived + len(told))
+        assert 0 < len(told) <= PART
+        stage.hub.acknowledge("ann", client, stage.hub.position("ann") + 1)
+        stage.hub.acknowledge("ann", client, stage.hub.position("ann"))
+        arrived += len(told)
+        assert stage.hub.has_more("ann") == (arrived < 3 * PART)
+        stage.leave("ann", client)
+    assert stage.enter("ann").got == []
+
+
+def test_who_left_between_two_parts_goes_on_behind_what_it_acknowledged():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(*texts(1, 3 * PART))
+    client = stage.enter("ann", slow=True)
+    stage.hub.read("ann")
+    stage.acknowledge("ann", client)
+    stage.hub.read("ann")
+    stage.leave("ann", client)
+    assert stage.hub.position("ann") > PART
+    again = stage.enter("ann", slow=True)
+    assert stage.hub.position("ann") == 0
+    stage.unstall("ann", again)
+    assert again.heard == texts(PART + 1, 3 * PART)
+
+
+def test_a_stranger_has_nothing_more_to_read():
+    assert not Stage().hub.has_more("stranger")
 
 
 # Replay

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from w2z.server.acknowledgement import (
     ACK_PAUSE,
+    CAREFUL,
+    CAREFUL_FOR,
     DOUBT,
     MAX_POSITION_DIGITS,
     MOST_QUESTIONS,
@@ -34,6 +36,7 @@ class Dialogue:
         self.position = 0
         self.pings: list[float] = []
         self.died: float | None = None
+        self.gone_on = 0
         self.side = Acknowledgement(
             resumable=resumable, ping_interval=INTERVAL, ping_timeout=TIMEOUT, now=self.now
         )
@@ -49,6 +52,8 @@ class Dialogue:
                 self._ask()
             elif due is Due.DEAD:
                 self.died = self.now
+            elif due is Due.GO_ON:
+                self.gone_on += 1
         self.now = until
         return pytest.approx([moment - start for moment in self.pings[before:]])
 
@@ -56,10 +61,10 @@ class Dialogue:
         self.pings.append(self.now)
         self.side.asked(self.now, self.position)
 
-    def writes(self, *, ends: bool = False) -> bool:
+    def writes(self, *, ends: bool = False, more: bool = False) -> bool:
         """Returns whether a ping goes along."""
         self.position += 1
-        asks = self.side.wrote(self.now, ends=ends)
+        asks = self.side.wrote(self.now, ends=ends, more=more)
         if asks:
             self._ask()
         return asks
@@ -129,8 +134,8 @@ def test_nothing_is_asked_while_a_question_is_out():
 def test_the_end_of_something_is_asked_about_at_once_all_the_same():
     we = Dialogue()
     assert we.writes()
-    assert we.writes(ends=True)
-    assert not we.writes(ends=True), "two questions are out"
+    assert all(we.writes(ends=True) for _ in range(MOST_QUESTIONS - 1))
+    assert not we.writes(ends=True), "so many questions are out"
     we.answers(ping_payload(1))
     assert we.writes(ends=True)
     assert len(we.pings) == MOST_QUESTIONS + 1
@@ -344,6 +349,46 @@ def test_every_write_is_asked_about_in_time_and_no_live_peer_is_dropped(steps: l
         assert len(out) <= MOST_QUESTIONS + 1
         if is_owed and not out:
             assert we.now < we.pings[-1] + ACK_PAUSE + MOMENT / 2
+
+
+# Catching up, a little at a time.
+
+
+def test_who_begins_to_catch_up_has_to_answer_a_few_times():
+    we = Dialogue()
+    for _ in range(CAREFUL):
+        assert we.writes(ends=True, more=True)
+        assert we.side.is_waiting
+        we.answers_all()
+        assert not we.side.is_waiting
+    assert we.writes(ends=True, more=True)
+    assert not we.side.is_waiting, "this one is known to read"
+
+
+def test_who_does_not_answer_soon_gets_more_all_the_same():
+    """It may be far away, or read only now and then."""
+    we = Dialogue()
+    we.writes(ends=True, more=True)
+    we.passes(CAREFUL_FOR - MOMENT)
+    assert we.side.is_waiting
+    assert we.gone_on == 0
+    we.passes(MOMENT)
+    assert we.gone_on == 1
+    assert not we.side.is_waiting
+    we.writes(ends=True, more=True)
+    assert not we.side.is_waiting
+
+
+def test_who_has_nothing_more_to_catch_up_with_has_not_to_answer():
+    we = Dialogue()
+    assert we.writes(ends=True)
+    assert not we.side.is_waiting
+
+
+def test_who_is_not_asked_has_not_to_answer():
+    we = Dialogue(resumable=False)
+    assert not we.writes(ends=True, more=True)
+    assert not we.side.is_waiting
 
 
 # Whether somebody is there, when another one wants the place.
