@@ -356,25 +356,24 @@ def test_every_write_is_asked_about_in_time_and_no_live_peer_is_dropped(steps: l
 
 def test_who_begins_to_catch_up_has_to_answer_a_few_times():
     we = Dialogue()
-    for _ in range(CAREFUL):
+    waited = []
+    for _ in range(CAREFUL + 1):
         assert we.writes(ends=True, more=True)
-        assert we.side.is_waiting
+        waited.append(we.side.is_waiting)
         we.answers_all()
-        assert not we.side.is_waiting
-    assert we.writes(ends=True, more=True)
-    assert not we.side.is_waiting, "this one is known to read"
+        waited.append(we.side.is_waiting)
+    assert waited == [True, False] * CAREFUL + [False, False], "the last one is known to read"
 
 
 def test_who_does_not_answer_soon_gets_more_all_the_same():
     """It may be far away, or read only now and then."""
     we = Dialogue()
     we.writes(ends=True, more=True)
-    we.passes(CAREFUL_FOR - MOMENT)
-    assert we.side.is_waiting
-    assert we.gone_on == 0
-    we.passes(MOMENT)
-    assert we.gone_on == 1
-    assert not we.side.is_waiting
+    told = []
+    for seconds in (0, CAREFUL_FOR - MOMENT, MOMENT):
+        we.passes(seconds)
+        told.append((we.side.is_waiting, we.gone_on))
+    assert told == [(True, 0), (True, 0), (False, 1)]
     we.writes(ends=True, more=True)
     assert not we.side.is_waiting
 
