@@ -19,6 +19,7 @@ from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
 from tests.support.successors import Kernels
 from tests.support.waiting import until
+from w2z.delivery.session import OFFSETS
 from w2z.message import Channel, Message
 
 TEXT = "x" * 100_000
@@ -312,7 +313,7 @@ async def test_an_unanswered_question_is_asked_again(served: Served, kernel: Fak
         await client.until("input_request")
         await until(
             lambda: all(
-                s.acked == served.bridge.clients.hub.position("a")
+                s.acked == served.bridge.clients.hub.position("a") // OFFSETS
                 for s in served.bridge.clients.hub.sessions()
             ),
             "the client has acknowledged all",
