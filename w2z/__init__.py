@@ -14,7 +14,8 @@ The map, from the top (each layer imports only those below it):
 - :mod:`w2z.logs`: what the operator reads. |
   :mod:`w2z.whereabouts`: where w2z listens, told to its health check.
 - :mod:`w2z.store`: storage for messages that do not fit in memory. |
-  :mod:`w2z.values`: what the text of a setting has to be.
+  :mod:`w2z.values`: what the text of a setting has to be. |
+  :mod:`w2z.resident`: the memory that w2z takes.
 - :mod:`w2z.message`, and below it :mod:`w2z.errors`. | :mod:`w2z.units`: sizes and durations. |
   :mod:`w2z.environment`: its variables. |
   :mod:`w2z.starting`: what comes before all.

@@ -44,6 +44,11 @@ class Counts:
         self.kernels_lost = 0
         self._is_lost = False
 
+    @property
+    def kernels(self) -> int:
+        """How many kernels there were, the present one included."""
+        return self.restarts + 1
+
     def closed(self, code: int) -> None:
         """A websocket ended. Codes that clients make up count as one: 0."""
         self.websockets[code if code in KNOWN_CODES else 0] += 1

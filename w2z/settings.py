@@ -202,15 +202,24 @@ class Settings(BaseModel):
         description="Seconds between websocket pings, so that proxies keep idle connections.",
     )
     ping_timeout: Seconds = Field(
-        30,
+        90,
         gt=0,
-        description="Seconds to wait for a pong before a websocket is taken for dead.",
+        description="Seconds that a peer may give no sign of life after a ping that "
+        "--ping-interval brought, before its websocket is taken for dead. Some clients read only "
+        "while they run something.",
     )
     resume_window: Seconds = Field(
         600,
         ge=0,
         description="Seconds a session outlives its websocket, for a client that comes back "
         "with the same session_id.",
+    )
+    closed_window: Seconds | None = Field(
+        None,
+        ge=0,
+        description="The same for a client that closed its websocket in good order, with 1000 or "
+        "1001, as a page does that is left. By default a tenth of --resume-window, and never more "
+        "than that.",
     )
     max_message_size: Bytes = Field(
         64 * MIB,

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.cable import cable
 from tests.support.cells import ENDLESS
 from tests.support.client import Client, execute_request, open_client, request, stdout
 from tests.support.processes import TOKEN, Process, W2z, listening, running
@@ -113,3 +114,37 @@ async def test_its_deleting_does_not_end_the_kernel(supervised: W2z, tmp_path: P
         await server.process.end(signal.SIGTERM)
         assert len(await own.json("GET /api/sessions")) == 1
         assert stdout(await client.execute("print(kept)")) == "kept\n"
+
+
+async def test_a_browser_that_comes_back_while_its_dead_connection_is_held(
+    supervised: W2z, tmp_path: Path
+) -> None:
+    """Its network fails without a word, so the Jupyter server reads on for it, and acknowledges."""
+    lines = 100
+    cell = f"import time\nfor n in range({lines}): print(n, flush=True); time.sleep(0.02)"
+    async with (
+        jupyter_server(supervised, tmp_path) as server,
+        open_rest(server.url, f"Authorization: token {ITS_TOKEN}") as rest,
+        open_rest(supervised.url, f"Authorization: token {TOKEN}") as own,
+    ):
+        kernel = await rest.json("POST /api/kernels", status=201)
+        url = server.websocket(kernel["id"])
+        async with cable(url) as line, open_client(line.url, "default") as first:
+            asked = await first.send(execute_request(cell))
+            seen = [await first.until("stream", asked) for _ in range(5)]
+            line.stall()
+            async with open_client(url, "default") as second:
+                seen += await second.collect("execute_reply", asked)
+                shown = [m for m in seen if m.msg_type == "stream"]
+                numbers = [int(n) for m in shown for n in m.content["text"].split() if n.isdigit()]
+                told = [m for m in shown if m.content["name"] == "stderr"]
+                assert numbers == sorted(set(numbers))
+                assert len(numbers) == lines or told, "what is missing is told"
+                # It keeps the session: the dead connection's other half comes back in a second.
+                for number in range(5):
+                    again = await second.execute(f"import time; time.sleep(0.5); print({number})")
+                    assert stdout(again) == f"{number}\n"
+            line.cut()
+        metrics = (await own.ask("GET /metrics")).body.decode()
+        assert 'w2z_refusals_total{reason="session_in_use"}' in metrics
+        assert "w2z_resumed_total 1.0" in metrics

@@ -19,6 +19,7 @@ from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served, serving
 from tests.support.successors import Kernels
 from tests.support.waiting import until
+from w2z.delivery.session import OFFSETS
 from w2z.message import Channel, Message
 
 TEXT = "x" * 100_000
@@ -82,7 +83,7 @@ async def test_a_half_open_connection_is_noticed_and_its_session_kept(
     kernel: FakeKernel, way: Way
 ) -> None:
     async with (
-        serving(kernel.connection_file, ping_timeout=0.3) as served,
+        serving(kernel.connection_file, ping_interval=0.3, ping_timeout=0.3) as served,
         cable(served.url("a")) as line,
     ):
         async with open_client(line.url, "v1", ping_interval=None) as client:
@@ -232,7 +233,7 @@ async def test_who_comes_back_because_of_an_announcement_does_not_get_it_again(
     """JupyterLab connects anew as soon as it hears that the kernel restarts, before it has
     acknowledged that: it would come back again and again.
     """
-    monkeypatch.setattr("w2z.server.acknowledgement.ACK_DELAY", 60)
+    monkeypatch.setattr("w2z.server.acknowledgement.Acknowledgement.wrote", lambda *_, **__: False)
     kernels = Kernels(tmp_path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kernels.hang_up)
@@ -312,7 +313,7 @@ async def test_an_unanswered_question_is_asked_again(served: Served, kernel: Fak
         await client.until("input_request")
         await until(
             lambda: all(
-                s.acked == served.bridge.clients.hub.position("a")
+                s.acked == served.bridge.clients.hub.position("a") // OFFSETS
                 for s in served.bridge.clients.hub.sessions()
             ),
             "the client has acknowledged all",

@@ -72,6 +72,15 @@ async def test_what_a_slow_client_costs_and_misses_is_counted(kernel: FakeKernel
         assert "w2z_session_gaps_total" + name not in gone
 
 
+async def test_for_whom_what_is_kept_is_told_and_until_when(served: Served) -> None:
+    name = hashlib.sha256(b"a").hexdigest()[:12]
+    gauge = f'w2z_session_waits_seconds{{principal="shared",session="{name}"}}'
+    async with open_client(served.url("a"), "v1"):
+        assert gauge not in read(served)
+    await until(lambda: not served.bridge.clients.connections, "the client is away")
+    assert 0 < read(served)[gauge] <= 60
+
+
 async def test_the_page_names_no_session_and_no_token(kernel: FakeKernel) -> None:
     async with (
         serving(kernel.connection_file) as served,

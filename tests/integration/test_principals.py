@@ -57,6 +57,6 @@ async def test_somebody_elses_session_is_not_forgotten_for_a_newcomer(served: Se
     for number in range(3):
         assert await status_of(served, f"a{number}", "ann") == 101
     assert await status_of(served, "b", "ben") == 503
-    assert "a0" in served.bridge.clients.speakers()
+    assert "a0" in served.bridge.clients.hub
     assert await status_of(served, "a3", "ann") == 101, "her own is"
-    assert "a0" not in served.bridge.clients.speakers()
+    assert "a0" not in served.bridge.clients.hub

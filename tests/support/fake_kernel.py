@@ -197,7 +197,11 @@ class FakeKernel:
     async def beat(self) -> None:
         socket = self.socket(Channel.HB)
         while True:
-            beat = await socket.recv_multipart()
+            try:
+                beat = await socket.recv_multipart()
+            except zmq.Again:
+                # A REP socket drops what it has of a peer that has just gone.
+                continue
             await self.beats.wait()
             await socket.send_multipart(beat)
 

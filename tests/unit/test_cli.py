@@ -144,6 +144,7 @@ VALUES = {
     "ping_interval": ("1", 1),
     "ping_timeout": ("2", 2),
     "resume_window": ("0", 0),
+    "closed_window": ("7", 7),
     "max_message_size": ("1024", 1024),
     "max_kernel_message_size": ("1048576", 2**20),
     "memory_budget": ("64MiB", 2**26),

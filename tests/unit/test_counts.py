@@ -7,12 +7,12 @@ from w2z.message import Channel
 def test_a_restart_is_a_kernel_in_the_place_of_a_lost_one():
     counts = Counts()
     counts.opened()
-    assert (counts.restarts, counts.kernels_lost) == (0, 0)
+    assert (counts.restarts, counts.kernels_lost, counts.kernels) == (0, 0, 1)
     counts.lost()
     counts.lost()
     counts.opened()
     counts.opened()
-    assert (counts.restarts, counts.kernels_lost) == (1, 2)
+    assert (counts.restarts, counts.kernels_lost, counts.kernels) == (1, 2, 2)
 
 
 def test_close_codes_that_clients_make_up_count_as_one():

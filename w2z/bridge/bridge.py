@@ -41,6 +41,7 @@ from w2z.store.files import SpillBudget, SpillFiles
 from w2z.store.store import Store
 from w2z.timing import Timing
 from w2z.wire import zmq as zmq_wire
+from w2z.wire.authored import stream
 from w2z.wire.outline import asks_to_restart
 from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
@@ -49,6 +50,12 @@ DEFAULT_TIMING = Timing()
 
 MAX_HEARTBEAT = 2**10
 """Bytes of a client's message on ``hb``. Such messages wait in no queue that a limit counts."""
+
+READ_BY_ANOTHER = (
+    "[w2z] output may be missing here: an earlier connection of this session, which was still"
+    " there, acknowledged it.\n"
+)
+"""Text for a client that took the place of another one."""
 
 
 class Bridge:
@@ -233,11 +240,18 @@ class Bridge:
             self.kernel.on_replies(messages)
         else:
             before = self._hub.carried
-            self.clients.send(session_id, messages)
+            self.clients.send(session_id, messages, ends=self._ends(channel, messages[-1]))
             traffic = self.counts.to_clients[channel]
             traffic.messages += len(messages)
             if carried := self._hub.carried - before:
                 traffic.size += carried - ITEM_COST * len(messages)
+
+    def _ends(self, channel: Channel, last: Message) -> bool:
+        """Whether the kernel has no more to say to what was asked, as far as one can see: it is
+        idle, and said so or replied.
+        """
+        is_told = channel is not Channel.IOPUB or b'"status"' in last.header
+        return is_told and not self.kernel.is_busy
 
     def writable(self, session_id: str) -> None:
         """The session's socket takes messages again: its clients retry what was refused."""
@@ -316,6 +330,15 @@ class Bridge:
         if channel is not Channel.IOPUB:
             return []
         return [self._too_large(error.size)]
+
+    def read_by_another(self, session_id: str) -> None:
+        """The session's client took the place of one that was still there, and had read output
+        without sending anything since: tell the client that it may not have that output.
+        """
+        running = self.kernel.state.last_status
+        parent = b"{}" if running is None else running.parent_header
+        told = stream("stderr", self._own.header("stream"), parent, READ_BY_ANOTHER)
+        self.clients.send(session_id, [told], own=True)
 
     def _too_large(self, size: int) -> Message:
         return self._gap(1, size, "the kernel sent more at once than w2z carries")

@@ -27,9 +27,24 @@ class Client(Protocol):
     def waiting(self) -> int:
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        """Send framed payloads, or the next piece of one; other clients may be sent the same
-        object.
+    def write(
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
+    ) -> None:
+        """Send framed payloads; other clients may be sent the same object.
+
+        Unless ``is_whole``, the rest of them comes with the next call. ``ends`` says that they end
+        what the client waits for, such as a cell; ``more`` that there is more for a client that
+        catches up. Then the client may not be :attr:`writable` before it has answered.
+        """
+
+    def is_gone(self) -> bool:
+        """Whether the client has given no sign of life since this was asked before, a while ago. If
+        it is not known, ask the client for one.
         """
 
     def close(self, code: CloseCode, reason: str) -> None:

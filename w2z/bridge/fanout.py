@@ -14,11 +14,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from w2z.bridge.client import Client, Sockets
 from w2z.bridge.departed import Departed
 from w2z.bridge.encoding import Encoder
+from w2z.bridge.thrift import Thrift
 from w2z.delivery.hub import Hub
 from w2z.delivery.session import Session
 from w2z.errors import CloseCode
@@ -31,6 +32,9 @@ log = logging.getLogger("w2z")
 
 SWEEP = 5.0
 """Seconds at most between two looks for sessions whose resume window is over."""
+
+CLOSED_SHARE = 0.1
+"""The part of the resume window that a client has to come back which closed in good order."""
 
 LAST_REQUESTS = 30.0
 """Seconds that the requests of departed clients wait for the kernel when their session is gone: a
@@ -61,8 +65,11 @@ class Clients:
         self._sockets = sockets
 
     def speakers(self) -> set[str]:
-        """Return the sessions that need sockets: the hub's, and those of departed clients."""
-        return {*self._hub, *self._departed.sessions()}
+        """Return the sessions that need sockets. One without a client does, too, while it is owed a
+        reply, or while a departed client has requests.
+        """
+        speaking = (session_id for session_id in self._hub if self._hub.is_speaking(session_id))
+        return {*speaking, *self._departed.sessions()}
 
     # Who is connected.
 
@@ -106,6 +113,15 @@ class Clients:
         """
         return self._fits(session_id) or self._oldest(principal) is not None
 
+    def may_replace(self, session_id: str) -> bool:
+        """Whether a newcomer may take the place of the session's client.
+
+        One that has itself replaced another keeps it while it is alive. Otherwise two that connect
+        again whenever they are replaced would do so for ever.
+        """
+        client = self._hub.client(session_id)
+        return client is None or not self._hub.is_taken(session_id) or client.is_gone()
+
     def attach(
         self,
         session_id: str,
@@ -113,13 +129,16 @@ class Clients:
         *,
         resumable: bool,
         replay: int = 0,
+        received: int = 0,
         status: Message | None = None,
     ) -> None:
         """Connect a client to its session, which is new or is resumed.
 
         A new session gets the last ``replay`` messages, then ``status``, which tells what the
-        kernel is doing. A client that is still connected to the session is replaced: it is closed.
-        Call :meth:`may_attach` and :meth:`has_room` before.
+        kernel is doing. In a session that is resumed, everything before the position
+        ``received`` counts as acknowledged. A client that is still connected to it is replaced: it
+        is closed.
+        Call :meth:`may_attach`, :meth:`may_replace` and :meth:`has_room` before.
         """
         is_new = session_id not in self._hub
         oldest = None if self._fits(session_id) else self._oldest(client.principal)
@@ -129,7 +148,12 @@ class Clients:
         self._sockets.open_session(session_id)
         resumable = resumable and self._settings.resume_window > 0
         replaced = self._hub.attach(
-            session_id, client, resumable=resumable, replay=replay, owner=client.principal
+            session_id,
+            client,
+            resumable=resumable,
+            replay=replay,
+            received=received,
+            owner=client.principal,
         )
         if replaced is not None:
             replaced.close(
@@ -144,17 +168,21 @@ class Clients:
         """Replay nothing to newcomers that was sent until now."""
         self._hub.end_replay()
 
-    def detach(self, session_id: str, client: Client) -> None:
-        """Note that the client has left. Its session waits to be resumed, or is forgotten.
+    def detach(self, session_id: str, client: Client, *, has_closed: bool = False) -> None:
+        """Note that the client has left. Its session waits to be resumed, or is forgotten; it waits
+        less if the client ``has_closed`` its websocket in good order.
 
         A client with :attr:`~w2z.bridge.client.Client.waiting` requests is departed from now on.
         """
         now = time.monotonic()
-        ended = self._hub.detach(session_id, client, now)
+        window = self._settings.resume_window
+        if has_closed:
+            closed = self._settings.closed_window
+            window = min(window, CLOSED_SHARE * window if closed is None else closed)
+        ended = self._hub.detach(session_id, client, now, window)
         if client.waiting and (ended or session_id in self._hub):
             self._keep(session_id, client, now)
-        if ended and session_id not in self._departed:
-            self._sockets.close_session(session_id)
+        self._rest(session_id)
 
     def retry(self, session_id: str) -> None:
         """Let the session's clients retry their requests, the departed first."""
@@ -176,20 +204,30 @@ class Clients:
             return
         # Even if they were sent after the present client came, they are an earlier connection's.
         self._hub.begin_connection(session_id)
-        if session_id not in self._departed and session_id not in self._hub:
+        self._rest(session_id)
+
+    def _rest(self, session_id: str) -> None:
+        """Close the session's sockets while nobody needs them: the kernel has files for each."""
+        if session_id not in self._departed and not self._hub.is_speaking(session_id):
             self._sockets.close_session(session_id)
 
     async def sweep(self) -> None:
-        """Run until cancelled: forget sessions whose resume window is over.
+        """Run until cancelled: forget sessions that nobody resumed in time, and let those that wait
+        cost little.
 
         Departed clients without a session are forgotten after :data:`LAST_REQUESTS` seconds.
         """
-        window = self._settings.resume_window
+        windows = (self._settings.resume_window, self._settings.closed_window)
+        pause = min([SWEEP, *(window for window in windows if window)])
+        thrift = Thrift(self._hub)
         while True:
-            await asyncio.sleep(min(window or SWEEP, SWEEP))
+            await asyncio.sleep(pause)
             now = time.monotonic()
-            for session_id in self._hub.expired(now - window):
+            for session_id in self._hub.expired(now):
                 self._forget(session_id)
+            for session_id in self._hub:
+                self._rest(session_id)
+            await thrift.save()
             for session_id, left_at in self._without_session().items():
                 if left_at <= now - LAST_REQUESTS:
                     self._forget(session_id)
@@ -203,11 +241,12 @@ class Clients:
         *,
         own: bool = False,
         once: bool = False,
+        ends: bool = False,
     ) -> None:
         """Write a batch to one session's client, or to all clients (``None``).
 
         ``own`` says that w2z wrote the messages, not the kernel. A batch marked ``once`` is not
-        written again, even where it was not acknowledged.
+        written again, even where it was not acknowledged. ``ends``: see :meth:`Client.write`.
 
         The hub has the batch before the first write. A write may call :meth:`stalled` or
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
@@ -221,8 +260,7 @@ class Clients:
             pieces = encoded.get(client.codec)
             if pieces is None:
                 pieces = encoded[client.codec] = self._encoder.pieces(client.codec, messages)
-            for piece in pieces:
-                client.write(piece)
+            _write(client, pieces, ends=ends)
         for session in lost:
             self._give_up(session)
         if is_large:
@@ -257,8 +295,9 @@ class Clients:
     def flow(self, session_id: str, client: Client) -> None:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
-            for frames in self._encoder.shared(client.codec, self._hub.read(session_id)):
-                client.write(frames)
+            messages = self._hub.read(session_id)
+            more = self._hub.has_more(session_id)
+            _write(client, self._encoder.shared(client.codec, messages), ends=True, more=more)
         self._encoder.let_go()
 
     def position(self, session_id: str) -> int:
@@ -313,3 +352,22 @@ class Clients:
         self._hub.forget(session_id)
         self._departed.forget(session_id)
         self._sockets.close_session(session_id)
+
+
+def _write(
+    client: Client,
+    pieces: Iterable[Buffer | bytearray],
+    *,
+    ends: bool = False,
+    more: bool = False,
+) -> None:
+    """Write pieces that belong together. Only with the last one are they whole: the position that a
+    ping carries is already behind all of them.
+    """
+    last: Buffer | bytearray | None = None
+    for piece in pieces:
+        if last is not None:
+            client.write(last, is_whole=False)
+        last = piece
+    if last is not None:
+        client.write(last, ends=ends, more=more)

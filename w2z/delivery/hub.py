@@ -22,10 +22,9 @@ from typing import Generic, NamedTuple
 
 from w2z.delivery.journal import Journal
 from w2z.delivery.memory import Load, Memory
-from w2z.delivery.overflow import Gap, Item
 from w2z.delivery.repeats import SENT_COST, Repeat
 from w2z.delivery.requests import Forward, give_up, hear, to_kernel
-from w2z.delivery.session import ClientT, Counters, Session
+from w2z.delivery.session import OFFSETS, ClientT, Counters, Part, Session
 from w2z.message import Message, Request
 
 LARGE_BATCH = 2**22
@@ -72,13 +71,15 @@ class Hub(Generic[ClientT]):
         *,
         resumable: bool,
         replay: int = 0,
+        received: int = 0,
         owner: str | None = None,
     ) -> ClientT | None:
         """Give the session a client. Returns the client it replaces, to be closed with 4409.
 
         A new session is the ``owner``'s, and begins with the last ``replay`` messages to all that
-        the journal has in memory. Then call :meth:`read` while :meth:`owes` is true: after that
-        the session flows.
+        the journal has in memory. In a session that is resumed, what was sent before the mark
+        ``received`` counts as acknowledged. Then call :meth:`read` while :meth:`owes` is true:
+        after that the session flows.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -93,9 +94,18 @@ class Hub(Generic[ClientT]):
             session.counters.resumed += 1
             # First: this sets `sent`, which is out of date in a flowing session.
             self._hold(session)
+            if received <= OFFSETS * max(session.sent, session.handed):
+                session.sent = max(session.sent, received // OFFSETS)
+                self._arrive(session, received)
             session.rewind()
         replaced, session.client = session.client, client
+        session.is_taken = replaced is not None
         return replaced
+
+    def is_taken(self, session_id: str) -> bool:
+        """Whether the session's client took the place of another one, which was still there."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.client is not None and session.is_taken
 
     def end_replay(self) -> None:
         """Replay nothing to new sessions that is in the journal now. Sessions that are there read
@@ -108,8 +118,9 @@ class Hub(Generic[ClientT]):
         """Bytes of all batches so far, and :data:`~w2z.delivery.overflow.ITEM_COST` a message."""
         return self._journal.total
 
-    def detach(self, session_id: str, client: ClientT, now: float) -> bool:
-        """Note that the session's client has left. Returns whether the session was forgotten, too.
+    def detach(self, session_id: str, client: ClientT, now: float, window: float) -> bool:
+        """Note that the session's client has left; it may come back within ``window`` seconds.
+        Returns whether the session was forgotten, too.
 
         A session that cannot be resumed is forgotten. A client that was already replaced changes
         nothing.
@@ -118,7 +129,8 @@ class Hub(Generic[ClientT]):
         if session is None or session.client is not client:
             return False
         session.client = None
-        session.detached_at = now
+        session.unread.clear()
+        session.detached_at, session.expires_at = now, now + window
         self._hold(session)
         if not session.resumable:
             self.forget(session_id)
@@ -131,12 +143,12 @@ class Hub(Generic[ClientT]):
             self._gone.add(session.counters)
             self._memory.trim()
 
-    def expired(self, before: float) -> list[str]:
-        """Return the sessions whose client left at ``before`` or earlier, to :meth:`forget`."""
+    def expired(self, now: float) -> list[str]:
+        """Return the sessions whose client did not come back in time, to :meth:`forget`."""
         return [
             session.session_id
             for session in self._sessions.values()
-            if session.client is None and session.detached_at <= before
+            if session.client is None and session.expires_at <= now
         ]
 
     def owner(self, session_id: str) -> str | None:
@@ -212,6 +224,19 @@ class Hub(Generic[ClientT]):
             self._gone.add(*(one.counters for one in lost))
         return lost
 
+    def spill_for_absent(self, most: int) -> bool:
+        """Move about ``most`` bytes to the store that only sessions without a client need. Returns
+        whether there may be more.
+        """
+        return self._memory.spill_for_absent(most)
+
+    def is_speaking(self, session_id: str) -> bool:
+        """Whether the session may have something to say to the kernel, or to hear on a channel of
+        its own: it has a client, or is owed a reply.
+        """
+        session = self._sessions.get(session_id)
+        return session is not None and (session.client is not None or session.is_owed_reply)
+
     def stalled(self, session_id: str, client: ClientT) -> None:
         """The client takes no more output: the session stops flowing.
 
@@ -236,49 +261,73 @@ class Hub(Generic[ClientT]):
         return session is not None and session.client is client and not session.flowing
 
     def read(self, session_id: str) -> list[Message]:
-        """Return the next messages for a session that is not flowing.
+        """Return the next messages for a session that is not flowing, and not many at once.
 
         When the journal has no more for the session, the session flows; this method then returns
         the question to ask again, or nothing.
         """
         session = self._sessions[session_id]
-        items: list[Item] = []
+        if not session.unread:
+            session.unread.extend(self._parts(session))
+        if not session.unread:
+            session.flowing = True
+            return list(session.question.ask_again())
+        part = session.unread.popleft()
+        session.mark = part.mark
+        return part.messages
+
+    def _parts(self, session: Session[ClientT]) -> list[Part]:
+        """Return what the session reads next, in parts; nothing if it has read all."""
+        parts: list[Part] = []
         if session.sent < session.floor:
             items, place = session.remains.read(session.sent, READ_SIZE)
             session.sent = session.floor if place is None else place
-        while not items and session.sent < self._journal.end:
-            position = session.sent
-            items, session.sent = self._journal.read(position, session_id, session.handed)
-            if items and not isinstance(items[0], Gap):
-                items = items[session.skipped_at(position) :]
-        if not items:
-            session.flowing = True
-            items = [*session.question.ask_again()]
+            # Remains have no marks of their own, because they were put together from batches.
+            messages = [session.as_message(item, self._new_header) for item in items]
+            parts = [Part(messages, session.sent * OFFSETS)] if messages else []
+        while not parts and session.sent < self._journal.end:
+            batches, session.sent = self._journal.read(
+                session.sent, session_id=session.session_id, handed=session.handed
+            )
+            parts = session.parts(batches, self._new_header)
         if not session.resumable:
             self._memory.arrive(session, session.sent)
-        return [session.as_message(item, self._new_header) for item in items]
+        return parts
+
+    def has_more(self, session_id: str) -> bool:
+        """Whether there is more to :meth:`read` than what was read last."""
+        session = self._sessions.get(session_id)
+        return session is not None and (bool(session.unread) or session.sent < self._journal.end)
 
     def let_go(self) -> None:
         """Forget what is kept of the last :meth:`read` for other sessions that read the same."""
         self._journal.let_go()
 
     def position(self, session_id: str) -> int:
-        """Return the position before which the client was sent everything.
+        """Return the mark before which the client was sent everything.
 
         Pass it to :meth:`acknowledge` when the client has received that.
         """
-        return self._sessions[session_id].position(self._journal.end)
+        session = self._sessions[session_id]
+        return session.mark if session.unread else OFFSETS * session.position(self._journal.end)
 
     def acknowledge(self, session_id: str, client: ClientT, position: int) -> None:
-        """Note that the client received everything before ``position``.
+        """Note that the client received everything before the mark ``position``.
 
-        A client that was replaced is ignored, and so is a position that the client was never sent.
+        A client that was replaced is ignored, and so is a mark that the client was never sent.
         """
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:
             return
-        if session.acked < position <= session.position(self._journal.end):
-            self._memory.arrive(session, position)
+        if position <= self.position(session_id):
+            self._arrive(session, position)
+
+    def _arrive(self, session: Session[ClientT], mark: int) -> None:
+        place, offset = divmod(mark, OFFSETS)
+        if place > session.acked:
+            self._memory.arrive(session, place)
+        if place == session.acked and offset > session.skipped_at(place):
+            session.skip = place, offset
 
     # To the kernel.
 

@@ -99,7 +99,12 @@ class Journal:
     @property
     def start(self) -> int:
         """The position of the oldest batch; :attr:`end` when there is none."""
-        return self._chunks[0].start if self._chunks else self._kept_start
+        return self._chunks[0].start if self._chunks else self.kept_start
+
+    @property
+    def kept_start(self) -> int:
+        """The position of the oldest batch in memory; :attr:`end` when there is none."""
+        return self.end - len(self._kept)
 
     def append(
         self, addressee: str | None, messages: Sequence[Message], *, once: bool = False
@@ -112,27 +117,30 @@ class Journal:
         self.end += 1
         return size
 
-    def read(self, position: int, session_id: str, handed: int = 0) -> tuple[list[Item], int]:
+    def read(
+        self, position: int, session_id: str, handed: int = 0
+    ) -> tuple[list[tuple[int, Sequence[Item]]], int]:
         """Return what the session reads at ``position``, and the position at which to read on.
 
         Reads one batch from memory, or the rest of a chunk from the store; if the store lost the
-        chunk, a gap. The list is empty where no batch is for the session. The session was sent
-        everything before ``handed`` once already.
+        chunk, a gap. Each batch for the session comes with its position; the list is empty where
+        none is. The session was sent everything before ``handed`` once already.
         """
-        messages: list[Item] = []
-        if position >= self._kept_start:
-            batch = self._kept[position - self._kept_start]
-            messages.extend(batch.read_by(session_id, again=position < handed))
-            return messages, position + 1
-        chunk = self._chunk_at(position)
-        batches = self._load(chunk)
-        if batches is None:
-            return [chunk.gap], chunk.end
-        if chunk.size >= LONG_LOAD:
-            self._loaded = chunk.token, batches
-        for place, batch in enumerate(batches[position - chunk.start :], position):
-            messages.extend(batch.read_by(session_id, again=place < handed))
-        return messages, chunk.end
+        if position >= self.kept_start:
+            batches, end = [self._kept[position - self.kept_start]], position + 1
+        else:
+            chunk = self._chunk_at(position)
+            loaded, end = self._load(chunk), chunk.end
+            if loaded is None:
+                return [(position, [chunk.gap])], end
+            if chunk.size >= LONG_LOAD:
+                self._loaded = chunk.token, loaded
+            batches = loaded[position - chunk.start :]
+        found = [
+            (place, batch.read_by(session_id, again=place < handed))
+            for place, batch in enumerate(batches, position)
+        ]
+        return [(place, messages) for place, messages in found if messages], end
 
     def let_go(self) -> None:
         """Forget what is in the long chunk that was read last; until then others read it fast."""
@@ -145,7 +153,7 @@ class Journal:
         gap, with the position of the chunk's last batch.
         """
         if not self._chunks:
-            return [(self._kept_start, self._kept[0])]
+            return [(self.kept_start, self._kept[0])]
         chunk = self._chunks[0]
         batches = self._load(chunk)
         if batches is None:
@@ -170,7 +178,7 @@ class Journal:
         token = self._depot.put([_plain(batch) for batch in moved])
         if token is None:
             return False
-        start = self._kept_start
+        start = self.kept_start
         count = sum(len(batch.messages) for batch in moved)
         self._chunks.append(Chunk(start, start + len(moved), size, moved[0].offset, count, token))
         for _ in moved:
@@ -189,7 +197,7 @@ class Journal:
             if self._loaded is not None and self._loaded[0] == chunk.token:
                 self.let_go()
         tail = self.tail if keep_tail else 0
-        while self._kept and not self._chunks and self._kept_start < position:
+        while self._kept and not self._chunks and self.kept_start < position:
             if self.memory - self._kept[0].size < tail:
                 return
             self.memory -= self._kept.popleft().size
@@ -198,8 +206,8 @@ class Journal:
         """Return the bytes of the batches from ``position`` on; within a chunk, of all of it."""
         if position >= self.end:
             return 0
-        if position >= self._kept_start:
-            return self.total - self._kept[position - self._kept_start].offset
+        if position >= self.kept_start:
+            return self.total - self._kept[position - self.kept_start].offset
         return self.total - self._chunk_at(position).offset
 
     def backwards(self) -> Iterator[tuple[int, Batch]]:
@@ -211,7 +219,7 @@ class Journal:
 
     def in_memory(self, position: int) -> Iterator[Batch]:
         """Iterate over the batches from ``position`` on; over none unless all are in memory."""
-        skipped = position - self._kept_start
+        skipped = position - self.kept_start
         return islice(self._kept, skipped, None) if skipped >= 0 else iter(())
 
     def last(self, count: int) -> tuple[int, int]:
@@ -230,10 +238,6 @@ class Journal:
                 if count <= 0:
                     return start, -count
         return start, 0
-
-    @property
-    def _kept_start(self) -> int:
-        return self.end - len(self._kept)
 
     def _chunk_at(self, position: int) -> Chunk:
         return self._chunks[bisect_right(self._chunks, position, key=_start) - 1]

@@ -5,7 +5,8 @@ session keeps of batches that it was moved past. When they exceed the limit, roo
 order, and no further than needed:
 
 1. Forget batches that no session needs, the tail for newcomers last.
-2. Move the oldest batches to the store.
+2. Move the oldest batches to the store. What only sessions without a client need goes there in
+   any case, except the newest.
 3. If the store takes no more: move the slowest session past the oldest batches. Their droppable
    messages become a gap, the others remain with the session.
 4. If no batch is left in memory: give up the session with the most remains.
@@ -22,6 +23,12 @@ from typing import Generic
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import Gap
 from w2z.delivery.session import ClientT, Session
+
+KEPT_FOR_ABSENT = 2**20
+"""Bytes that are kept in memory, besides the tail for newcomers, for sessions without a client."""
+
+SPILL_STEP = 2**21
+"""Bytes that are moved to the store for them at once: a few milliseconds' worth."""
 
 TRIM_EVERY = 2**18
 """Bytes of growth after which batches that no session needs are looked for."""
@@ -68,6 +75,9 @@ class Memory(Generic[ClientT]):
         too_much = self._journal.memory > self._journal.tail + TRIM_EVERY
         if self._journal.spilled or (too_much and held <= self._journal.start):
             self.trim()
+        left = self._journal.tail + KEPT_FOR_ABSENT
+        if self._journal.memory > left + TRIM_EVERY:
+            self._spill_for_absent(left, SPILL_STEP)
 
     def trim(self, *, keep_tail: bool = True) -> None:
         """Forget the batches that no session needs any more, except the tail."""
@@ -82,6 +92,7 @@ class Memory(Generic[ClientT]):
             return []
         lost: list[Session[ClientT]] = []
         self.trim()
+        self._spill_for_absent(self._journal.tail + KEPT_FOR_ABSENT, SPILL_STEP)
         if self._memory > self._limit:
             self.trim(keep_tail=False)
         while self._memory > self._limit:
@@ -94,6 +105,31 @@ class Memory(Generic[ClientT]):
                 self._move_on(min(self._sessions.values(), key=lambda s: s.needs(end)))
         self._look_again()
         return lost
+
+    def spill_for_absent(self, most: int) -> bool:
+        """Move about ``most`` bytes to the store that only sessions without a client need, but not
+        the newest. Returns whether there may be more.
+        """
+        self.trim()
+        return self._spill_for_absent(self._journal.tail, most)
+
+    def _spill_for_absent(self, left: int, most: int) -> bool:
+        """Move what only sessions without a client need, and at most ``most`` bytes of it, until
+        ``left`` bytes are in memory. Returns whether there may be more.
+        """
+        end, journal = self._journal.end, self._journal
+        there = away = end
+        for session in self._sessions.values():
+            if session.client is None:
+                away = min(away, session.needs(end))
+            else:
+                there = min(there, session.needs(end))
+        aim = max(left, journal.memory - most)
+        while away < there and journal.kept_start < there and journal.memory > aim:
+            if not journal.spill():
+                return False
+        self._look_again()
+        return away < there and journal.kept_start < there and journal.memory > left
 
     def _move_on(self, slowest: Session[ClientT]) -> None:
         """Move the session past the oldest batches; its remains keep what it may still read."""

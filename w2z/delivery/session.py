@@ -9,9 +9,10 @@ date.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from w2z.delivery.overflow import Gap, Item, Remains
 from w2z.delivery.pending import Pending
@@ -20,6 +21,24 @@ from w2z.delivery.repeats import Forwarded
 from w2z.message import Message
 
 ClientT = TypeVar("ClientT")
+
+
+PART = 16
+"""Messages after which a client that catches up is asked whether they have arrived."""
+
+OFFSETS = 2**16
+"""Marks from one position to the next: more than a batch has messages."""
+
+
+class Part(NamedTuple):
+    """Messages for a client that catches up, and the mark behind them.
+
+    A mark is a number for the place between two messages: the position of a batch times
+    :data:`OFFSETS`, and the number of its messages before the place.
+    """
+
+    messages: list[Message]
+    mark: int
 
 
 @dataclass(slots=True)
@@ -57,25 +76,41 @@ class Session(Generic[ClientT]):
     owner: str | None = None
     """The principal whose clients made it; no other's may have it."""
     client: ClientT | None = None
+    is_taken: bool = False
+    """Whether the client replaced another one."""
     flowing: bool = False
     handed: int = 0
     """Earlier clients of the session were sent everything before this position."""
     skip: tuple[int, int] = (0, 0)
-    """A position, and how many messages to pass over there: a replay may begin within a batch."""
+    """A position, and how many messages to pass over there: a replay may begin within a batch, and
+    a client may have acknowledged a part of one.
+    """
+    unread: deque[Part] = field(default_factory=deque)
+    """What comes before ``sent`` and was not handed to the client yet."""
+    mark: int = 0
+    """The mark behind the part that was handed to the client last."""
     remains: Remains = field(default_factory=Remains)
     question: Question = field(default_factory=Question)
     pending: Pending = field(default_factory=Pending)
     forwarded: Forwarded = field(default_factory=Forwarded)
     counters: Counters = field(default_factory=Counters)
     detached_at: float = 0.0
+    expires_at: float = 0.0
+    """When the session is to be forgotten, unless a client resumes it."""
 
     def rewind(self) -> None:
         """Go back to ``acked``: the next client may not have received what comes after."""
         self.counters.resent += self.sent - self.acked
         self.handed = max(self.handed, self.sent)
         self.sent = self.acked
+        self.unread.clear()
         self.forwarded.next_connection()
         self.question.next_connection(self.acked)
+
+    @property
+    def is_owed_reply(self) -> bool:
+        """Whether the kernel has yet to reply to one of its requests."""
+        return len(self.pending) > 0
 
     def needs(self, end: int) -> int:
         """Return the position from which on the session needs the journal."""
@@ -90,6 +125,24 @@ class Session(Generic[ClientT]):
     def skipped_at(self, position: int) -> int:
         """Return how many messages at ``position`` the session passes over."""
         return self.skip[1] if position == self.skip[0] else 0
+
+    def parts(
+        self, batches: Sequence[tuple[int, Sequence[Item]]], new_header: Callable[[], bytes]
+    ) -> list[Part]:
+        """Return the messages of batches in parts, without those that the session passes over.
+
+        ``batches`` have their positions. The last part ends at ``sent``.
+        """
+        parts: list[Part] = []
+        part: list[Message] = []
+        for place, items in batches:
+            is_gap = len(items) > 0 and isinstance(items[0], Gap)
+            for number in range(0 if is_gap else self.skipped_at(place), len(items)):
+                if len(part) == PART:
+                    parts.append(Part(part, place * OFFSETS + number))
+                    part = []
+                part.append(self.as_message(items[number], new_header))
+        return [*parts, Part(part, self.sent * OFFSETS)] if part else parts
 
     def as_message(self, item: Item, new_header: Callable[[], bytes]) -> Message:
         """Return the message to send for ``item``; for a gap that is a notice, which is counted."""

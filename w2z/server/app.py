@@ -124,6 +124,13 @@ class App:
         session_id, principal = accepted.session_id, accepted.principal
         if not self.bridge.clients.may_attach(session_id, principal):
             raise HttpError(403, "this session_id is somebody else's: use another one")
+        if not self.bridge.clients.may_replace(session_id):
+            raise HttpError(
+                409,
+                "another connection has taken this session_id over, and is alive: use another one",
+                {"Retry-After": "1"},
+                reason="session_in_use",
+            )
         # The caller attaches the client before it yields to the event loop: the room stays free.
         if not self.bridge.clients.has_room(session_id, principal):
             raise HttpError(
@@ -132,6 +139,10 @@ class App:
                 {"Retry-After": "5"},
                 reason="no_session",
             )
+        headers = accepted.response.headers
+        is_known = session_id in self.bridge.clients.hub
+        headers["W2Z-Session"] = "resumed" if is_known else "new"
+        headers["W2Z-Kernel-Start"] = str(self.bridge.counts.kernels)
         return accepted
 
     def opened(self, client: WebsocketClient, token: str | None) -> None:

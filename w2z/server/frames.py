@@ -73,6 +73,13 @@ class Frames:
         return NO_CLOSE_FRAME if first is None else int(first.code)
 
     @property
+    def has_answered_close(self) -> bool:
+        """Whether the peer answered a close frame of w2z's own."""
+        protocol = self._protocol
+        is_ours = protocol.close_sent is not None and not protocol.close_rcvd_then_sent
+        return is_ours and protocol.close_rcvd is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether neither side has closed the websocket or broken the protocol."""
         return self._protocol.state is State.OPEN

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
 from websockets.http11 import Request as WebsocketRequest
+from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
 from w2z.errors import HttpError, bare
 from w2z.server.access.policy import AccessPolicy, principal_of
+from w2z.server.acknowledgement import MAX_POSITION_DIGITS
 from w2z.server.request import Request, shown
 from w2z.wire.payload import Codec
 from w2z.wire.subprotocol import choose
@@ -39,18 +41,20 @@ MAX_REPLAY_DIGITS = 9
 
 @dataclass(frozen=True)
 class Accepted:
-    """A websocket that may open. ``answer`` is the 101 response as bytes.
+    """A websocket that may open. ``response`` is the 101 response.
 
     A client that sent no session_id gets a random one, and its session is not resumable. ``replay``
-    is the number of messages that a newcomer asks for. ``token`` is the one that opened it, if one
-    is needed. The session has to be the ``principal``'s.
+    is the number of messages that a newcomer asks for; a client that resumes its session has
+    ``received`` everything before that position. ``token`` is the one that opened it, if one is
+    needed. The session has to be the ``principal``'s.
     """
 
-    answer: bytes
+    response: Response
     codec: Codec
     session_id: str
     resumable: bool
     replay: int = 0
+    received: int = 0
     token: str | None = field(default=None, repr=False)
     principal: str | None = None
 
@@ -89,11 +93,12 @@ def accept(request: Request, policy: AccessPolicy) -> Accepted:
     if choice.answer is not None:
         response.headers["Sec-WebSocket-Protocol"] = choice.answer
     return Accepted(
-        bytes(response.serialize()),
+        response,
         choice.codec,
         named or uuid.uuid4().hex,
         bool(named),
         _replay(request.query.get("replay", ["0"])[0]),
+        _received(request.query.get("received", ["0"])[0]),
         token,
         principal_of(token),
     )
@@ -120,6 +125,13 @@ def _replay(text: str) -> int:
         return sys.maxsize
     if not (text.isascii() and text.isdecimal() and len(text) <= MAX_REPLAY_DIGITS):
         raise HttpError(400, "replay has to be a number of messages, or 'all'")
+    return int(text)
+
+
+def _received(text: str) -> int:
+    """Return the position before which the client has all; HttpError (400) for other text."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_POSITION_DIGITS):
+        raise HttpError(400, "received has to be the number in the last ping")
     return int(text)
 
 

@@ -310,7 +310,7 @@ class HttpConnection:
         trailing = self._exchange.rest()
         self._drop()
         # Before `become`, which may write frames of a session that is resumed or replayed.
-        self._transport.write(accepted.answer)
+        self._transport.write(accepted.response.serialize())
         self._log(Response(101), 0)
         client = WebsocketClient(self._app.bridge, self._limits, accepted, self._connection)
         self._app.opened(client, accepted.token)

@@ -21,7 +21,7 @@ from w2z.server.backpressure import Reason
 from w2z.server.connections import Connection
 from w2z.server.frame_reader import Payload
 from w2z.server.frames import Frames, Pong
-from w2z.server.outbox import Outbox
+from w2z.server.outbox import PIECE, Outbox
 from w2z.server.pings import Pings, now
 from w2z.server.turns import Turns
 from w2z.settings import Settings
@@ -92,7 +92,14 @@ class Websocket:
             ping_timeout=settings.ping_timeout,
             now=now(),
         )
-        self._pings = Pings(acks, connection, self._outbox, self._ping, self._give_up)
+        self._pings = Pings(
+            acks,
+            connection,
+            self._outbox,
+            send=self._ping,
+            give_up=self._give_up,
+            go_on=user.flows,
+        )
         self._turns = Turns(now())
         self._is_left = False
         self._is_lost = False
@@ -106,15 +113,37 @@ class Websocket:
 
     @property
     def writable(self) -> bool:
-        """Whether the peer keeps up: the transport is below its high-water mark."""
-        return self._outbox.writable
+        """Whether the peer keeps up: the transport is below its high-water mark, and it has
+        answered where it had to.
+        """
+        return self._outbox.writable and not self._pings.is_waiting
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        """Write whole data frames; do nothing if the websocket is not open."""
-        if self.is_open:
-            with self._connection.boundary:
-                self._outbox.write(frames)
-                self._pings.wrote()
+    def write(
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
+    ) -> None:
+        """Write data frames; do nothing if the websocket is not open.
+
+        Unless ``is_whole``, the rest of a frame comes with the next call. ``ends`` says that the
+        frames end what the peer waits for, so it is asked at once whether they have arrived, and
+        ``more`` that more is to follow, perhaps only when it has answered.
+        """
+        if not self.is_open:
+            return
+        with self._connection.boundary:
+            # Behind a close frame that waits to be sent, nothing is asked any more.
+            may_ask = is_whole and self._frames.is_open
+            asks = may_ask and self._pings.wrote(ends=ends, more=more)
+            if asks and len(frames) < PIECE:
+                # In the same write: who has the frames has the ping, whatever it does next.
+                frames, asks = b"".join((frames, self._next_ping())), False
+            self._outbox.write(frames)
+            if asks:
+                self._ping()
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Start the closing handshake; do nothing if the websocket is not open."""
@@ -122,6 +151,26 @@ class Websocket:
             with self._connection.boundary:
                 self._frames.close(code, reason)
                 self._follow_frames()
+
+    def is_gone(self) -> bool:
+        """Whether the peer has given no sign of life since this was asked before, a while ago. If
+        it was not asked before, a ping asks it for one.
+        """
+        if not self.is_open:
+            return True
+        with self._connection.boundary:
+            return not self._connection.reading.is_stopped and self._pings.is_gone()
+        return False
+
+    @property
+    def close_code(self) -> int:
+        """The code of the close frame that ended the websocket; 1006 if there was none."""
+        return self._frames.close_code
+
+    @property
+    def has_answered_close(self) -> bool:
+        """Whether the peer answered a close frame: it was there when w2z closed."""
+        return self._frames.has_answered_close
 
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Close because of a fault, without waiting for an answer; drop all that comes after it."""
@@ -176,8 +225,12 @@ class Websocket:
         for received in found:
             if isinstance(received, Payload):
                 self._user.said(received)
-            elif (position := self._pings.pong(received.data)) is not None:
-                self._user.has_read(position)
+            else:
+                was_waiting = self._pings.is_waiting
+                if (position := self._pings.pong(received.data)) is not None:
+                    self._user.has_read(position)
+                if was_waiting:
+                    self._user.flows()
             if self._is_left:
                 break
         self._follow_frames()
@@ -221,8 +274,15 @@ class Websocket:
     # Pings
 
     def _ping(self) -> None:
-        self._frames.ping(ping_payload(self._user.position))
-        self._outbox.flush()
+        if self._frames.is_open:
+            self._outbox.write(self._next_ping())
+
+    def _next_ping(self) -> bytes:
+        """Return a ping with the present position, behind the control frames that wait."""
+        position = self._user.position
+        self._frames.ping(ping_payload(position))
+        self._pings.asked(position)
+        return b"".join(self._frames.to_send())
 
     def _give_up(self) -> None:
         self.refuse(CloseCode.INTERNAL_ERROR, "no pong within the ping timeout")

@@ -32,6 +32,9 @@ from w2z.settings import Settings
 log = logging.getLogger("w2z")
 
 
+IN_GOOD_ORDER = (1000, 1001)
+"""Close codes of a client that is done, and of a page that is left (RFC 6455 section 7.4.1)."""
+
 READ_AHEAD = 2**16
 """Bytes of requests that may wait for the kernel while the client is read from: many requests
 that people type, few that programs send.
@@ -56,6 +59,10 @@ class WebsocketClient:
         self._author = Author(connection.peer, accepted.principal)
         self._upstream: Upstream[Request] = Upstream(self._to_kernel)
         self._has_left = False
+        self._is_replaced = False
+        self._acknowledged = 0
+        self._is_alone = False
+        """Whether it has acknowledged output since it last sent anything of its own."""
         self._since = now()
         self.websocket = Websocket(
             connection, settings, self, bridge.holdings, resumable=accepted.resumable
@@ -71,10 +78,21 @@ class WebsocketClient:
     def waiting(self) -> int:
         return self._upstream.waiting
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        self.websocket.write(frames)
+    def write(
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
+    ) -> None:
+        self.websocket.write(frames, is_whole=is_whole, ends=ends, more=more)
+
+    def is_gone(self) -> bool:
+        return self.websocket.is_gone()
 
     def close(self, code: CloseCode, reason: str) -> None:
+        self._is_replaced |= code is CloseCode.REPLACED
         self.websocket.close(code, reason)
 
     def retry(self) -> None:
@@ -103,10 +121,12 @@ class WebsocketClient:
             self,
             resumable=self._accepted.resumable,
             replay=self._accepted.replay,
+            received=self._accepted.received,
             status=self._bridge.newcomer_status(),
         )
 
     def said(self, payload: Payload) -> None:
+        self._is_alone = False
         try:
             request = self.codec.decode(payload.data, payload.is_text)
             if self._bridge.audit is not None:
@@ -117,6 +137,8 @@ class WebsocketClient:
         self._read_or_not()
 
     def has_read(self, position: int) -> None:
+        self._is_alone |= position > self._acknowledged
+        self._acknowledged = max(self._acknowledged, position)
         self._clients.acknowledge(self._session_id, self, position)
 
     def stalled(self) -> None:
@@ -127,11 +149,15 @@ class WebsocketClient:
 
     def left(self) -> None:
         self._has_left = True
-        self._clients.detach(self._session_id, self)
+        has_closed = self.websocket.close_code in IN_GOOD_ORDER
+        self._clients.detach(self._session_id, self, has_closed=has_closed)
         self._read_or_not()
 
     def closed(self, code: int, sent: int) -> None:
         self._bridge.counts.closed(code)
+        if self._is_replaced and self._is_alone and self.websocket.has_answered_close:
+            # It may have been a proxy or a server that ends websockets, with nobody behind it.
+            self._bridge.read_by_another(self._session_id)
         seconds, received = now() - self._since, self._connection.received
         websocket_ended(self._author, self._session_id, code, seconds, received=received, sent=sent)
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.examples import message, status, text_of
+from tests.unit.examples import message, request, status, text_of
 from w2z.bridge import client as bridge_client
 from w2z.bridge import encoding, fanout
 from w2z.bridge.fanout import Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
+from w2z.delivery.requests import Forward
 from w2z.errors import CloseCode
 from w2z.message import Buffer, Channel, Message, Request, size_of
 from w2z.reports import Reports
@@ -47,7 +48,9 @@ class Client:
     principal: str | None = None
     closed: CloseCode | None = None
     resumed: int = 0
-    writes: int = 0
+    gone: bool = False
+    writes: list[bool] = field(default_factory=list)
+    """Whether each write completed what belongs together."""
     codec: Codec = field(default_factory=Heard)
     clients: Clients | None = None
 
@@ -60,12 +63,22 @@ class Client:
         assert isinstance(self.codec, Heard)
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
-    def write(self, frames: Buffer | bytearray) -> None:
-        self.writes += 1
+    def write(
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
+    ) -> None:
+        self.writes.append(is_whole)
         self.room -= 1
         if self.room == 0:
             assert self.clients is not None
             self.clients.stalled(self.session_id, self)
+
+    def is_gone(self) -> bool:
+        return self.gone
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed = code
@@ -90,11 +103,10 @@ class Sockets:
 class Stage:
     """Clients of one kernel; time stands still."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, max_connections: int = 9) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **given: int) -> None:
         self.now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        given = {"connection_file": "k", "max_connections": max_connections}
-        chosen = Settings.model_validate(given)
+        chosen = Settings.model_validate({"connection_file": "k", "max_connections": 9, **given})
         self.hub: Hub[bridge_client.Client] = Hub(2**20, lambda: b"{}", Journal(None, 2**20))
         self.clients = Clients(chosen, self.hub, Reports())
         self.sockets = Sockets()
@@ -124,6 +136,54 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 # What comes when.
 
 
+@pytest.mark.parametrize(
+    ("given", "cut", "closed"),
+    [
+        ({}, 600, 60),
+        ({"closed_window": 5}, 600, 5),
+        ({"resume_window": 3, "closed_window": 9}, 3, 3),
+    ],
+)
+def test_who_closed_in_good_order_is_waited_for_less(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, int], cut: int, closed: int
+):
+    stage = Stage(monkeypatch, **given)
+    for name, has_closed in (("cut", False), ("closed", True)):
+        stage.clients.detach(name, stage.enter(Client(session_id=name)), has_closed=has_closed)
+    ends = {one.session_id: one.expires_at - stage.now for one in stage.hub.sessions()}
+    assert ends == {"cut": cut, "closed": closed}
+
+
+def test_who_took_a_place_keeps_it_while_it_is_alive(stage: Stage):
+    """Two that connect again whenever they are replaced would do so for ever."""
+    assert stage.clients.may_replace("ann")
+    stage.enter(Client())
+    assert stage.clients.may_replace("ann"), "the newcomer counts"
+    second = stage.enter(Client())
+    assert not stage.clients.may_replace("ann")
+    second.gone = True
+    assert stage.clients.may_replace("ann")
+    second.gone = False
+    stage.clients.detach("ann", second)
+    assert stage.clients.may_replace("ann")
+
+
+def test_what_is_read_at_once_is_whole_with_its_last_piece_only(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """A ping carries the position behind all that was read: it must not go before a part of it."""
+    monkeypatch.setattr(encoding, "LARGE", 10_000)
+    large = "x" * encoding.LARGE
+    ann = stage.enter(Client())
+    ann.room = 1
+    stage.says("a")
+    ann.writes.clear()
+    stage.clients.send(None, [message("stream", text) for text in ("b", large, "c")])
+    stage.reads(ann)
+    assert ann.heard == ["hello", "a", "b", large, "c"]
+    assert ann.writes == [False, False, True]
+
+
 def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: Stage):
     """A batch belongs to the journal before the first write of it: see Clients.send."""
     ann = stage.enter(Client())
@@ -139,9 +199,16 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
-        def write(self, frames: Buffer | bytearray) -> None:
-            super().write(frames)
-            if self.writes == 2:
+        def write(
+            self,
+            frames: Buffer | bytearray,
+            *,
+            is_whole: bool = True,
+            ends: bool = False,
+            more: bool = False,
+        ) -> None:
+            super().write(frames, is_whole=is_whole, ends=ends, more=more)
+            if len(self.writes) == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
 
     ann = stage.enter(Leaving())
@@ -220,7 +287,27 @@ def test_who_leaves_with_something_to_be_heard_keeps_the_way_to_the_kernel(
     assert [ann.resumed, list(stage.clients)] == [1, [ann]]
     take_all(stage, ann)
     assert list(stage.clients) == []
-    assert stage.sockets.open == ({"ann"} if resumable else set())
+    assert stage.sockets.open == set()
+
+
+def test_a_session_keeps_its_sockets_while_it_has_a_client_or_is_owed_a_reply(stage: Stage):
+    """For each session the kernel has files."""
+    asked = request("execute_request")
+    ann = stage.enter(Client())
+    forward = stage.hub.to_kernel("ann", asked)
+    assert isinstance(forward, Forward)
+    forward.done()
+    leave(stage, ann)
+    assert stage.sockets.open == {"ann"}
+    again = stage.enter(Client())
+    reply = message("execute_reply", channel=Channel.SHELL, parent_header=asked.message.header)
+    stage.clients.send("ann", [reply])
+    assert stage.sockets.open == stage.clients.speakers() == {"ann"}
+    leave(stage, again)
+    assert stage.sockets.open == stage.clients.speakers() == set()
+    assert "ann" in stage.hub
+    stage.enter(Client())
+    assert stage.sockets.open == stage.clients.speakers() == {"ann"}
 
 
 def test_who_came_first_is_heard_first(stage: Stage):
@@ -242,7 +329,8 @@ def test_a_new_kernel_gets_the_sockets_of_those_that_have_yet_to_be_heard(stage:
     leave(stage, stage.enter(Client(session_id="a"), resumable=False), 10)
     leave(stage, stage.enter(Client(session_id="b")))
     leave(stage, stage.enter(Client(session_id="c"), resumable=False))
-    assert stage.clients.speakers() == {"a", "b"}
+    stage.enter(Client(session_id="d"))
+    assert stage.clients.speakers() == {"a", "d"}
 
 
 def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.MonkeyPatch):
@@ -251,7 +339,8 @@ def test_a_last_request_gives_way_before_a_session_does(monkeypatch: pytest.Monk
     leave(stage, stage.enter(Client(session_id="request"), resumable=False), 10)
     assert stage.clients.has_room("new", None)
     stage.enter(Client(session_id="new"))
-    assert stage.sockets.open == {"session", "new"}
+    assert "session" in stage.hub
+    assert stage.sockets.open == {"new"}
     stage.enter(Client(session_id="newer"))
     assert stage.sockets.open == {"new", "newer"}
     assert not stage.clients.has_room("newest", None)
@@ -300,9 +389,16 @@ class Slow(Client):
         super().__init__(session_id=session_id, codec=codec)
         self.kept: list[Buffer | bytearray] = []
 
-    def write(self, frames: Buffer | bytearray) -> None:
+    def write(
+        self,
+        frames: Buffer | bytearray,
+        *,
+        is_whole: bool = True,
+        ends: bool = False,
+        more: bool = False,
+    ) -> None:
         self.kept.append(frames)
-        super().write(frames)
+        super().write(frames, is_whole=is_whole, ends=ends, more=more)
 
 
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(
@@ -381,9 +477,9 @@ async def test_what_is_too_much_for_one_step_is_written_to_some_and_read_by_the_
     clients = [stage.enter(Client(session_id=f"{n}", room=1000)) for n in range(6)]
     large = "x" * 3000
     monkeypatch.setattr(fanout, "STEP_BYTES", 3 * size_of([message("stream", large)]))
-    before = [client.writes for client in clients]
+    before = [len(client.writes) for client in clients]
     stage.says(large)
-    written = [client.writes - one for client, one in zip(clients, before, strict=True)]
+    written = [len(client.writes) - one for client, one in zip(clients, before, strict=True)]
     assert written == [1, 1, 1, 0, 0, 0]
     stage.says("small")
     for _ in range(4):

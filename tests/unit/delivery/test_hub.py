@@ -10,17 +10,18 @@ from tests.unit.examples import message, request, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.hub import READ_SIZE, Hub
 from w2z.delivery.journal import LONG_LOAD, SPILL_BATCH_SIZE, Journal
-from w2z.delivery.memory import TRIM_EVERY, Load
+from w2z.delivery.memory import KEPT_FOR_ABSENT, TRIM_EVERY, Load
 from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward
-from w2z.delivery.session import Counters, Session
+from w2z.delivery.session import OFFSETS, PART, Counters, Session
 from w2z.errors import NotAllowed
 from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
 PLENTY = 2**30
 SIZE = 1000
+WINDOW = 60
 
 
 def sized(msg_type: str, text: str, size: int = SIZE, channel: Channel = Channel.IOPUB) -> Message:
@@ -69,16 +70,21 @@ class Stage:
         prompt: bool = False,
         resumable: bool = True,
         replay: int = 0,
+        received: int = 0,
     ) -> Client:
         """A client comes, and reads what it is owed unless it is slow."""
         client = Client(slow, prompt)
-        self.replaced = self.hub.attach(session_id, client, resumable=resumable, replay=replay)
+        self.replaced = self.hub.attach(
+            session_id, client, resumable=resumable, replay=replay, received=received
+        )
         self.flow(session_id, client)
         return client
 
-    def leave(self, session_id: str, client: Client, now: float = 0) -> bool:
+    def leave(
+        self, session_id: str, client: Client, now: float = 0, window: float = WINDOW
+    ) -> bool:
         """A client goes; tells whether its session went with it."""
-        return self.hub.detach(session_id, client, now)
+        return self.hub.detach(session_id, client, now, window)
 
     def stall(self, session_id: str, client: Client) -> None:
         """A client takes no more for now."""
@@ -344,7 +350,7 @@ def test_leaving_twice_or_unknown_changes_nothing():
     stage.leave("ann", ann, now=1)
     assert stage.leave("ann", ann, now=9) is False
     assert stage.leave("stranger", ann) is False
-    assert stage.hub.expired(before=1) == ["ann"]
+    assert stage.hub.expired(1 + WINDOW) == ["ann"]
 
 
 def test_what_is_said_once_is_heard_once_however_often_a_client_comes_back():
@@ -384,6 +390,52 @@ def test_a_position_that_was_never_handed_out_is_ignored():
     assert stage.enter("ann").heard == ["1", "2"]
 
 
+def test_who_comes_back_and_says_what_it_has_hears_the_rest():
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    received = stage.hub.position("ann")
+    stage.kernel("2")
+    stage.leave("ann", ann)
+    stage.kernel("3")
+    assert stage.enter("ann", received=received).heard == ["2", "3"]
+    assert stage.enter("ann").heard == ["2", "3"], "it is acknowledged for good"
+
+
+def test_what_an_earlier_connection_had_counts_as_received():
+    stage = Stage()
+    stage.enter("ann")
+    stage.kernel("1", "2")
+    received = stage.hub.position("ann")
+    stage.enter("ann", slow=True)
+    assert stage.enter("ann", received=received).heard == []
+
+
+@pytest.mark.parametrize("beyond", [1, 10**19])
+def test_what_nobody_was_sent_cannot_have_been_received(beyond: int):
+    stage = Stage()
+    ann = stage.enter("ann")
+    stage.kernel("1")
+    received = stage.hub.position("ann") + beyond
+    stage.leave("ann", ann)
+    stage.kernel("2", "3")
+    assert stage.enter("ann", received=received).heard == ["1", "2", "3"]
+    assert stage.enter("newcomer", received=received).heard == []
+
+
+def test_a_place_that_was_taken_from_another_is_known_until_its_client_leaves():
+    stage = Stage()
+    stage.enter("ann")
+    assert not stage.hub.is_taken("ann")
+    second = stage.enter("ann")
+    assert stage.hub.is_taken("ann")
+    stage.leave("ann", second)
+    assert not stage.hub.is_taken("ann")
+    stage.enter("ann")
+    assert not stage.hub.is_taken("ann")
+    assert not stage.hub.is_taken("nobody")
+
+
 def test_an_old_position_takes_nothing_back():
     stage = Stage()
     ann = stage.enter("ann")
@@ -411,12 +463,62 @@ def test_the_position_of_who_flows_is_the_end_and_of_who_reads_what_it_was_hande
     stage = Stage()
     ann = stage.enter("ann")
     stage.kernel("1")
-    assert stage.hub.position("ann") == 1
+    assert stage.hub.position("ann") == 1 * OFFSETS
     stage.stall("ann", ann)
     stage.kernel("2")
-    assert stage.hub.position("ann") == 1
+    assert stage.hub.position("ann") == 1 * OFFSETS
     stage.unstall("ann", ann)
-    assert stage.hub.position("ann") == 2
+    assert stage.hub.position("ann") == 2 * OFFSETS
+
+
+# Parts
+
+
+def texts(first: int, last: int) -> list[str]:
+    return [str(number) for number in range(first, last + 1)]
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_who_catches_up_acknowledges_a_part_at_a_time(is_stored: bool):
+    stage = Stage(store=Shelf())
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(*texts(1, PART + 10))
+    stage.kernel(*texts(PART + 11, 3 * PART))
+    if is_stored:
+        while stage.journal.spill():
+            pass
+    arrived = 0
+    while arrived < 3 * PART:
+        client = stage.enter("ann", slow=True)
+        told = [text_of(one) for one in stage.hub.read("ann")]
+        assert told == texts(arrived + 1, arrived + len(told))
+        assert 0 < len(told) <= PART
+        stage.hub.acknowledge("ann", client, stage.hub.position("ann") + 1)
+        stage.hub.acknowledge("ann", client, stage.hub.position("ann"))
+        arrived += len(told)
+        assert stage.hub.has_more("ann") == (arrived < 3 * PART)
+        stage.leave("ann", client)
+    assert stage.enter("ann").got == []
+
+
+def test_who_left_between_two_parts_goes_on_behind_what_it_acknowledged():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(*texts(1, 3 * PART))
+    client = stage.enter("ann", slow=True)
+    stage.hub.read("ann")
+    stage.acknowledge("ann", client)
+    stage.hub.read("ann")
+    stage.leave("ann", client)
+    assert stage.hub.position("ann") > PART
+    again = stage.enter("ann", slow=True)
+    assert stage.hub.position("ann") == 0
+    stage.unstall("ann", again)
+    assert again.heard == texts(PART + 1, 3 * PART)
+
+
+def test_a_stranger_has_nothing_more_to_read():
+    assert not Stage().hub.has_more("stranger")
 
 
 # Replay
@@ -686,16 +788,33 @@ def test_only_who_is_gone_long_enough_expires():
     for name, left in (("ann", 10.0), ("bob", 20.0)):
         stage.leave(name, stage.enter(name), now=left)
     stage.enter("eve")
-    assert stage.hub.expired(before=9.9) == []
-    assert stage.hub.expired(before=10.0) == ["ann"]
-    assert stage.hub.expired(before=99.0) == ["ann", "bob"]
+    stage.leave("dan", stage.enter("dan"), now=20, window=30)
+    assert stage.hub.expired(10 + 30) == []
+    assert stage.hub.expired(20 + 30) == ["dan"]
+    assert stage.hub.expired(10 + WINDOW) == ["ann", "dan"]
+    assert stage.hub.expired(20 + WINDOW) == ["ann", "bob", "dan"]
+
+
+def test_who_has_a_client_or_is_owed_a_reply_is_speaking():
+    stage = Stage()
+    assert not stage.hub.is_speaking("ann")
+    ann = stage.enter("ann")
+    assert stage.hub.is_speaking("ann")
+    asked = request("execute_request")
+    stage.ask("ann", asked)
+    stage.leave("ann", ann)
+    assert stage.hub.is_speaking("ann")
+    parent = asked.message.header
+    reply = message("execute_reply", channel=Channel.SHELL, parent_header=parent)
+    stage.kernel(reply, to="ann")
+    assert not stage.hub.is_speaking("ann")
 
 
 def test_who_came_back_does_not_expire():
     stage = Stage()
     stage.leave("ann", stage.enter("ann"), now=1)
     stage.enter("ann")
-    assert stage.hub.expired(before=99) == []
+    assert stage.hub.expired(99 + WINDOW) == []
 
 
 def test_the_oldest_who_is_gone_is_the_one_who_left_first():
@@ -1249,6 +1368,52 @@ def test_what_was_acknowledged_leaves_the_store():
     assert shelf.kept == {}
 
 
+def test_what_only_absent_sessions_need_is_stored_and_heard_all_the_same():
+    stage = Stage(store=Shelf(), tail=SPILL_BATCH_SIZE)
+    bob = stage.enter("bob", prompt=True)
+    stage.leave("ann", stage.enter("ann"))
+    for said in "1234":
+        stage.kernel(chunk(said))
+    kept = memory(stage)
+    assert kept > 3 * SPILL_BATCH_SIZE
+    assert stage.hub.spill_for_absent(SPILL_BATCH_SIZE)
+    assert kept - 2 * SPILL_BATCH_SIZE < memory(stage) < kept
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert memory(stage) <= SPILL_BATCH_SIZE
+    assert not stage.hub.spill_for_absent(PLENTY), "nothing is left"
+    assert stage.enter("ann").heard == bob.heard == [*"1234"]
+
+
+def test_little_is_kept_in_memory_for_absent_sessions_however_much_is_said():
+    stage = Stage(store=Shelf(), tail=SPILL_BATCH_SIZE)
+    bob = stage.enter("bob", prompt=True)
+    stage.leave("ann", stage.enter("ann"))
+    said = [str(number) for number in range(20)]
+    for one in said:
+        stage.kernel(chunk(one))
+        assert memory(stage) <= KEPT_FOR_ABSENT + 4 * SPILL_BATCH_SIZE
+    assert stage.enter("ann").heard == bob.heard == said
+
+
+def test_what_somebody_there_needs_stays_in_memory():
+    stage = Stage(store=Shelf())
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(chunk("1"))
+    stage.enter("bob", slow=True)
+    stage.kernel(chunk("2"), chunk("3"))
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert 2 * SPILL_BATCH_SIZE <= memory(stage) < 3 * SPILL_BATCH_SIZE
+
+
+def test_without_a_store_it_all_stays_in_memory():
+    stage = Stage()
+    stage.leave("ann", stage.enter("ann"))
+    stage.kernel(chunk("1"))
+    before = memory(stage)
+    assert not stage.hub.spill_for_absent(PLENTY)
+    assert memory(stage) == before
+
+
 def test_a_full_store_makes_the_slowest_give_way_from_the_oldest_on():
     stage = Stage(LIMIT, Shelf(room=SPILL_BATCH_SIZE * 5 // 2))
     ann = stage.enter("ann", slow=True)
@@ -1268,7 +1433,7 @@ def test_a_session_keeps_the_owner_that_it_began_with():
     hub: Hub[str] = Hub(2**20, lambda: b"{}", Journal(None, 0))
     hub.attach("ann", "one", resumable=True, owner="p")
     hub.attach("ann", "another", resumable=True, owner="p")
-    hub.detach("ann", "another", 1.0)
+    hub.detach("ann", "another", 1.0, WINDOW)
     assert hub.owner("ann") == "p"
     assert hub.oldest_detached("p") == "ann"
     assert hub.oldest_detached("q") is None

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.delivery.examples import read
 from tests.unit.examples import message
 from tests.unit.shelf import Shelf
 from w2z.delivery.journal import LONG_LOAD, SPILL_BATCH_SIZE, Batch, Chunk, Journal
@@ -58,25 +59,25 @@ def test_a_batch_is_read_at_the_end_it_was_appended_to():
     journal = filled(ONE)
     at = journal.end
     journal.append("ann", TWO)
-    assert journal.read(at, "ann") == (TWO, at + 1)
+    assert read(journal, at, "ann") == (TWO, at + 1)
 
 
 def test_what_is_for_another_is_passed_over():
     journal = Journal()
     journal.append("ann", TWO)
-    assert journal.read(0, "bob") == ([], 1)
+    assert read(journal, 0, "bob") == ([], 1)
 
 
 def once(journal: Journal, session_id: str = "ann") -> list[list[Message]]:
     """What is read from the beginning, if so many batches were handed out before."""
     found = []
     for handed in range(4):
-        read: list[Message] = []
+        heard: list[Message] = []
         at = 0
         while at < journal.end:
-            items, at = journal.read(at, session_id, handed)
-            read += [item for item in items if isinstance(item, Message)]
-        found.append(read)
+            items, at = read(journal, at, session_id, handed)
+            heard += [item for item in items if isinstance(item, Message)]
+        found.append(heard)
     return found
 
 
@@ -108,7 +109,7 @@ def test_positions_stay_what_they_are_when_the_start_goes():
     journal = filled(ONE, TWO)
     journal.trim(1)
     assert journal.start == 1
-    assert journal.read(1, "ann") == (TWO, 2)
+    assert read(journal, 1, "ann") == (TWO, 2)
 
 
 def test_nothing_is_trimmed_beyond_the_end_and_nothing_twice():
@@ -208,20 +209,20 @@ def test_what_was_moved_is_read_as_it_was():
     journal.append("ann", [odd])
     journal.append(None, TWO)
     journal.spill()
-    assert journal.read(0, "ann") == ([*ONE, odd, *TWO], 3)
-    assert journal.read(0, "bob") == ([*ONE, *TWO], 3)
-    assert journal.read(1, "bob") == (TWO, 3)
-    assert journal.read(2, "ann") == (TWO, 3)
+    assert read(journal, 0, "ann") == ([*ONE, odd, *TWO], 3)
+    assert read(journal, 0, "bob") == ([*ONE, *TWO], 3)
+    assert read(journal, 1, "bob") == (TWO, 3)
+    assert read(journal, 2, "ann") == (TWO, 3)
 
 
 def test_the_right_chunk_is_read():
     journal = filled(LARGE, TWO, LARGE, ONE, store=Shelf())
     journal.spill()
     journal.spill()
-    assert journal.read(0, "ann") == (LARGE, 1)
-    assert journal.read(1, "ann") == ([*TWO, *LARGE], 3)
-    assert journal.read(2, "ann") == (LARGE, 3)
-    assert journal.read(3, "ann") == (ONE, 4)
+    assert read(journal, 0, "ann") == (LARGE, 1)
+    assert read(journal, 1, "ann") == ([*TWO, *LARGE], 3)
+    assert read(journal, 2, "ann") == (LARGE, 3)
+    assert read(journal, 3, "ann") == (ONE, 4)
     assert journal.size_from(0) == 2 * cost(LARGE) + cost(TWO) + cost(ONE)
     assert journal.size_from(1) == cost(TWO) + cost(LARGE) + cost(ONE)
     assert journal.size_from(2) == journal.size_from(1), "that of its chunk"
@@ -233,17 +234,17 @@ def test_a_long_chunk_is_loaded_once_for_all_until_it_is_let_go():
     journal = filled(huge, LARGE, huge, store=shelf)
     while journal.spill():
         pass
-    first, _ = journal.read(0, "ann")
-    assert journal.read(0, "bob")[0][0] is first[0]
+    first, _ = read(journal, 0, "ann")
+    assert read(journal, 0, "bob")[0][0] is first[0]
     assert shelf.reads == 1
     journal.let_go()
-    assert journal.read(0, "bob") == (huge, 1)
+    assert read(journal, 0, "bob") == (huge, 1)
     assert shelf.reads == 2
-    journal.read(1, "ann")
-    journal.read(1, "bob")
+    read(journal, 1, "ann")
+    read(journal, 1, "bob")
     assert shelf.reads == 4, "what is short is loaded each time"
     journal.trim(2)
-    assert journal.read(2, "ann") == (huge, 3)
+    assert read(journal, 2, "ann") == (huge, 3)
     journal.trim(3)
     assert shelf.kept == {}
     assert journal._loaded is None
@@ -309,14 +310,14 @@ def test_what_the_store_does_not_take_stays_in_memory():
     shelf.is_full = True
     assert not journal.spill()
     assert (journal.memory, journal.spilled) == (cost(ONE), 0)
-    assert journal.read(0, "ann") == (ONE, 1)
+    assert read(journal, 0, "ann") == (ONE, 1)
     assert complaints == [errno.ENOSPC]
 
 
 def test_without_a_store_everything_stays_in_memory():
     journal = filled(ONE)
     assert not journal.spill()
-    assert journal.read(0, "ann") == (ONE, 1)
+    assert read(journal, 0, "ann") == (ONE, 1)
 
 
 def test_what_is_too_large_to_be_moved_stays_in_memory():
@@ -339,11 +340,11 @@ def test_what_the_store_lost_is_a_gap_of_all_that_was_moved_with_it():
     journal.append(None, ONE)
     shelf.has_lost = True
     gap = Gap(3, size_of([*ONE, *TWO]), b"{}")
-    assert journal.read(0, "ann") == ([gap], 2)
-    assert journal.read(1, "ann") == ([gap], 2)
+    assert read(journal, 0, "ann") == ([gap], 2)
+    assert read(journal, 1, "ann") == ([gap], 2)
     assert journal.oldest() == [(1, gap)]
     assert complaints == [errno.EIO] * 3
-    assert journal.read(2, "ann") == (ONE, 3)
+    assert read(journal, 2, "ann") == (ONE, 3)
 
 
 def test_by_default_nobody_is_told():
@@ -401,7 +402,7 @@ def told_from(journal: Journal, position: int) -> list[Message | Gap]:
     """All that is read from there on."""
     told: list[Message | Gap] = []
     while position < journal.end:
-        items, position = journal.read(position, "ann")
+        items, position = read(journal, position, "ann")
         told += items
     return told
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.delivery.examples import read
 from tests.unit.examples import message, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
@@ -58,7 +59,7 @@ class Room:
         session = self.sessions[name]
         position = max(session.floor, session.acked)
         while position < self.journal.end:
-            items, position = self.journal.read(position, name)
+            items, position = read(self.journal, position, name)
             yield from map(told, items)
 
     @property

@@ -107,6 +107,18 @@ def test_a_close_frame_that_was_sent_is_the_last():
     assert frames.to_send() == [END]
 
 
+def test_whether_a_close_of_ours_was_answered_is_known():
+    frames = Frames(LIMIT)
+    said = [frames.has_answered_close]
+    frames.close(CloseCode.REPLACED, "")
+    said.append(frames.has_answered_close)
+    frames.receive(BYE)
+    assert [*said, frames.has_answered_close] == [False, False, True]
+    other = Frames(LIMIT)
+    other.receive(BYE)
+    assert not other.has_answered_close
+
+
 def test_a_fault_ends_it_without_an_answer():
     frames = Frames(LIMIT)
     frames.fail(CloseCode.POLICY_VIOLATION, "no")

@@ -35,7 +35,7 @@ def asking(
 
 def answered(accepted: Accepted) -> tuple[str, dict[str, str]]:
     """The status line and the headers of the answer."""
-    head, _, rest = accepted.answer.decode().partition("\r\n\r\n")
+    head, _, rest = accepted.response.serialize().decode().partition("\r\n\r\n")
     assert rest == ""
     status, *lines = head.split("\r\n")
     return status, dict(line.split(": ", 1) for line in lines)
@@ -72,7 +72,7 @@ def test_who_offers_nothing_gets_the_default_format():
 def test_a_token_among_the_subprotocols_lets_in_and_is_not_echoed():
     offered = f"{SUBPROTOCOL}, {TOKEN_SUBPROTOCOL}.s3cret"
     accepted = accept(asking("", sec_websocket_protocol=offered), GATE)
-    assert b"s3cret" not in accepted.answer
+    assert b"s3cret" not in accepted.response.serialize()
 
 
 def test_compression_is_not_taken_up():
@@ -120,6 +120,18 @@ def test_a_number_of_messages_that_is_none_is_400(number):
     error = refused(asking(f"token=s3cret&replay={quote(number)}"))
     assert error.status == 400
     assert error.message == "replay has to be a number of messages, or 'all'"
+
+
+def test_who_resumes_may_say_what_has_arrived():
+    assert accept(asking("token=s3cret&received=17"), GATE).received == 17
+    assert accept(asking(), GATE).received == 0
+
+
+@pytest.mark.parametrize("number", ["", "-1", "1.5", "all", "٣", "9" * 21, "1 "])
+def test_what_is_no_position_is_400(number):
+    error = refused(asking(f"token=s3cret&received={quote(number)}"))
+    assert error.status == 400
+    assert error.message == "received has to be the number in the last ping"
 
 
 def test_the_token_comes_before_everything_else():

@@ -24,7 +24,7 @@ from w2z.store.store import Depot, Store
 Parts = list[bytes]
 """One message as a ZMQ multipart."""
 
-FRONT = 8 * 2**20
+FRONT = 4 * 2**20
 """Bytes that wait in memory before w2z uses the store: some tens of milliseconds' work."""
 
 SPILL_AT = 2**20

@@ -24,7 +24,12 @@ from w2z.settings import Settings
 from w2z.values import DEFAULT_PORTS, is_visible_ascii
 
 _CORS_METHODS = "GET, PUT, POST, PATCH, DELETE, OPTIONS"
-_CORS_HEADERS = ("accept", "content-type", "authorization", "x-xsrftoken")
+TOKEN_HEADER = "x-w2z-token"  # noqa: S105 (a name)
+"""The header for the token where a proxy keeps ``Authorization`` for itself, as that of Kubernetes
+does.
+"""
+
+_CORS_HEADERS = ("accept", "content-type", "authorization", "x-xsrftoken", TOKEN_HEADER)
 _MOST_HEADERS = 32
 """Headers that a preflight may ask for besides those that Jupyter's clients send."""
 _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]{1,64}")
@@ -96,8 +101,8 @@ class AccessPolicy:
         if not presented:
             raise TokenRefused(
                 401,
-                "a token is needed: as 'Authorization: Bearer TOKEN', as ?token=TOKEN,"
-                " or as a websocket subprotocol, and not twice in one of these",
+                "a token is needed: as 'Authorization: Bearer TOKEN', as 'X-W2Z-Token: TOKEN',"
+                " as ?token=TOKEN, or as a websocket subprotocol, and not twice in one of these",
                 {"WWW-Authenticate": 'Bearer realm="w2z"'},
             )
         token = self.token()
@@ -190,6 +195,9 @@ def _presented(request: Request, subprotocol_token: str | None) -> list[str]:
             scheme, _, value = header.partition(" ")
             if scheme.lower() in ("bearer", "token") and value.strip():
                 found.append(value.strip())
+    match request.all_headers(TOKEN_HEADER):
+        case [str(value)] if value.strip():
+            found.append(value.strip())
     if subprotocol_token:
         found.append(subprotocol_token)
     return found

@@ -11,6 +11,7 @@ longer than w2z may keep its clients waiting, and most w2z are never asked.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,18 @@ def _of_delivery(bridge: Bridge) -> Iterator[Metric]:
     sessions = [(digest(session.session_id), session) for session in hub.sessions()]
     queued = {(name,): hub.queued(session) for name, session in sessions}
     yield _gauges("session_queued_bytes", "Bytes kept for a session.", ("session",), queued)
+    now = time.monotonic()
+    waits = {
+        (name, session.owner or ""): max(0, session.expires_at - now)
+        for name, session in sessions
+        if session.client is None
+    }
+    yield _gauges(
+        "session_waits_seconds",
+        "Seconds until a session without a client is forgotten.",
+        ("session", "principal"),
+        waits,
+    )
     for counted in ("gaps", "dropped_messages", "dropped_bytes", "resumed"):
         values = {(name,): getattr(session.counters, counted) for name, session in sessions}
         yield _counters(f"session_{counted}", MEANINGS[counted], ("session",), values)

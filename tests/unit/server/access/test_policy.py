@@ -49,6 +49,14 @@ def test_a_token_in_the_authorization_header_passes(authorization):
     assert status_of(POLICY, asking(("authorization", authorization))) == 200
 
 
+def test_a_token_in_the_header_of_its_own_passes():
+    """Beside whatever a proxy has made of ``Authorization``."""
+    header = ("x-w2z-token", " s3cret ")
+    assert status_of(POLICY, asking(header)) == 200
+    assert status_of(POLICY, asking(header, ("authorization", "Bearer of the proxy"))) == 200
+    assert status_of(POLICY, asking(("x-w2z-token", "wrong"))) == 403
+
+
 def test_a_token_in_the_query_passes():
     assert status_of(POLICY, asking(query="token=s3cret")) == 200
 
@@ -79,6 +87,8 @@ def test_one_right_token_is_enough(request_):
         asking(("authorization", "Bearer ")),
         asking(("authorization", "s3cret")),
         asking(("authorization", "Basic s3cret")),
+        asking(("x-w2z-token", " ")),
+        asking(("x-w2z-token", "s3cret"), ("x-w2z-token", "s3cret")),
         asking(("cookie", "token=s3cret")),
         # Two in one place: another reader of the request may take the other one.
         asking(query="token=wrong&token=s3cret"),
@@ -338,7 +348,7 @@ def test_a_preflight_is_told_the_headers_that_it_asked_for():
     asked = "X-Trace, content-type,x bad," + "y" * 65
     request = asking(ELSEWHERE, ("access-control-request-headers", asked), method="OPTIONS")
     got = AccessPolicy(None, ("*",)).preflight_headers(request)["Access-Control-Allow-Headers"]
-    assert got == "accept, content-type, authorization, x-xsrftoken, x-trace"
+    assert got == "accept, content-type, authorization, x-xsrftoken, x-w2z-token, x-trace"
     many = ",".join(f"x-{number}" for number in range(5000))
     request = asking(ELSEWHERE, ("access-control-request-headers", many), method="OPTIONS")
     got = AccessPolicy(None, ("*",)).preflight_headers(request)["Access-Control-Allow-Headers"]
