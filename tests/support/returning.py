@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
 from tests.support.client import V1, Received, from_v1, to_v1
+from w2z.server.acknowledgement import MOST_QUESTIONS
 
 
 @dataclass
@@ -26,8 +27,8 @@ class Run:
 
     @property
     def acknowledged(self) -> int:
-        """The least that w2z knows to have arrived, because it pings again only after a pong."""
-        return self.pings[-2] if len(self.pings) > 1 else 0
+        """The least that w2z knows to have arrived: no more than so many pings are unanswered."""
+        return self.pings[-1 - MOST_QUESTIONS] if len(self.pings) > MOST_QUESTIONS else 0
 
 
 class _Watched(ClientConnection):
