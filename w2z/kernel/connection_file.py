@@ -15,7 +15,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from w2z.errors import ConnectionFileError
@@ -23,16 +31,26 @@ from w2z.message import Channel
 from w2z.small_files import read_small
 from w2z.wire.signature import Signer
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+
+def _is_no_truth(port: object) -> object:
+    if isinstance(port, bool):
+        raise PydanticCustomError("port", "has to be a number")
+    return port
+
+
+Port = Annotated[int, BeforeValidator(_is_no_truth), Field(ge=1, le=65535)]
 
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 """The digits of Z85 (https://rfc.zeromq.org/spec/32/): five of them are four bytes."""
 
 _CURVE_KEY_DIGITS = 40
 
-_HOST_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?")
-"""Labels of up to 63 characters with dots between them (RFC 1123): Python's resolver raises other
-errors than the system's for what is none.
+_HOST_NAME = re.compile(
+    r"(?=.{1,254}\Z)(?![0-9]+(\.[0-9]+){3}\Z)"
+    r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?"
+)
+"""Labels of up to 63 characters with dots between them (RFC 1123); four numbers have to be an
+address. Python's resolver raises other errors than the system's for what is none.
 """
 
 LONGEST_SOCKET_PATH = 107

@@ -217,6 +217,8 @@ def test_a_colon_in_a_path_is_no_ipv6():
         ({"ip": "a..b"}, "ip is neither an address nor the name of a host"),
         ({"ip": "a" * 64}, "ip is neither an address nor the name of a host"),
         ({"ip": ".".join(["a" * 50] * 6)}, "ip is neither an address nor the name of a host"),
+        ({"ip": "256.1.1.1"}, "ip is neither an address nor the name of a host"),
+        ({"shell_port": True}, "shell_port: has to be a number"),
         ({"ip": "a b"}, "ip is neither an address nor the name of a host"),
         ({"ip": "127.0.0.1\0"}, "ip is neither an address nor the name of a host"),
         ({"transport": "ipc", "ip": "/run/a\nb"}, "ip is no path of a Unix socket"),
