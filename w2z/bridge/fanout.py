@@ -33,6 +33,9 @@ log = logging.getLogger("w2z")
 SWEEP = 5.0
 """Seconds at most between two looks for sessions whose resume window is over."""
 
+GRACE = 30.0
+"""Seconds for which the session of a client that was cut off keeps its sockets to the kernel."""
+
 CLOSED_SHARE = 0.1
 """The part of the resume window that a client has to come back which closed in good order."""
 
@@ -68,7 +71,8 @@ class Clients:
         """Return the sessions that need sockets. One without a client does, too, while it is owed a
         reply, or while a departed client has requests.
         """
-        speaking = (session_id for session_id in self._hub if self._hub.is_speaking(session_id))
+        now = time.monotonic()
+        speaking = (one for one in self._hub if self._hub.is_speaking(one, now))
         return {*speaking, *self._departed.sessions()}
 
     # Who is connected.
@@ -182,7 +186,8 @@ class Clients:
         ended = self._hub.detach(session_id, client, now, window)
         if client.waiting and (ended or session_id in self._hub):
             self._keep(session_id, client, now)
-        self._rest(session_id)
+        # A client that was cut off mostly comes back at once: its session keeps its sockets so long.
+        self._rest(session_id, now if has_closed or ended else now - GRACE)
 
     def retry(self, session_id: str) -> None:
         """Let the session's clients retry their requests, the departed first."""
@@ -204,11 +209,11 @@ class Clients:
             return
         # Even if they were sent after the present client came, they are an earlier connection's.
         self._hub.begin_connection(session_id)
-        self._rest(session_id)
+        self._rest(session_id, time.monotonic() - GRACE)
 
-    def _rest(self, session_id: str) -> None:
+    def _rest(self, session_id: str, left_before: float) -> None:
         """Close the session's sockets while nobody needs them: the kernel has files for each."""
-        if session_id not in self._departed and not self._hub.is_speaking(session_id):
+        if session_id not in self._departed and not self._hub.is_speaking(session_id, left_before):
             self._sockets.close_session(session_id)
 
     async def sweep(self) -> None:
@@ -226,7 +231,7 @@ class Clients:
             for session_id in self._hub.expired(now):
                 self._forget(session_id)
             for session_id in self._hub:
-                self._rest(session_id)
+                self._rest(session_id, now - GRACE)
             await thrift.save()
             for session_id, left_at in self._without_session().items():
                 if left_at <= now - LAST_REQUESTS:

@@ -230,12 +230,15 @@ class Hub(Generic[ClientT]):
         """
         return self._memory.spill_for_absent(most)
 
-    def is_speaking(self, session_id: str) -> bool:
+    def is_speaking(self, session_id: str, left_before: float) -> bool:
         """Whether the session may have something to say to the kernel, or to hear on a channel of
-        its own: it has a client, or is owed a reply.
+        its own: it has a client, or had one after ``left_before``, or is owed a reply.
         """
         session = self._sessions.get(session_id)
-        return session is not None and (session.client is not None or session.is_owed_reply)
+        if session is None:
+            return False
+        is_there = session.client is not None or session.detached_at > left_before
+        return is_there or session.is_owed_reply
 
     def stalled(self, session_id: str, client: ClientT) -> None:
         """The client takes no more output: the session stops flowing.

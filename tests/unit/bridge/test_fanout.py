@@ -11,7 +11,7 @@ import pytest
 from tests.unit.examples import message, request, status, text_of
 from w2z.bridge import client as bridge_client
 from w2z.bridge import encoding, fanout
-from w2z.bridge.fanout import Clients
+from w2z.bridge.fanout import GRACE, Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.requests import Forward
@@ -258,7 +258,7 @@ def test_who_comes_back_before_the_replay_was_read_is_greeted_once_behind_it(sta
 
 def leave(stage: Stage, client: Client, waiting: int = 0) -> None:
     client.waiting = waiting
-    stage.clients.detach(client.session_id, client)
+    stage.clients.detach(client.session_id, client, has_closed=True)
 
 
 def take_all(stage: Stage, client: Client) -> None:
@@ -285,9 +285,18 @@ def test_who_leaves_with_something_to_be_heard_keeps_the_way_to_the_kernel(
     assert stage.sockets.open == {"ann"}
     stage.clients.retry("ann")
     assert [ann.resumed, list(stage.clients)] == [1, [ann]]
+    stage.now += GRACE
     take_all(stage, ann)
     assert list(stage.clients) == []
     assert stage.sockets.open == set()
+
+
+def test_who_was_cut_off_keeps_its_sockets_for_a_while(stage: Stage):
+    """It mostly comes back at once."""
+    cut = stage.enter(Client())
+    stage.clients.detach("ann", cut)
+    assert stage.sockets.open == {"ann"}
+    assert stage.clients.speakers() == set(), "to the next kernel it has none"
 
 
 def test_a_session_keeps_its_sockets_while_it_has_a_client_or_is_owed_a_reply(stage: Stage):

@@ -797,17 +797,20 @@ def test_only_who_is_gone_long_enough_expires():
 
 def test_who_has_a_client_or_is_owed_a_reply_is_speaking():
     stage = Stage()
-    assert not stage.hub.is_speaking("ann")
+    assert not stage.hub.is_speaking("ann", 0)
     ann = stage.enter("ann")
-    assert stage.hub.is_speaking("ann")
+    assert stage.hub.is_speaking("ann", 0)
     asked = request("execute_request")
     stage.ask("ann", asked)
     stage.leave("ann", ann)
-    assert stage.hub.is_speaking("ann")
+    assert stage.hub.is_speaking("ann", 0)
     parent = asked.message.header
     reply = message("execute_reply", channel=Channel.SHELL, parent_header=parent)
     stage.kernel(reply, to="ann")
-    assert not stage.hub.is_speaking("ann")
+    assert not stage.hub.is_speaking("ann", 0)
+    stage.leave("ann", stage.enter("ann"), now=7)
+    assert stage.hub.is_speaking("ann", 6.9), "it has just left"
+    assert not stage.hub.is_speaking("ann", 7)
 
 
 def test_who_came_back_does_not_expire():
