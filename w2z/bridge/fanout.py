@@ -186,7 +186,7 @@ class Clients:
         ended = self._hub.detach(session_id, client, now, window)
         if client.waiting and (ended or session_id in self._hub):
             self._keep(session_id, client, now)
-        # A client that was cut off mostly comes back at once: its session keeps its sockets so long.
+        # Who was cut off mostly comes back at once: its session keeps its sockets for that long.
         self._rest(session_id, now if has_closed or ended else now - GRACE)
 
     def retry(self, session_id: str) -> None:
