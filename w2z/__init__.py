@@ -38,7 +38,8 @@ Clients:
 - *client*: a connected websocket. *peer*: the other end of any connection.
 - *stranger*: a peer whose connection has had no request with a right token; it is *known* then.
 - *session*: one ``session_id`` and what w2z keeps for it. It outlives its client: a new client
-  *resumes* it within the *resume window*, or *replaces* a client that is still connected.
+  *resumes* it within the *resume window*, or *replaces* a client that is still connected; then the
+  session is *taken*.
 - *header session*: the ``session`` field of a message's header; it names the message's author.
 - *REST session*: the document that Jupyter's REST API calls a session.
 - *principal*: who a client is, as its credentials say. All who present the one token are one
@@ -51,7 +52,9 @@ Delivery:
 
 - *batch*: the messages that one receive call got from one socket.
 - *journal*: the log of batches that clients may still need. *position*: an index in it.
-- *acknowledged*: a pong proved that the client received everything before a position.
+- *point*: a number for the place between two messages of the journal; pings carry one. *part*: the
+  messages from one point to the next, for a client that catches up.
+- *acknowledged*: a pong proved that the client received everything before a point.
 - *flowing*: of a session: its client gets every batch as it arrives, and reads no journal.
 - *store*: where batches go that do not fit in memory. *spill*: to move them there.
 - *gap*: the place of dropped messages. *notice*: the message that tells a client of a gap.
@@ -63,6 +66,7 @@ The kernel:
 
 - *identity*: the ZMQ identity of a session's sockets; derived by w2z, never the client's.
 - *link*: the sockets, signer, backlog and conversation for the kernel that is there now.
+- *overrun*: output was dropped, because memory had no room for what waited in libzmq.
 - *backlog*: what was received from the kernel and not yet carried to clients.
 - *conversation*: w2z's own requests to the kernel, and their replies.
 - *keeper*: the object that looks after the kernel. It has either *launched* the kernel (then the

@@ -77,7 +77,7 @@ class Hub(Generic[ClientT]):
         """Give the session a client. Returns the client it replaces, to be closed with 4409.
 
         A new session is the ``owner``'s, and begins with the last ``replay`` messages to all that
-        the journal has in memory. In a session that is resumed, what was sent before the mark
+        the journal has in memory. In a session that is resumed, what was sent before the point
         ``received`` counts as acknowledged. Then call :meth:`read` while :meth:`owes` is true:
         after that the session flows.
         """
@@ -276,7 +276,7 @@ class Hub(Generic[ClientT]):
             session.flowing = True
             return list(session.question.ask_again())
         part = session.unread.popleft()
-        session.mark = part.mark
+        session.point = part.point
         return part.messages
 
     def _parts(self, session: Session[ClientT]) -> list[Part]:
@@ -285,7 +285,7 @@ class Hub(Generic[ClientT]):
         if session.sent < session.floor:
             items, place = session.remains.read(session.sent, READ_SIZE)
             session.sent = session.floor if place is None else place
-            # Remains have no marks of their own, because they were put together from batches.
+            # Remains have no points of their own, because they were put together from batches.
             messages = [session.as_message(item, self._new_header) for item in items]
             parts = [Part(messages, session.sent * OFFSETS)] if messages else []
         while not parts and session.sent < self._journal.end:
@@ -307,17 +307,17 @@ class Hub(Generic[ClientT]):
         self._journal.let_go()
 
     def position(self, session_id: str) -> int:
-        """Return the mark before which the client was sent everything.
+        """Return the point before which the client was sent everything.
 
         Pass it to :meth:`acknowledge` when the client has received that.
         """
         session = self._sessions[session_id]
-        return session.mark if session.unread else OFFSETS * session.position(self._journal.end)
+        return session.point if session.unread else OFFSETS * session.position(self._journal.end)
 
     def acknowledge(self, session_id: str, client: ClientT, position: int) -> None:
-        """Note that the client received everything before the mark ``position``.
+        """Note that the client received everything before the point ``position``.
 
-        A client that was replaced is ignored, and so is a mark that the client was never sent.
+        A client that was replaced is ignored, and so is a point that the client was never sent.
         """
         session = self._sessions.get(session_id)
         if session is None or session.client is not client:
@@ -325,8 +325,8 @@ class Hub(Generic[ClientT]):
         if position <= self.position(session_id):
             self._arrive(session, position)
 
-    def _arrive(self, session: Session[ClientT], mark: int) -> None:
-        place, offset = divmod(mark, OFFSETS)
+    def _arrive(self, session: Session[ClientT], point: int) -> None:
+        place, offset = divmod(point, OFFSETS)
         if place > session.acked:
             self._memory.arrive(session, place)
         if place == session.acked and offset > session.skipped_at(place):

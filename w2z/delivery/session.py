@@ -27,18 +27,18 @@ PART = 16
 """Messages after which a client that catches up is asked whether they have arrived."""
 
 OFFSETS = 2**16
-"""Marks from one position to the next: more than a batch has messages."""
+"""Points from one position to the next: more than a batch has messages."""
 
 
 class Part(NamedTuple):
-    """Messages for a client that catches up, and the mark behind them.
+    """Messages for a client that catches up, and the point behind them.
 
-    A mark is a number for the place between two messages: the position of a batch times
+    A point is a number for the place between two messages: the position of a batch times
     :data:`OFFSETS`, and the number of its messages before the place.
     """
 
     messages: list[Message]
-    mark: int
+    point: int
 
 
 @dataclass(slots=True)
@@ -87,8 +87,8 @@ class Session(Generic[ClientT]):
     """
     unread: deque[Part] = field(default_factory=deque)
     """What comes before ``sent`` and was not handed to the client yet."""
-    mark: int = 0
-    """The mark behind the part that was handed to the client last."""
+    point: int = 0
+    """The point behind the part that was handed to the client last."""
     remains: Remains = field(default_factory=Remains)
     question: Question = field(default_factory=Question)
     pending: Pending = field(default_factory=Pending)

@@ -15,7 +15,7 @@ from tests.unit.delivery.examples import read
 from tests.unit.examples import message, text_of
 from tests.unit.shelf import Shelf
 from w2z.delivery.journal import SPILL_BATCH_SIZE, Journal
-from w2z.delivery.memory import TRIM_EVERY, Load, Memory
+from w2z.delivery.memory import KEPT_FOR_ABSENT, TRIM_EVERY, Load, Memory
 from w2z.delivery.overflow import ITEM_COST, Gap
 from w2z.delivery.session import Session
 from w2z.message import BUFFER_COST, Message, size_of
@@ -109,6 +109,38 @@ def test_then_the_oldest_is_moved_to_the_store():
         room.say(said, size=SPILL_BATCH_SIZE)
     assert room.memory.load == Load(2 * SPILL_BATCH_SIZE, 2 * SPILL_BATCH_SIZE)
     assert room.owed("ann") == list("1234")
+
+
+def test_what_only_absent_sessions_need_is_stored_but_for_the_newest():
+    room = Room(2**30, "ann", "bob", store=Shelf(), tail=SPILL_BATCH_SIZE)
+    room.sessions["bob"].client = "a client"
+    said = [str(number) for number in range(20)]
+    for one in said:
+        room.say(one, size=SPILL_BATCH_SIZE)
+        room.acknowledge("bob", room.journal.end)
+        assert room.load <= KEPT_FOR_ABSENT + 4 * SPILL_BATCH_SIZE
+    assert room.memory.spill_for_absent(SPILL_BATCH_SIZE), "there may be more"
+    assert not room.memory.spill_for_absent(2**30)
+    assert room.load <= SPILL_BATCH_SIZE
+    assert room.owed("ann") == said
+    assert room.owed("bob") == []
+
+
+def test_what_somebody_who_is_there_needs_stays_in_memory():
+    room = Room(2**30, "ann", "bob", store=Shelf())
+    room.sessions["bob"].client = "a client"
+    for said in "123456789":
+        room.say(said, size=SPILL_BATCH_SIZE)
+    assert not room.memory.spill_for_absent(2**30)
+    assert room.load == 9 * SPILL_BATCH_SIZE
+
+
+def test_where_the_store_takes_none_of_it_it_stays_in_memory():
+    room = Room(2**30, "ann")
+    for said in "123456789":
+        room.say(said, size=SPILL_BATCH_SIZE)
+    assert not room.memory.spill_for_absent(2**30)
+    assert room.load == 9 * SPILL_BATCH_SIZE
 
 
 def test_then_the_slowest_is_moved_past_what_may_be_dropped():

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.unit.examples import message
+from tests.unit.examples import message, request
 from w2z.delivery.overflow import Gap
 from w2z.delivery.pending import Sent
-from w2z.delivery.session import Counters, Session
-from w2z.message import Channel
+from w2z.delivery.session import OFFSETS, PART, Counters, Part, Session
+from w2z.message import Channel, Message
 
 
 def session(
@@ -96,3 +96,33 @@ def test_a_message_is_told_as_it_is_and_a_gap_as_a_counted_notice():
     assert ann.as_message(gap, lambda: b"{}") == gap.notice(b"{}")
     assert ann.as_message(gap, lambda: b"{}") == gap.notice(b"{}")
     assert ann.counters == Counters(gaps=2, dropped_messages=4, dropped_bytes=60)
+
+
+def test_it_is_owed_a_reply_until_that_comes():
+    ann, asked = session(), request("execute_request")
+    assert not ann.is_owed_reply
+    ann.pending.note(asked, Sent(0))
+    assert ann.is_owed_reply
+
+
+def said(count: int) -> list[Message]:
+    return [message("stream", str(number)) for number in range(count)]
+
+
+def test_what_it_reads_comes_in_parts_that_end_at_points():
+    ann, few, many = session(sent=9), said(PART - 2), said(PART)
+    parts = ann.parts([(6, few), (8, many)], lambda: b"{}")
+    assert parts == [
+        Part([*few, *many[:2]], 8 * OFFSETS + 2),
+        Part(many[2:], 9 * OFFSETS),
+    ]
+    assert ann.parts([], lambda: b"{}") == []
+
+
+def test_parts_are_without_what_it_passes_over_and_a_gap_is_never_that():
+    ann = session(sent=9)
+    ann.skip = (6, 2)
+    assert ann.parts([(6, said(3))], lambda: b"{}") == [Part(said(3)[2:], 9 * OFFSETS)]
+    assert ann.parts([(6, said(2))], lambda: b"{}") == []
+    gap = Gap(2, 30, b"{}")
+    assert ann.parts([(6, [gap])], lambda: b"{}") == [Part([gap.notice(b"{}")], 9 * OFFSETS)]

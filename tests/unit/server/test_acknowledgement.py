@@ -417,3 +417,10 @@ def test_nobody_is_gone_who_was_not_asked_and_the_dead_are():
     we.passes(INTERVAL + TIMEOUT)
     assert we.died is not None
     assert we.side.is_gone(we.now)
+
+
+def test_nothing_is_due_to_the_dead():
+    we = Dialogue()
+    we.passes(INTERVAL + TIMEOUT)
+    assert we.died is not None
+    assert we.side.poll(we.now, 0, unsent=0, held_back=False) is None
