@@ -201,6 +201,9 @@ def stdout(messages: list[Received]) -> str:
 async def open_client(url: str, wire: str, **options: Any) -> AsyncIterator[Client]:
     """Connect to ``url`` in the format ``wire``: "v1" or "default"."""
     options.setdefault("max_size", None)
+    if options.get("max_queue") == 1:
+        # Who reads nothing on purpose sees no pong either, and would give up by itself.
+        options.setdefault("ping_interval", None)
     subprotocols = [Subprotocol(V1)] if wire == "v1" else None
     async with connect(url, subprotocols=subprotocols, compression=None, **options) as websocket:
         try:
