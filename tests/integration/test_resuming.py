@@ -14,7 +14,6 @@ from tests.support.raw_websocket import PING, RawWebsocket, raw_websocket
 from tests.support.serving import Served
 from tests.support.waiting import until
 from w2z.delivery.session import OFFSETS
-from w2z.server import websocket_client
 
 WARNING = "[w2z] output may be missing here"
 
@@ -104,10 +103,9 @@ async def shown(client: Client) -> str:
 
 
 async def test_a_newcomer_is_told_what_another_that_was_still_there_has_read(
-    served: Served, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    served: Served, kernel: FakeKernel
 ) -> None:
     """Such as a server between w2z and a browser, which has lost the browser and not noticed."""
-    monkeypatch.setattr(websocket_client, "ALONE_AFTER", 0)
     async with open_client(served.url("a"), "v1") as first:
         await answered(first, kernel)
         await kernel.iopub("stream", {"name": "stdout", "text": "output"})
@@ -119,9 +117,8 @@ async def test_a_newcomer_is_told_what_another_that_was_still_there_has_read(
 
 
 async def test_nobody_is_told_so_of_one_that_had_just_spoken_or_was_gone(
-    served: Served, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    served: Served, kernel: FakeKernel
 ) -> None:
-    monkeypatch.setattr(websocket_client, "ALONE_AFTER", 0)
     async with open_client(served.url("a"), "v1") as first:
         await kernel.iopub("stream", {"name": "stdout", "text": "output"})
         await until(lambda: kept(served) == 0, "the output is acknowledged")

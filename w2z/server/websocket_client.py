@@ -32,11 +32,6 @@ from w2z.settings import Settings
 log = logging.getLogger("w2z")
 
 
-ALONE_AFTER = 1.0
-"""Seconds from the last message of a client on, after which what it acknowledges may be read by a
-program that has lost the client.
-"""
-
 IN_GOOD_ORDER = (1000, 1001)
 """Close codes of a client that is done, and of a page that is left (RFC 6455 section 7.4.1)."""
 
@@ -66,9 +61,8 @@ class WebsocketClient:
         self._has_left = False
         self._is_replaced = False
         self._acknowledged = 0
-        self._said_at = now()
         self._is_alone = False
-        """Whether it has acknowledged output long after it last sent anything of its own."""
+        """Whether it has acknowledged output since it last sent anything of its own."""
         self._since = now()
         self.websocket = Websocket(
             connection, settings, self, bridge.holdings, resumable=accepted.resumable
@@ -132,7 +126,7 @@ class WebsocketClient:
         )
 
     def said(self, payload: Payload) -> None:
-        self._said_at, self._is_alone = now(), False
+        self._is_alone = False
         try:
             request = self.codec.decode(payload.data, payload.is_text)
             if self._bridge.audit is not None:
@@ -143,9 +137,8 @@ class WebsocketClient:
         self._read_or_not()
 
     def has_read(self, position: int) -> None:
-        if position > self._acknowledged:
-            self._acknowledged = position
-            self._is_alone = now() - self._said_at > ALONE_AFTER
+        self._is_alone |= position > self._acknowledged
+        self._acknowledged = max(self._acknowledged, position)
         self._clients.acknowledge(self._session_id, self, position)
 
     def stalled(self) -> None:
