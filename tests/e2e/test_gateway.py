@@ -138,8 +138,9 @@ async def test_a_browser_that_comes_back_while_its_dead_connection_is_held(
                 shown = [m for m in seen if m.msg_type == "stream"]
                 numbers = [int(n) for m in shown for n in m.content["text"].split() if n.isdigit()]
                 told = [m for m in shown if m.content["name"] == "stderr"]
-                assert numbers == sorted(set(numbers))
-                assert len(numbers) == lines or told, "what is missing is told"
+                # What was on its way when it was cut off may come twice.
+                assert numbers == sorted(numbers)
+                assert len(set(numbers)) == lines or told, "what is missing is told"
                 # It keeps the session: the dead connection's other half comes back in a second.
                 for number in range(5):
                     again = await second.execute(f"import time; time.sleep(0.5); print({number})")

@@ -74,10 +74,13 @@ class Frames:
 
     @property
     def has_answered_close(self) -> bool:
-        """Whether the peer answered a close frame of w2z's own."""
+        """Whether the peer answered a close frame of w2z's own: with the code that it got (RFC 6455
+        section 5.5.1), and not with one of its own, because it was closing, too.
+        """
         protocol = self._protocol
-        is_ours = protocol.close_sent is not None and not protocol.close_rcvd_then_sent
-        return is_ours and protocol.close_rcvd is not None
+        sent, received = protocol.close_sent, protocol.close_rcvd
+        is_answer = sent is not None and received is not None and received.code == sent.code
+        return is_answer and not protocol.close_rcvd_then_sent
 
     @property
     def is_open(self) -> bool:

@@ -107,15 +107,17 @@ def test_a_close_frame_that_was_sent_is_the_last():
     assert frames.to_send() == [END]
 
 
-def test_whether_a_close_of_ours_was_answered_is_known():
+@pytest.mark.parametrize(("code", "answers"), [(CloseCode.REPLACED, True), (1000, False)])
+def test_whether_a_close_of_ours_was_answered_is_known(code: int, answers: bool):
+    """Not by a close frame of the peer's own, which it had sent before it got ours."""
     frames = Frames(LIMIT)
     said = [frames.has_answered_close]
     frames.close(CloseCode.REPLACED, "")
     said.append(frames.has_answered_close)
-    frames.receive(BYE)
-    assert [*said, frames.has_answered_close] == [False, False, True]
+    frames.receive(frame(Opcode.CLOSE, close(code)))
+    assert [*said, frames.has_answered_close] == [False, False, answers]
     other = Frames(LIMIT)
-    other.receive(BYE)
+    other.receive(frame(Opcode.CLOSE, close(code)))
     assert not other.has_answered_close
 
 
