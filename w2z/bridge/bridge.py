@@ -335,9 +335,7 @@ class Bridge:
         """The session's client took the place of one that was still there, and had read output
         without sending anything since: tell the client that it may not have that output.
         """
-        running = self.kernel.state.last_status
-        parent = b"{}" if running is None else running.parent_header
-        told = stream("stderr", self._own.header("stream"), parent, READ_BY_ANOTHER)
+        told = stream("stderr", self._own.header("stream"), self._running, READ_BY_ANOTHER)
         self.clients.send(session_id, [told], own=True)
 
     def _too_large(self, size: int) -> Message:
@@ -345,9 +343,13 @@ class Bridge:
 
     def _gap(self, messages: int, size: int, reason: str) -> Message:
         """Return a gap notice for the cell that is running."""
+        return Gap(messages, size, self._running, reason).notice(self._own.header("stream"))
+
+    @property
+    def _running(self) -> bytes:
+        """The parent_header of what the cell that is running, or ran last, sends."""
         running = self.kernel.state.last_status
-        parent = b"{}" if running is None else running.parent_header
-        return Gap(messages, size, parent, reason).notice(self._own.header("stream"))
+        return b"{}" if running is None else running.parent_header
 
     # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 
