@@ -193,7 +193,8 @@ async def test_a_free_port_is_looked_for_until_every_address_has_it(
         async with listening("*") as sockets:
             assert ends(sockets) == ["::", "0.0.0.0"]
             assert sockets[0].getsockname()[1] != port
-        assert tried == 3
+        # More where somebody else has the port it was given by chance.
+        assert tried >= 3
         monkeypatch.setattr(addresses, "_bound", lambda address, wanted: bind(address, port))
         with pytest.raises(ListenError, match="Address already in use"):
             await listening_sockets("*", 0)
