@@ -18,7 +18,14 @@ from tests.support.client import open_client
 from tests.support.fake_kernel import FakeKernel, as_json, header
 from tests.support.serving import Served
 from tests.support.waiting import ready, until
-from w2z.kernel.sockets.drained import BATCH_BYTES, BATCH_MESSAGES, DrainedSocket
+from w2z.kernel.sockets.backlog import Backlog
+from w2z.kernel.sockets.drained import (
+    BATCH_BYTES,
+    BATCH_MESSAGES,
+    LITTLE_MESSAGE,
+    STEADY,
+    DrainedSocket,
+)
 from w2z.kernel.sockets.under_way import UnderWay
 from w2z.message import Channel, Message
 from w2z.wire.signature import Signer
@@ -438,6 +445,46 @@ async def test_while_hot_no_message_wakes_the_loop_and_a_full_batch_goes_on_at_o
         socket.receive_batch()
         await received.until(3 * BATCH_MESSAGES + 1)
     assert received.sizes == [BATCH_MESSAGES, 1, BATCH_MESSAGES, BATCH_MESSAGES]
+
+
+async def test_where_output_has_flowed_for_a_while_the_next_look_is_later(
+    inproc: Pair, received: Receiver
+) -> None:
+    inproc.connect()
+    hour = 3600
+    with drained(inproc.ours, received, poll_interval=POLLED, steady_interval=hour) as socket:
+        looked = received.then = lambda: inproc.says(len(received.multiparts))
+        looked()
+        # Each look finds what the one before it left, until the next is an hour away.
+        await received.until(STEADY + 1)
+        assert isinstance(socket._again, asyncio.TimerHandle)
+        assert socket._again.when() > asyncio.get_running_loop().time() + hour / 2
+        assert len(received.multiparts) == STEADY + 1
+        # A look that finds nothing begins the count anew.
+        received.then = lambda: None
+        socket.receive_batch()
+        socket.receive_batch()
+        assert not is_hot(socket)
+        inproc.says("soon")
+        await received.until(STEADY + 3)
+        await until(lambda: not is_hot(socket), "the socket is not polled")
+    assert received.texts == [*map(str, range(STEADY + 2)), "soon"]
+
+
+@pytest.mark.parametrize("size", [LITTLE_MESSAGE - 1, LITTLE_MESSAGE])
+async def test_little_messages_stay_in_the_socket_until_their_turn(
+    inproc: Pair, received: Receiver, size: int
+) -> None:
+    inproc.connect()
+    inproc.says(*["x" * size] * (3 * BATCH_MESSAGES))
+    backlog = Backlog(None, lambda _: False, lambda *_: None, lambda _: None)
+    with drained(inproc.ours, received, backlog=backlog) as socket:
+        taken: list[int] = []
+        received.then = lambda: taken.append(socket.received)
+        await received.until(3 * BATCH_MESSAGES)
+    each = [BATCH_MESSAGES, 2 * BATCH_MESSAGES, 3 * BATCH_MESSAGES]
+    assert taken == (each if size < LITTLE_MESSAGE else each[-1:] * 3)
+    assert received.sizes == [BATCH_MESSAGES] * 3
 
 
 @pytest.mark.parametrize("is_polling", [True, False])

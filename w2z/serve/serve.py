@@ -17,6 +17,7 @@ from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
 from w2z.logs.audit import AuditLog
 from w2z.privacy import take_variable
+from w2z.resident import settle
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
@@ -83,6 +84,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             stack.enter_context(Whereabouts(url(settings, *listener.address), os.environ))
             announce(greeting(settings, *listener.address, shown))
             _warn(settings, token, generated is not None and not terminal)
+            settle()
             await run(
                 keeper,
                 stop,

@@ -62,6 +62,9 @@ IOPUB_POLL_INTERVAL = 0.001
 Output that comes alone, or first, does not wait.
 """
 
+IOPUB_STEADY_INTERVAL = 0.003
+"""Seconds between looks at iopub where output has flowed for a while."""
+
 
 @dataclass(slots=True)
 class _Dealers:
@@ -315,6 +318,7 @@ class Channels:
             partial(self._listener.from_kernel, None, Channel.IOPUB),
             min_frames=self._min_frames,
             poll_interval=IOPUB_POLL_INTERVAL,
+            steady_interval=IOPUB_STEADY_INTERVAL,
             backlog=self._backlog,
             looked=self._release,
             overrun=overrun,

@@ -61,6 +61,16 @@ sender a few bytes and w2z about a hundred.
 SMALL_MESSAGE = 2**20
 """Most bytes of a multipart where none is expected to be large: heartbeats and monitors."""
 
+LITTLE_MESSAGE = 2**10
+"""Bytes of a message on average below which a full batch has little messages. More of them stay in
+libzmq, which bounds their number: to receive them ahead of their turn costs more than it saves.
+"""
+
+STEADY = 10
+"""Looks in a row with a batch each, after which output flows steadily: then the next look waits
+for ``steady_interval``.
+"""
+
 NOT_COPIED = 2**16
 """Bytes of a frame from which on libzmq is given the frame itself, and not a copy of it."""
 
@@ -80,8 +90,9 @@ class DrainedSocket:
     multipart: that many are received without asking whether they belong together, because asking is
     most of the cost; a multipart with fewer comes glued to the next one (see
     :func:`w2z.wire.zmq.rescue`). ``poll_interval`` is the seconds between looks while messages
-    keep coming; 0 looks whenever a message comes. With a ``backlog`` the socket receives messages
-    ahead of the work on them. ``looked`` is called after each look, with or without a batch;
+    keep coming, ``steady_interval`` the same where they have come for :data:`STEADY` looks; 0 looks
+    whenever a message comes. With a ``backlog`` the socket receives messages ahead of the work on
+    them, unless they are little. ``looked`` is called after each look, with or without a batch;
     ``overrun`` between two multiparts, where the socket has more than it gave in one look.
     ``under_way`` counts the bytes that libzmq has yet to send; without it the socket is full by
     messages only.
@@ -98,6 +109,7 @@ class DrainedSocket:
         *,
         min_frames: int = 1,
         poll_interval: float = 0,
+        steady_interval: float = 0,
         backlog: Backlog | None = None,
         looked: Callable[[], None] | None = None,
         overrun: Callable[[], None] | None = None,
@@ -110,6 +122,9 @@ class DrainedSocket:
         self._writable = writable
         self._all_but_last = range(min_frames - 1)
         self._poll_interval = poll_interval
+        self._steady_interval = steady_interval
+        self._looks = 0
+        """Looks in a row that found a batch."""
         self._backlog = backlog
         self._looked = looked
         self._overrun = overrun
@@ -229,6 +244,8 @@ class DrainedSocket:
         self._has_large = size >= HEAVY_BATCH
         if self.is_emptied and not (backlog or self._has_large):
             return batch, True
+        if not backlog and size < LITTLE_MESSAGE * len(batch):
+            return batch, False
         backlog.append(batch, size)
         if self._has_large:
             # To receive it and to carry it takes long: each in a step of its own.
@@ -259,8 +276,11 @@ class DrainedSocket:
         elif self._is_polling and not is_polling:
             self._loop.add_reader(self._fd, self.receive_batch)
         self._is_polling = is_polling
+        self._looks = self._looks + 1 if is_polling else 0
         if is_polling:
-            self._again = self._loop.call_later(self._poll_interval, self.receive_batch)
+            is_steady = self._looks > STEADY
+            interval = self._steady_interval if is_steady else self._poll_interval
+            self._again = self._loop.call_later(interval, self.receive_batch)
 
     def _look_later(self, seconds: float) -> None:
         """Look whether libzmq has let go of enough; nothing tells when it has."""
