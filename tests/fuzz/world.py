@@ -133,6 +133,7 @@ class _FakeChannels:
 
     under_way = 0
     hands_over = False
+    is_settled = False
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
@@ -144,6 +145,10 @@ class _FakeChannels:
 
     def close_session(self, session_id: str) -> None:
         self._sessions.discard(session_id)
+
+    def can_be_asked(self, session_id: str) -> bool:
+        assert session_id in self._sessions, "there is no socket for this session"
+        return True
 
     def send(self, session_id: str, channel: Channel, parts: Sequence[Buffer]) -> bool:
         assert session_id in self._sessions, "there is no socket for this session"

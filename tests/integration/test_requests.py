@@ -317,7 +317,7 @@ async def test_the_reason_is_told(served: Served, kernels: Kernels) -> None:
 async def test_what_w2z_answers_ends_no_question_of_the_kernel(
     served: Served, kernels: Kernels
 ) -> None:
-    cell, question = execute_request("input()"), header("input_request")
+    cell, question = execute_request("input()", allow_stdin=True), header("input_request")
     prompt = as_json({"prompt": "?", "password": False})
     async with eager_client(served.url("a"), "v1") as client:
         identity, asked = await ask(client, kernels.now, cell)

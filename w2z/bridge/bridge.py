@@ -16,6 +16,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Self
 
+from w2z.bridge.asking import may_ask
 from w2z.bridge.client import Client
 from w2z.bridge.fanout import Clients
 from w2z.bridge.introduction import Introduction, asks_what_the_kernel_is
@@ -187,6 +188,8 @@ class Bridge:
             taken = self._introduction.take(session_id, request)
             if taken is not None:
                 return taken
+        if may_ask(request) and not link.channels.can_be_asked(session_id):
+            return False
         parts = zmq_wire.to_parts(message, link.signer)
         if not link.channels.send(session_id, message.channel, parts):
             return False

@@ -204,6 +204,8 @@ class Kernel:
                 continue
             self.info, self.info_content = reply.content, reply.as_sent
             self.link.channels.hands_over = hands_over(self.implementation)
+            if reply.channel is Channel.SHELL:
+                self.link.channels.is_settled = True
             now = self._clock()
             self.do(self.life.on_info_reply(reply.channel, reply.kernel_session, now))
 

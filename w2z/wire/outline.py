@@ -47,6 +47,10 @@ class _Shutdown(Struct):
     restart: bool = False
 
 
+class _Execute(Struct):
+    allow_stdin: bool = True
+
+
 class _Whole(Struct):
     channel: Raw = _NULL
     header: Raw = _NULL
@@ -71,6 +75,7 @@ class Outline(NamedTuple):
 _ANY_OBJECT = Decoder(_Object)
 _ANY_HEADER = Decoder(_Header)
 _ANY_SHUTDOWN = Decoder(_Shutdown)
+_ANY_EXECUTE = Decoder(_Execute)
 _ANY_WHOLE = Decoder(_Whole)
 
 
@@ -125,6 +130,16 @@ def asks_to_restart(content: bytes) -> bool:
     """
     found = _decode(_ANY_SHUTDOWN, content)
     return bool(parse_odd(content, "content").get("restart") if found is None else found.restart)
+
+
+def may_ask_for_input(content: bytes) -> bool:
+    """Whether what an ``execute_request`` with this content executes may ask for input: unless
+    ``allow_stdin`` is false in it. A long content is not read: it may.
+    """
+    if len(content) > _PIECE:
+        return True
+    found = _decode(_ANY_EXECUTE, content)
+    return found is None or bool(found.allow_stdin)
 
 
 def parse_odd(text: bytes, what: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from w2z.wire.outline import (
     asks_to_restart,
     check_object,
     check_size,
+    may_ask_for_input,
     outline,
     type_and_id,
 )
@@ -151,3 +152,19 @@ def test_what_is_odd_or_wrong_has_no_outline(text):
 )
 def test_a_shutdown_request_says_whether_to_restart(content, restart):
     assert asks_to_restart(content) is restart
+
+
+@pytest.mark.parametrize(
+    ("content", "may"),
+    [
+        (b'{"code": "x", "allow_stdin": false}', False),
+        (b'{"code": "x", "allow_stdin": true}', True),
+        (b'{"code": "x"}', True),
+        (b'{"code": "\\"allow_stdin\\": false"}', True),
+        (b'{"user_expressions": {"allow_stdin": false}}', True),
+        (b'{"allow_stdin": "no"}', True),
+        (b'{"allow_stdin": false, "code": "%s"}' % (b"x" * 2**16), True),
+    ],
+)
+def test_what_is_executed_may_ask_unless_that_is_ruled_out(content: bytes, may: bool) -> None:
+    assert may_ask_for_input(content) is may

@@ -1,6 +1,7 @@
 """The ZMQ sockets between w2z and one kernel.
 
 - :mod:`~w2z.kernel.sockets.channels`: all sockets to the kernel, and the session of each.
+- :mod:`~w2z.kernel.sockets.dealers`: the sockets of one session.
 - :mod:`~w2z.kernel.sockets.heartbeat`: a socket to the kernel's heartbeat.
 - :mod:`~w2z.kernel.sockets.beats`: which heartbeats go to the kernel now; no I/O.
 - :mod:`~w2z.kernel.sockets.listener`: the callbacks for what happens on them.

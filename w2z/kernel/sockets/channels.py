@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 
@@ -23,6 +22,7 @@ import zmq
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.sockets.backlog import Backlog
 from w2z.kernel.sockets.beats import ECHO_PATIENCE
+from w2z.kernel.sockets.dealers import Dealers
 from w2z.kernel.sockets.drained import DrainedSocket
 from w2z.kernel.sockets.heartbeat import Heartbeat
 from w2z.kernel.sockets.held import HeldReplies
@@ -66,14 +66,6 @@ IOPUB_STEADY_INTERVAL = 0.003
 """Seconds between looks at iopub where output has flowed for a while."""
 
 
-@dataclass(slots=True)
-class _Dealers:
-    """A session's sockets, under one identity."""
-
-    identity: bytes
-    sockets: dict[Channel, DrainedSocket] = field(default_factory=dict)
-
-
 class Channels:
     """All sockets to one kernel; another kernel gets new ones.
 
@@ -105,10 +97,14 @@ class Channels:
         self._room = room
         # Closed sockets count until they have lingered: hence twice the number.
         self._context = new_context(2 * SOCKETS_PER_SESSION * (max_sessions + 3))
-        self._dealers: dict[str, _Dealers] = {}
+        self._dealers: dict[str, Dealers] = {}
         self.hands_over = False
         """Whether the kernel hands an identity over to a connection that claims it (see
         :data:`~w2z.kernel.sockets.identity.HANDOVER`).
+        """
+        self.is_settled = False
+        """Whether the kernel has answered all that others asked it on shell before these sockets
+        were there. Until then it may ask any session for input.
         """
         self._used: dict[str, int] = {}
         self._under_way: set[UnderWay] = set()
@@ -128,23 +124,27 @@ class Channels:
         return total(self._under_way)
 
     def open_session(self, session_id: str, *, is_watched: bool = False) -> None:
-        """Connect the session's shell and stdin sockets, unless they already are. For a watched
-        session the listener's ``shell_reached`` is called.
+        """Connect the session's shell socket, unless it is already. For a watched session the
+        listener's ``shell_reached`` is called.
 
         Raises :class:`zmq.ZMQError` where no more sockets can be had; then none is left open.
         """
         if session_id in self._dealers:
             return
         generation = self._generation + self._used.get(session_id, 0)
-        dealers = _Dealers(identity(self._info.key, session_id, generation))
-        with contextlib.ExitStack() as undo:
-            # stdin first: it has to be there before shell can make the kernel ask for input.
-            for channel in (Channel.STDIN, Channel.SHELL):
-                watch = is_watched and channel is Channel.SHELL
-                socket = self._open_dealer(session_id, dealers.identity, channel, watch=watch)
-                undo.callback(socket.close, 0)
-                dealers.sockets[channel] = socket
-            undo.pop_all()
+        name = identity(self._info.key, session_id, generation)
+        open_socket = partial(self._open_dealer, session_id, name)
+        dealers = Dealers(open_socket, partial(self._listener.writable, session_id))
+        try:
+            if not self.is_settled:
+                # Before shell, because the kernel may ask at once.
+                dealers.can_be_asked()
+            monitor = dealers.connect(self._on_shell_change if is_watched else None)
+        except zmq.ZMQError:
+            dealers.close(0)
+            raise
+        if monitor is not None:
+            self._monitors.append(monitor)
         self._dealers[session_id] = dealers
 
     def close_session(self, session_id: str, linger_ms: int = LINGER_MS) -> None:
@@ -155,8 +155,7 @@ class Channels:
                 self._used[session_id] = self._used.pop(session_id, 0) + 1
                 if len(self._used) > MAX_USED:
                     del self._used[next(iter(self._used))]
-            for socket in dealers.sockets.values():
-                socket.close(linger_ms)
+            dealers.close(linger_ms)
         if self._clients_heartbeat is not None:
             self._clients_heartbeat.forget(session_id)
 
@@ -164,12 +163,13 @@ class Channels:
         """Send a session's message. Returns ``False`` when the socket is full; then the listener's
         ``writable`` is called later.
         """
-        dealers = self._dealers[session_id]
-        socket = dealers.sockets.get(channel)
-        if socket is None:
-            socket = self._open_dealer(session_id, dealers.identity, channel)
-            dealers.sockets[channel] = socket
-        return socket.send(parts)
+        return self._dealers[session_id].send(channel, parts)
+
+    def can_be_asked(self, session_id: str) -> bool:
+        """Whether the kernel can ask the session for input. If not, the listener's ``writable`` is
+        called when it can.
+        """
+        return self._dealers[session_id].can_be_asked()
 
     def send_heartbeat(self, session_id: str, payload: bytes) -> None:
         """Ask the kernel's heartbeat to echo a client's ``payload`` to the session."""
@@ -240,7 +240,7 @@ class Channels:
         for session_id in list(self._dealers):
             for channel in (Channel.SHELL, Channel.STDIN, Channel.CONTROL):
                 dealers = self._dealers.get(session_id)
-                socket = None if dealers is None else dealers.sockets.get(channel)
+                socket = None if dealers is None else dealers.get(channel)
                 if socket is not None and socket.receive_batch():
                     has_more = True
         return has_more
@@ -326,19 +326,26 @@ class Channels:
         )
 
     def _open_dealer(
-        self, session_id: str, name: bytes, channel: Channel, *, watch: bool = False
-    ) -> DrainedSocket:
+        self,
+        session_id: str,
+        name: bytes,
+        channel: Channel,
+        on_change: Callable[[bool], None] | None = None,
+    ) -> tuple[DrainedSocket, Monitor | None]:
         socket = self._socket(zmq.DEALER)
+        monitor = None
         try:
             socket.setsockopt(zmq.SNDHWM, SEND_MARK)
             socket.setsockopt(zmq.IDENTITY, name)
-            if watch:
-                self._monitors.append(Monitor(socket, self._on_shell_change))
+            if on_change is not None:
+                monitor = Monitor(socket, on_change)
             socket.connect(self._info.endpoint(channel))
         except zmq.ZMQError:
+            if monitor is not None:
+                monitor.close()
             socket.close(0)
             raise
-        return DrainedSocket(
+        drained = DrainedSocket(
             socket,
             partial(self._receive_addressed, session_id, channel),
             partial(self._listener.writable, session_id),
@@ -346,6 +353,7 @@ class Channels:
             max_size=self._max_size,
             under_way=UnderWay(self._under_way),
         )
+        return drained, monitor
 
     def _on_iopub_change(self, is_up: bool) -> None:
         self._is_iopub_up = is_up

@@ -16,7 +16,9 @@ class ChannelsListener(Protocol):
         """Called when messages arrived on ``channel``, for one session or for all (``None``)."""
 
     def writable(self, session_id: str) -> None:
-        """Called when a session's socket that refused a message takes messages again."""
+        """Called when a session's socket that refused a message takes messages again, and when the
+        kernel can ask the session for input.
+        """
 
     def echo(self, session_id: str, payload: bytes) -> None:
         """Called when the kernel echoed a heartbeat's ``payload`` to the session that sent it."""
