@@ -25,9 +25,9 @@ from w2z.message import Channel, Message
 TEXT = "x" * 100_000
 
 
-async def ask(client: Client, kernel: FakeKernel) -> tuple[bytes, Message]:
+async def ask(client: Client, kernel: FakeKernel, **more: Any) -> tuple[bytes, Message]:
     """Send a request and see it arrive at the kernel."""
-    await client.send(execute_request("1"))
+    await client.send(execute_request("1", **more))
     return await kernel.received.get()
 
 
@@ -304,7 +304,7 @@ async def test_a_bad_replay_is_refused(served: Served, replay: str) -> None:
 
 async def test_an_unanswered_question_is_asked_again(served: Served, kernel: FakeKernel) -> None:
     async with open_client(served.url("a"), "v1") as client:
-        identity, asked = await ask(client, kernel)
+        identity, asked = await ask(client, kernel, allow_stdin=True)
         prompt = as_json({"prompt": "?", "password": False})
         question = header("input_request")
         await kernel.send(

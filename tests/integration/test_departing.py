@@ -183,6 +183,8 @@ async def test_the_close_is_answered_at_once_and_what_was_said_goes_later(
 ENDS = {
     "without a close frame": b"",
     "by a malformed message": MALFORMED,
+    "by a message that is not allowed": said(message(3, channel="iopub")),
+    "by a long heartbeat": said(message(3, channel="hb", text="x" * 2**10)),
     "by a broken frame": BROKEN,
 }
 

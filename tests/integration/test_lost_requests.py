@@ -348,7 +348,7 @@ async def test_every_one_of_many_last_words_to_a_session_arrives(
 ) -> None:
     """They come over a connection of their own, which is read to its end."""
     first, count = kernels.now, 60_000
-    identity, asked = await ask(ann, first, execute_request("run"))
+    identity, asked = await ask(ann, first, execute_request("run", allow_stdin=True))
     word = Message(channel, as_json(header("odd_word")), asked.header, b"{}", b"{}")
     first.linger = 60_000
     first.burst(word, count, identity)

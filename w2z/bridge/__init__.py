@@ -8,7 +8,8 @@
 - :mod:`~w2z.bridge.thrift`: what is kept for sessions without a client costs little memory.
 - :mod:`~w2z.bridge.lag`: how late the event loop is.
 - :mod:`~w2z.bridge.introduction`: answers what the kernel is while it is busy.
-- :mod:`~w2z.bridge.asking`: which requests can make the kernel ask for input; no I/O.
+- :mod:`~w2z.bridge.admission`: which requests no kernel gets, and which can make it ask for input;
+  no I/O.
 - :mod:`~w2z.bridge.waits`: requests that are refused for a moment.
 - :mod:`~w2z.bridge.own_messages`: the messages that w2z itself writes to clients.
 """

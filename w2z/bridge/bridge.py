@@ -16,7 +16,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Self
 
-from w2z.bridge.asking import may_ask
+from w2z.bridge.admission import may_ask
 from w2z.bridge.client import Client
 from w2z.bridge.fanout import Clients
 from w2z.bridge.introduction import Introduction, asks_what_the_kernel_is
@@ -27,7 +27,7 @@ from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
 from w2z.delivery.overflow import ITEM_COST, Gap, is_droppable
 from w2z.delivery.repeats import Repeat
-from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge, MessageTooBig
+from w2z.errors import ClientError, KernelMessageError, KernelMessageTooLarge
 from w2z.holdings import Holdings
 from w2z.kernel.connection_file import ConnectionInfo
 from w2z.kernel.kernel import Kernel
@@ -35,7 +35,7 @@ from w2z.kernel.link import Link
 from w2z.kernel.sockets.options import check_endpoints
 from w2z.kernel.sockets.room import Room
 from w2z.logs.audit import AuditLog
-from w2z.message import Channel, Message, Request, digest, size_of
+from w2z.message import Channel, Message, Request, digest
 from w2z.reports import Reports
 from w2z.settings import Settings
 from w2z.store.files import SpillBudget, SpillFiles
@@ -48,9 +48,6 @@ from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import V1
 
 DEFAULT_TIMING = Timing()
-
-MAX_HEARTBEAT = 2**10
-"""Bytes of a client's message on ``hb``. Such messages wait in no queue that a limit counts."""
 
 READ_BY_ANOTHER = (
     "[w2z] output may be missing here: an earlier connection of this session, which was still"
@@ -166,19 +163,17 @@ class Bridge:
     # To the kernel.
 
     def to_kernel(self, session_id: str, request: Request) -> bool:
-        """Carry a client's request to the kernel, or answer it in the kernel's place.
+        """Carry a client's request to the kernel, or answer it in the kernel's place. Call
+        :func:`~w2z.bridge.admission.check` before.
 
         Returns ``False`` when the request is refused: hand it in again when
-        :meth:`~w2z.bridge.client.Client.retry` is called. Raises
-        :class:`~w2z.errors.NotAllowed` for a request on iopub, and
-        :class:`~w2z.errors.MessageTooBig` for a long one on ``hb``.
+        :meth:`~w2z.bridge.client.Client.retry` is called.
         """
         link, message = self.kernel.link, request.message
         if message.channel is Channel.HB:
             self._beat(session_id, request)
             return True
-        # A request on iopub is not refused: the hub raises NotAllowed for it at once.
-        if not self.kernel.life.takes_requests and message.channel is not Channel.IOPUB:
+        if not self.kernel.life.takes_requests:
             return False
         forward = self._hub.to_kernel(session_id, request)
         if isinstance(forward, Repeat):
@@ -204,8 +199,6 @@ class Bridge:
         return True
 
     def _beat(self, session_id: str, request: Request) -> None:
-        if max(len(request.payload), size_of([request.message])) > MAX_HEARTBEAT:
-            raise MessageTooBig(f"a message on hb has more than {MAX_HEARTBEAT} bytes")
         payload = request.payload or b"".join(V1.encode(request.message).chunks)
         self.kernel.link.channels.send_heartbeat(session_id, payload)
 

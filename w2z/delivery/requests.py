@@ -16,7 +16,6 @@ from w2z.delivery.journal import Journal
 from w2z.delivery.pending import Sent
 from w2z.delivery.repeats import Repeat, repeat_of
 from w2z.delivery.session import Session
-from w2z.errors import NotAllowed
 from w2z.message import Channel, Message, Request
 
 
@@ -48,11 +47,8 @@ class Forward:
 def to_kernel(request: Request, session: Session[Any] | None, journal: Journal) -> Forward | Repeat:
     """Decide whether a request of the session's client is forwarded or is a repeat.
 
-    Without a session nothing is remembered. Raises :class:`~w2z.errors.NotAllowed` for a message
-    on iopub.
+    Without a session nothing is remembered.
     """
-    if request.message.channel is Channel.IOPUB:
-        raise NotAllowed("iopub carries messages from the kernel only")
     if session is None or not session.resumable:
         return Forward(request, session, journal.end)
     digest = hash(request.message)

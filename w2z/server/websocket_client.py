@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 
+from w2z.bridge.admission import check
 from w2z.bridge.bridge import Bridge
 from w2z.errors import ClientError, CloseCode
 from w2z.message import Author, Buffer, Request
@@ -129,6 +130,7 @@ class WebsocketClient:
         self._is_alone = False
         try:
             request = self.codec.decode(payload.data, payload.is_text)
+            check(request)
             if self._bridge.audit is not None:
                 request = request._replace(author=self._author)
             self._upstream.add(request, len(payload.data))

@@ -15,7 +15,6 @@ from w2z.delivery.overflow import ITEM_COST
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward
 from w2z.delivery.session import OFFSETS, PART, Counters, Session
-from w2z.errors import NotAllowed
 from w2z.message import BUFFER_COST, Channel, Message, Request, size_of
 
 HEADER = b'{"msg_type":"stream","msg_id":"notice"}'
@@ -841,14 +840,6 @@ def test_a_forgotten_session_starts_anew():
 
 
 # To the kernel
-
-
-@pytest.mark.parametrize("session_id", ["ann", "stranger"])
-def test_nobody_sends_on_iopub(session_id):
-    stage = Stage()
-    stage.enter("ann")
-    with pytest.raises(NotAllowed, match="from the kernel only"):
-        stage.ask(session_id, request("x", channel=Channel.IOPUB))
 
 
 REQUEST = request("execute_request", "1")

@@ -7,7 +7,6 @@ from w2z.delivery.journal import Journal
 from w2z.delivery.repeats import Repeat
 from w2z.delivery.requests import Forward, give_up, hear, to_kernel
 from w2z.delivery.session import Session
-from w2z.errors import NotAllowed
 from w2z.message import Channel
 
 REQUEST = request("execute_request", "1", buffers=(b"abc",))
@@ -33,17 +32,6 @@ def replied(asked):
     """The kernel's reply to it."""
     parent = asked.message.header
     return message("execute_reply", channel=Channel.SHELL, parent_header=parent)
-
-
-@pytest.mark.parametrize("channel", Channel)
-@pytest.mark.parametrize("of", [session(), session(resumable=False), None])
-def test_clients_may_send_on_every_channel_but_iopub(channel, of):
-    asked = request("x", channel=channel)
-    if channel is Channel.IOPUB:
-        with pytest.raises(NotAllowed, match="from the kernel only"):
-            to_kernel(asked, of, JOURNAL)
-    else:
-        assert forwarded(asked, of)
 
 
 def test_what_an_earlier_connection_forwarded_is_not_forwarded_again():
