@@ -1,4 +1,4 @@
-"""A session's connection to the kernel's stdin: only where the kernel may ask, and before it asks."""
+"""A session is connected to the kernel's stdin only where it may be asked, and before that."""
 
 from __future__ import annotations
 
