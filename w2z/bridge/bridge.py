@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from w2z.bridge.admission import may_ask
-from w2z.bridge.client import Client
+from w2z.bridge.client import Client, Then
 from w2z.bridge.fanout import Clients
 from w2z.bridge.introduction import Introduction, asks_what_the_kernel_is
 from w2z.bridge.lag import Lag
@@ -236,18 +236,18 @@ class Bridge:
             self.kernel.on_replies(messages)
         else:
             before = self._hub.carried
-            self.clients.send(session_id, messages, ends=self._ends(channel, messages[-1]))
+            self.clients.send(session_id, messages, then=self._then(channel, messages[-1]))
             traffic = self.counts.to_clients[channel]
             traffic.messages += len(messages)
             if carried := self._hub.carried - before:
                 traffic.size += carried - ITEM_COST * len(messages)
 
-    def _ends(self, channel: Channel, last: Message) -> bool:
-        """Whether the kernel has no more to say to what was asked, as far as one can see: it is
-        idle, and said so or replied.
+    def _then(self, channel: Channel, last: Message) -> Then:
+        """Return what comes next, as far as one can see: a kernel that is idle, and said so or
+        replied, has no more to say to what was asked.
         """
         is_told = channel is not Channel.IOPUB or b'"status"' in last.header
-        return is_told and not self.kernel.is_busy
+        return Then.NOTHING if is_told and not self.kernel.is_busy else Then.ANY
 
     def writable(self, session_id: str) -> None:
         """The session's socket takes messages again: its clients retry what was refused."""

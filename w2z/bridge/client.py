@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Protocol
 
 from w2z.errors import CloseCode
 from w2z.message import Buffer
 from w2z.wire.payload import Codec
+
+
+class Then(Enum):
+    """What comes after frames that are written to a client."""
+
+    REST = auto()
+    """Their rest: they are not whole yet."""
+    ANY = auto()
+    """Other frames, or none."""
+    NOTHING = auto()
+    """Probably nothing: they end what the client waits for, such as a cell."""
+    MORE = auto()
+    """More that the client catches up with; it may have to answer before it is writable."""
 
 
 class Client(Protocol):
@@ -27,20 +41,8 @@ class Client(Protocol):
     def waiting(self) -> int:
         """Bytes of the client's requests that the kernel has yet to take, even after it left."""
 
-    def write(
-        self,
-        frames: Buffer | bytearray,
-        *,
-        is_whole: bool = True,
-        ends: bool = False,
-        more: bool = False,
-    ) -> None:
-        """Send framed payloads; other clients may be sent the same object.
-
-        Unless ``is_whole``, the rest of them comes with the next call. ``ends`` says that they end
-        what the client waits for, such as a cell; ``more`` that there is more for a client that
-        catches up. Then the client may not be :attr:`writable` before it has answered.
-        """
+    def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
+        """Send framed payloads; other clients may be sent the same object."""
 
     def is_gone(self) -> bool:
         """Whether the client has given no sign of life since this was asked before, a while ago. If

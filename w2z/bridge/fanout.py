@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from w2z.bridge.client import Client, Sockets
+from w2z.bridge.client import Client, Sockets, Then
 from w2z.bridge.departed import Departed
 from w2z.bridge.encoding import Encoder
 from w2z.bridge.thrift import Thrift
@@ -246,12 +246,12 @@ class Clients:
         *,
         own: bool = False,
         once: bool = False,
-        ends: bool = False,
+        then: Then = Then.ANY,
     ) -> None:
         """Write a batch to one session's client, or to all clients (``None``).
 
         ``own`` says that w2z wrote the messages, not the kernel. A batch marked ``once`` is not
-        written again, even where it was not acknowledged. ``ends``: see :meth:`Client.write`.
+        written again, even where it was not acknowledged.
 
         The hub has the batch before the first write. A write may call :meth:`stalled` or
         :meth:`detach` before it returns: the batch counts as sent to that client all the same, and
@@ -265,7 +265,7 @@ class Clients:
             pieces = encoded.get(client.codec)
             if pieces is None:
                 pieces = encoded[client.codec] = self._encoder.pieces(client.codec, messages)
-            _write(client, pieces, ends=ends)
+            _write(client, pieces, then)
         for session in lost:
             self._give_up(session)
         if is_large:
@@ -301,8 +301,8 @@ class Clients:
         """Write to the client what its session has not read yet, as long as the client takes it."""
         while client.writable and self._hub.owes(session_id, client):
             messages = self._hub.read(session_id)
-            more = self._hub.has_more(session_id)
-            _write(client, self._encoder.shared(client.codec, messages), ends=True, more=more)
+            then = Then.MORE if self._hub.has_more(session_id) else Then.NOTHING
+            _write(client, self._encoder.shared(client.codec, messages), then)
         self._encoder.let_go()
 
     def position(self, session_id: str) -> int:
@@ -362,9 +362,7 @@ class Clients:
 def _write(
     client: Client,
     pieces: Iterable[Buffer | bytearray],
-    *,
-    ends: bool = False,
-    more: bool = False,
+    then: Then,
 ) -> None:
     """Write pieces that belong together. Only with the last one are they whole: the position that a
     ping carries is already behind all of them.
@@ -372,7 +370,7 @@ def _write(
     last: Buffer | bytearray | None = None
     for piece in pieces:
         if last is not None:
-            client.write(last, is_whole=False)
+            client.write(last, Then.REST)
         last = piece
     if last is not None:
-        client.write(last, ends=ends, more=more)
+        client.write(last, then)

@@ -37,6 +37,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from math import inf
 
+from w2z.bridge.client import Then
+
 ACK_PAUSE = 0.02
 """Seconds from one question to the next, while messages are being written."""
 
@@ -112,17 +114,17 @@ class Acknowledgement:
         """Whether the client has to answer before more is written that it catches up with."""
         return self._waits_until < inf
 
-    def wrote(self, now: float, *, ends: bool, more: bool = False) -> bool:
-        """Take note of a batch that is being written; ``ends`` says that it ends something, and
-        ``more`` that the client has more to catch up with.
+    def wrote(self, now: float, then: Then) -> bool:
+        """Take note of a batch that is being written, and of what comes after it.
 
         Returns whether to send a ping along: if so, call :meth:`asked`, too.
         """
         if not self._resumable or self.is_dead:
             return False
         self._owes = True
-        asks = len(self._out) < MOST_QUESTIONS if ends else now >= self._ask_at
-        if asks and more and self._careful:
+        at_once = then is not Then.ANY
+        asks = len(self._out) < MOST_QUESTIONS if at_once else now >= self._ask_at
+        if asks and then is Then.MORE and self._careful:
             self._careful -= 1
             self._waits_until = now + CAREFUL_FOR
         return asks

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 
+from w2z.bridge.client import Then
 from w2z.server.acknowledgement import Acknowledgement, Due
 from w2z.server.connections import Connection
 from w2z.server.outbox import Outbox
@@ -64,11 +65,11 @@ class Pings:
         """Whether the client has to answer before more is written that it catches up with."""
         return self._acks.is_waiting
 
-    def wrote(self, *, ends: bool, more: bool) -> bool:
+    def wrote(self, then: Then) -> bool:
         """Take note of a batch that is being written. Returns whether to send a ping along; then
         call :meth:`asked`.
         """
-        asks = self._acks.wrote(now(), ends=ends, more=more)
+        asks = self._acks.wrote(now(), then)
         if not asks:
             self._follow()
         return asks

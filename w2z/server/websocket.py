@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from w2z.bridge.client import Then
 from w2z.errors import CloseCode
 from w2z.holdings import LOOK_FOR_ROOM, Holdings
 from w2z.message import Buffer
@@ -118,26 +119,14 @@ class Websocket:
         """
         return self._outbox.writable and not self._pings.is_waiting
 
-    def write(
-        self,
-        frames: Buffer | bytearray,
-        *,
-        is_whole: bool = True,
-        ends: bool = False,
-        more: bool = False,
-    ) -> None:
-        """Write data frames; do nothing if the websocket is not open.
-
-        Unless ``is_whole``, the rest of a frame comes with the next call. ``ends`` says that the
-        frames end what the peer waits for, so it is asked at once whether they have arrived, and
-        ``more`` that more is to follow, perhaps only when it has answered.
-        """
+    def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
+        """Write data frames; do nothing if the websocket is not open."""
         if not self.is_open:
             return
         with self._connection.boundary:
             # Behind a close frame that waits to be sent, nothing is asked any more.
-            may_ask = is_whole and self._frames.is_open
-            asks = may_ask and self._pings.wrote(ends=ends, more=more)
+            may_ask = then is not Then.REST and self._frames.is_open
+            asks = may_ask and self._pings.wrote(then)
             if asks and len(frames) < PIECE:
                 # In the same write: who has the frames has the ping, whatever it does next.
                 frames, asks = b"".join((frames, self._next_ping())), False

@@ -18,6 +18,7 @@ import logging
 
 from w2z.bridge.admission import check
 from w2z.bridge.bridge import Bridge
+from w2z.bridge.client import Then
 from w2z.errors import ClientError, CloseCode
 from w2z.message import Author, Buffer, Request
 from w2z.server.access_log import websocket_ended
@@ -79,15 +80,8 @@ class WebsocketClient:
     def waiting(self) -> int:
         return self._upstream.waiting
 
-    def write(
-        self,
-        frames: Buffer | bytearray,
-        *,
-        is_whole: bool = True,
-        ends: bool = False,
-        more: bool = False,
-    ) -> None:
-        self.websocket.write(frames, is_whole=is_whole, ends=ends, more=more)
+    def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
+        self.websocket.write(frames, then)
 
     def is_gone(self) -> bool:
         return self.websocket.is_gone()

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.examples import message, request, status, text_of
 from w2z.bridge import client as bridge_client
 from w2z.bridge import encoding, fanout
+from w2z.bridge.client import Then
 from w2z.bridge.fanout import GRACE, Clients
 from w2z.delivery.hub import Hub
 from w2z.delivery.journal import Journal
@@ -63,15 +64,8 @@ class Client:
         assert isinstance(self.codec, Heard)
         return [text_of(m) if m is not GREETING else "hello" for m in self.codec.encoded]
 
-    def write(
-        self,
-        frames: Buffer | bytearray,
-        *,
-        is_whole: bool = True,
-        ends: bool = False,
-        more: bool = False,
-    ) -> None:
-        self.writes.append(is_whole)
+    def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
+        self.writes.append(then is not Then.REST)
         self.room -= 1
         if self.room == 0:
             assert self.clients is not None
@@ -199,15 +193,8 @@ def test_a_client_that_stalls_while_it_is_written_to_has_got_just_that(stage: St
 
 def test_a_client_that_leaves_while_it_is_written_to_disturbs_nobody(stage: Stage):
     class Leaving(Client):
-        def write(
-            self,
-            frames: Buffer | bytearray,
-            *,
-            is_whole: bool = True,
-            ends: bool = False,
-            more: bool = False,
-        ) -> None:
-            super().write(frames, is_whole=is_whole, ends=ends, more=more)
+        def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
+            super().write(frames, then)
             if len(self.writes) == 2:
                 self.close(CloseCode.INTERNAL_ERROR, "")
 
@@ -398,16 +385,9 @@ class Slow(Client):
         super().__init__(session_id=session_id, codec=codec)
         self.kept: list[Buffer | bytearray] = []
 
-    def write(
-        self,
-        frames: Buffer | bytearray,
-        *,
-        is_whole: bool = True,
-        ends: bool = False,
-        more: bool = False,
-    ) -> None:
+    def write(self, frames: Buffer | bytearray, then: Then = Then.ANY) -> None:
         self.kept.append(frames)
-        super().write(frames, is_whole=is_whole, ends=ends, more=more)
+        super().write(frames, then)
 
 
 def test_clients_that_catch_up_share_what_is_large_while_one_of_them_still_waits_for_it(

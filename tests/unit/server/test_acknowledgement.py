@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from w2z.bridge.client import Then
 from w2z.server.acknowledgement import (
     ACK_PAUSE,
     CAREFUL,
@@ -61,10 +62,10 @@ class Dialogue:
         self.pings.append(self.now)
         self.side.asked(self.now, self.position)
 
-    def writes(self, *, ends: bool = False, more: bool = False) -> bool:
+    def writes(self, then: Then = Then.ANY) -> bool:
         """Returns whether a ping goes along."""
         self.position += 1
-        asks = self.side.wrote(self.now, ends=ends, more=more)
+        asks = self.side.wrote(self.now, then)
         if asks:
             self._ask()
         return asks
@@ -134,17 +135,17 @@ def test_nothing_is_asked_while_a_question_is_out():
 def test_the_end_of_something_is_asked_about_at_once_all_the_same():
     we = Dialogue()
     assert we.writes()
-    assert all(we.writes(ends=True) for _ in range(MOST_QUESTIONS - 1))
-    assert not we.writes(ends=True), "so many questions are out"
+    assert all(we.writes(Then.NOTHING) for _ in range(MOST_QUESTIONS - 1))
+    assert not we.writes(Then.NOTHING), "so many questions are out"
     we.answers(ping_payload(1))
-    assert we.writes(ends=True)
+    assert we.writes(Then.NOTHING)
     assert len(we.pings) == MOST_QUESTIONS + 1
 
 
 def test_an_answer_to_the_latest_question_answers_those_before_it():
     we = Dialogue()
     we.writes()
-    we.writes(ends=True)
+    we.writes(Then.NOTHING)
     assert we.answers(ping_payload(2)) == 2
     we.passes(ACK_PAUSE)
     assert we.writes()
@@ -153,7 +154,7 @@ def test_an_answer_to_the_latest_question_answers_those_before_it():
 def test_an_answer_to_an_earlier_question_leaves_the_later_one_out():
     we = Dialogue()
     we.writes()
-    we.writes(ends=True)
+    we.writes(Then.NOTHING)
     we.answers(ping_payload(1))
     we.passes(ACK_PAUSE)
     assert not we.writes()
@@ -164,7 +165,7 @@ def test_an_answer_to_an_earlier_question_leaves_the_later_one_out():
 def test_a_client_without_a_session_to_come_back_to_is_asked_to_keep_the_connection_only():
     we = Dialogue(resumable=False)
     assert not we.writes()
-    assert not we.writes(ends=True)
+    assert not we.writes(Then.NOTHING)
     assert we.passes(INTERVAL) == [INTERVAL]
     we.writes()
     we.answers()
@@ -323,7 +324,7 @@ def test_every_write_is_asked_about_in_time_and_no_live_peer_is_dropped(steps: l
     is_owed, ponged_at, heard_at = False, we.now, we.now
     for what, pause in steps:
         if what in ("writes", "ends"):
-            asks = we.writes(ends=what == "ends")
+            asks = we.writes(Then.NOTHING if what == "ends" else Then.ANY)
             asked_at = we.pings[-1 - asks] if len(we.pings) > asks else float("-inf")
             is_free = not out and we.now >= asked_at + ACK_PAUSE
             assert asks == (is_free or (what == "ends" and len(out) < MOST_QUESTIONS))
@@ -358,7 +359,7 @@ def test_who_begins_to_catch_up_has_to_answer_a_few_times():
     we = Dialogue()
     waited = []
     for _ in range(CAREFUL + 1):
-        assert we.writes(ends=True, more=True)
+        assert we.writes(Then.MORE)
         waited.append(we.side.is_waiting)
         we.answers_all()
         waited.append(we.side.is_waiting)
@@ -368,25 +369,25 @@ def test_who_begins_to_catch_up_has_to_answer_a_few_times():
 def test_who_does_not_answer_soon_gets_more_all_the_same():
     """It may be far away, or read only now and then."""
     we = Dialogue()
-    we.writes(ends=True, more=True)
+    we.writes(Then.MORE)
     told = []
     for seconds in (0, CAREFUL_FOR - MOMENT, MOMENT):
         we.passes(seconds)
         told.append((we.side.is_waiting, we.gone_on))
     assert told == [(True, 0), (True, 0), (False, 1)]
-    we.writes(ends=True, more=True)
+    we.writes(Then.MORE)
     assert not we.side.is_waiting
 
 
 def test_who_has_nothing_more_to_catch_up_with_has_not_to_answer():
     we = Dialogue()
-    assert we.writes(ends=True)
+    assert we.writes(Then.NOTHING)
     assert not we.side.is_waiting
 
 
 def test_who_is_not_asked_has_not_to_answer():
     we = Dialogue(resumable=False)
-    assert not we.writes(ends=True, more=True)
+    assert not we.writes(Then.MORE)
     assert not we.side.is_waiting
 
 
