@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -135,6 +136,11 @@ async def test_the_server_tells_about_itself(rest: Client) -> None:
     assert me["identity"]["username"] == "w2z"
     assert set(me["identity"]) >= {"name", "display_name", "initials", "avatar_url", "color"}
     assert me["permissions"] == {}
+    asked = '/api/me?permissions={"kernels":["read","execute"]}'
+    assert (await rest.get(quote(asked, safe="/?=")))["permissions"] == {
+        "kernels": ["read", "execute"]
+    }
+    assert (await rest.ask("GET /api/me?permissions=[]")).status == 400
     assert await rest.get("/api/terminals") == []
     contents = await rest.get("/api/contents")
     assert (contents["type"], contents["content"], contents["writable"]) == ("directory", [], False)
@@ -291,6 +297,7 @@ async def test_a_method_that_is_not_there_is_405(rest: Client, path: str) -> Non
         f"POST {ONE}/restart",
         "GET /api/kernelspecs",
         "GET /api/kernelspecs/fake",
+        "GET /kernelspecs/fake/logo-64x64.png",
         "GET /api/sessions",
         "POST /api/sessions",
         "GET /api/sessions/x",
@@ -692,10 +699,47 @@ async def test_an_installed_spec_of_the_kernels_name_is_shown(
     shown = (await rest.get("/api/kernelspecs"))["kernelspecs"]["fake"]["spec"]
     assert shown["metadata"].pop("w2z") == {"version": __version__, "labels": {}}
     assert shown == installed
+    # However it is spelt.
+    for spelt in ("fake", "Fake", "FAKE"):
+        assert (await rest.get(f"/api/kernelspecs/{spelt}"))["name"] == "fake"
     # It is looked for once.
     (jupyter_path / "kernels/fake/kernel.json").unlink()
     [shown_again] = (await rest.get("/api/kernelspecs"))["kernelspecs"].values()
     assert shown_again["spec"]["display_name"] == "A fake"
+
+
+async def test_the_logos_beside_an_installed_spec_are_served(
+    kernel: FakeKernel, jupyter_path: Path, tmp_path: Path
+) -> None:
+    install(jupyter_path, "fake", {"argv": ["x"], "display_name": "X", "language": "x"})
+    folder = jupyter_path / "kernels/fake"
+    (folder / "logo-64x64.png").write_bytes(b"a picture")
+    (folder / "logo-svg.svg").write_bytes(b"<svg/>")
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    async with (
+        serving(kernel.connection_file, base_url="/user/a") as served,
+        rest_of(served) as rest,
+    ):
+        spec = await rest.get("/user/a/api/kernelspecs/fake")
+        assert spec["resources"] == {
+            "logo-64x64": "/user/a/kernelspecs/fake/logo-64x64.png",
+            "logo-svg": "/user/a/kernelspecs/fake/logo-svg.svg",
+        }
+        answer = await rest.ask(f"GET {spec['resources']['logo-64x64']}")
+        assert (answer.status, answer.body) == (200, b"a picture")
+        assert answer.headers["content-type"] == "image/png"
+        assert (await rest.ask(f"GET {spec['resources']['logo-svg'].replace('fake', 'Fake')}")).body
+        # Nothing else that is there, and no link in the place of a logo.
+        (folder / "logo-svg.svg").unlink()
+        (folder / "logo-svg.svg").symlink_to(secret)
+        for path in (
+            "fake/kernel.json",
+            "other/logo-64x64.png",
+            "fake/logo-svg.svg",
+            "fake/..%2fx",
+        ):
+            assert (await rest.ask(f"GET /user/a/kernelspecs/{path}")).status == 404
 
 
 @pytest.mark.parametrize("case", ["none of that name", "broken", "a drive that does not answer"])
@@ -785,6 +829,7 @@ async def test_a_session_is_made_changed_and_deleted(rest: Client, kernel_asked:
     assert created.status == 201
     made = created.json
     assert is_session(made, "x.ipynb", "x", "notebook")
+    assert created.headers["location"] == f"/api/sessions/{made['id']}"
     again = await rest.ask("POST /api/sessions", body)
     assert (again.status, again.json) == (201, made)
     path = f"/api/sessions/{made['id']}"
@@ -797,12 +842,14 @@ async def test_a_session_is_made_changed_and_deleted(rest: Client, kernel_asked:
         ({"type": "console"}, ("y.ipynb", "y", "console")),
         ({"kernel": {"name": "python3"}}, ("y.ipynb", "y", "console")),
         ({"kernel": {"id": "the-kernel"}}, ("y.ipynb", "y", "console")),
-        (None, ("y.ipynb", "y", "console")),
+        ({"kernel": {}}, ("y.ipynb", "y", "console")),
     ]:
         patched = await rest.ask(f"PATCH {path}", change)
         assert patched.status == 200
         assert is_session(patched.json, *expected)
         assert await rest.get(path) == patched.json
+    for nothing in (None, {}, {"id": made["id"]}):
+        assert is_error(await rest.ask(f"PATCH {path}", nothing), 400, "nothing to change")
 
     await delete(rest, path)
     for line in (f"GET {path}", f"PATCH {path}", f"DELETE {path}"):
@@ -825,7 +872,6 @@ async def test_the_kernels_own_session_outlives_its_deletion(rest: Client) -> No
         ({"path": "x"}, 400, "type: Field required"),
         ({"path": "x", "type": "notebook", "kernel": "python3"}, 400, "kernel: "),
         (b"x", 400, "the body: Invalid JSON"),
-        ({"path": "x", "type": "t", "kernel": {"id": "o"}}, 404, "Kernel does not exist: o"),
     ],
 )
 async def test_a_session_that_cannot_be(rest: Client, body: Any, status: int, told: str) -> None:

@@ -14,8 +14,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 from jupyter_core import paths
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from w2z.kernel.process.resources import listed
 from w2z.small_files import read_small
 from w2z.threads import begin, within
 
@@ -71,6 +72,8 @@ class InstalledSpec:
     name: str
     folder: Path
     spec: KernelSpec
+    resources: Mapping[str, str] = field(default_factory=dict)
+    """Files of the folder for clients: :func:`w2z.kernel.process.resources.listed`."""
 
 
 class InstalledSpecs:
@@ -145,7 +148,7 @@ def find(name: str) -> InstalledSpec | None:
     for folder in _folders(name):
         spec = _load(folder)
         if spec is not None:
-            return InstalledSpec(name, folder, spec)
+            return InstalledSpec(name, folder, spec, listed(folder))
     return _native() if name == NATIVE else None
 
 
@@ -224,4 +227,5 @@ def _native() -> InstalledSpec | None:
         language="python",
         metadata={"debugger": True},
     )
-    return InstalledSpec(NATIVE, Path(module.origin).parent / "resources", spec)
+    folder = Path(module.origin).parent / "resources"
+    return InstalledSpec(NATIVE, folder, spec, listed(folder))

@@ -8,6 +8,7 @@ codes and shapes strictly; both are as jupyter_server's. *Live* means that this 
 from __future__ import annotations
 
 from collections.abc import Callable
+from mimetypes import guess_type
 from urllib.parse import quote
 
 from w2z.bridge.bridge import Bridge
@@ -18,7 +19,14 @@ from w2z.server.request import Request, Response, json_response, model_response,
 from w2z.server.rest.documents import Sessions
 from w2z.server.rest.kernelspecs import Specs
 from w2z.server.rest.metrics import load, page
-from w2z.server.rest.models import ChangedSession, Kernel, NewKernel, NewSession, parse_body
+from w2z.server.rest.models import (
+    ChangedSession,
+    Kernel,
+    NewKernel,
+    NewSession,
+    asked_permissions,
+    parse_body,
+)
 from w2z.server.routes import Route
 from w2z.settings import Settings
 from w2z.threads import in_thread
@@ -71,6 +79,7 @@ class Api:
             Route("POST", "/api/kernels/{kernel_id}/restart", self.restart_kernel),
             Route("GET", "/api/kernelspecs", self.list_kernelspecs),
             Route("GET", "/api/kernelspecs/{name}", self.show_kernelspec),
+            Route("GET", "/kernelspecs/{name}/{file}", self.show_resource),
             Route("GET", "/api/sessions", self.list_sessions),
             Route("POST", "/api/sessions", self.create_session),
             Route("GET", "/api/sessions/{session_id}", self.show_session),
@@ -133,10 +142,14 @@ class Api:
         )
 
     async def me(self, request: Request) -> Response:
-        """Return one user's identity, which is the same for everybody with the token."""
+        """Return one user's identity, which is the same for everybody with the token, and what of
+        ``permissions`` is granted: all, because the token allows everything.
+        """
         names = dict.fromkeys(("username", "name", "display_name"), "w2z")
         nothing = dict.fromkeys(("initials", "avatar_url", "color"))
-        return json_response({"identity": {**names, **nothing}, "permissions": {}})
+        return json_response(
+            {"identity": {**names, **nothing}, "permissions": asked_permissions(request)}
+        )
 
     async def contents(self, request: Request) -> Response:
         """Return an empty directory: w2z serves no files, but some clients ask for them."""
@@ -205,11 +218,20 @@ class Api:
         return model_response(await self._specs.get())
 
     async def show_kernelspec(self, request: Request, name: str) -> Response:
-        """Return the one spec; 404 for any other name."""
+        """Return the one spec; 404 for any other name. The case of letters does not matter."""
         specs = await self._specs.get()
-        if name not in specs.kernelspecs:
+        spec = specs.kernelspecs[specs.default]
+        if name.lower() != spec.name.lower():
             raise HttpError(404, f"Kernel spec {shown(name)} not found")
-        return model_response(specs.kernelspecs[name])
+        return model_response(spec)
+
+    async def show_resource(self, request: Request, name: str, file: str) -> Response:
+        """Return a logo of the spec, or another of the files that its ``resources`` name."""
+        content = await self._specs.resource(name, file)
+        if content is None:
+            raise HttpError(404, f"Kernel spec {shown(name)} has no {shown(file)}")
+        kind = guess_type(file)[0] or "application/octet-stream"
+        return Response(200, content, {"Content-Type": kind})
 
     # REST sessions.
 
@@ -219,7 +241,9 @@ class Api:
 
     async def create_session(self, request: Request) -> Response:
         """Make a REST session, or find the one with the same path."""
-        return model_response(self._sessions.create(parse_body(NewSession, request.body)), 201)
+        session = self._sessions.create(parse_body(NewSession, request.body))
+        location = f"{self._settings.base_url}api/sessions/{session.id}"
+        return model_response(session, 201, {"Location": location})
 
     async def show_session(self, request: Request, session_id: str) -> Response:
         """Return one REST session; 404 for an unknown id."""

@@ -70,10 +70,10 @@ class Sessions:
     def create(self, new: NewSession) -> Session:
         """Make a REST session, or return the one that has the same path already.
 
-        Raises :class:`~w2z.errors.HttpError`: 404 for another kernel's id, 503 for too many or for
-        names that are too long together.
+        It is the one kernel's, whatever kernel is asked for: the id may be that of a kernel that
+        was here before. Raises :class:`~w2z.errors.HttpError`: 503 for too many or for names that
+        are too long together.
         """
-        self._check(new.kernel)
         for session in self._sessions.values():
             if session.path == new.path:
                 return _model(session, self._kernel())
@@ -85,11 +85,13 @@ class Sessions:
         """Change a REST session's name, path or type.
 
         Raises :class:`~w2z.errors.HttpError`: 404 for an unknown session or another kernel's id,
-        503 for names that are too long together.
+        400 where nothing is to change, 503 for names that are too long together.
         """
         session = self._find(session_id)
         self._check(changes.kernel)
-        given = changes.model_dump(exclude={"kernel"}, exclude_none=True)
+        if changes.is_empty:
+            raise HttpError(400, "nothing to change: give path, name, type or kernel")
+        given = changes.model_dump(exclude={"kernel", "notebook"}, exclude_none=True)
         return self._keep(replace(session, **given))
 
     def delete(self, session_id: str) -> None:

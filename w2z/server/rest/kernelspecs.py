@@ -6,13 +6,17 @@ labels, and the versions of the kernel and of w2z.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from w2z import __version__
 from w2z.bridge.bridge import Bridge
-from w2z.kernel.process.specs import InstalledSpecs
+from w2z.kernel.process.resources import read
+from w2z.kernel.process.specs import InstalledSpec, InstalledSpecs
 from w2z.server.rest.models import KernelSpec, KernelSpecs, Spec
 from w2z.settings import Settings
+from w2z.threads import in_thread
 
 
 class Specs:
@@ -37,7 +41,25 @@ class Specs:
         else:
             spec = Spec.model_validate(found.spec.model_dump(exclude_none=True))
         spec = spec.model_copy(update={"metadata": {**spec.metadata, "w2z": self._metadata(info)}})
-        return KernelSpecs(default=name, kernelspecs={name: KernelSpec(name=name, spec=spec)})
+        known = KernelSpec(name=name, spec=spec, resources=self._resources(name, found))
+        return KernelSpecs(default=name, kernelspecs={name: known})
+
+    async def resource(self, name: str, file: str) -> bytes | None:
+        """Return the content of a file that the spec's ``resources`` name; ``None`` for others."""
+        known = self._bridge.kernel.name
+        found = await self._installed.known(known)
+        if name.lower() != known.lower() or found is None or file not in found.resources.values():
+            return None
+        try:
+            return await in_thread(partial(read, found.folder, file))
+        except (OSError, ValueError):
+            # It is gone, or something else is in its place.
+            return None
+
+    def _resources(self, name: str, found: InstalledSpec | None) -> dict[str, str]:
+        base = f"{self._settings.base_url}kernelspecs/{quote(name)}/"
+        resources = {} if found is None else found.resources
+        return {known: f"{base}{quote(file)}" for known, file in resources.items()}
 
     def _metadata(self, info: dict[str, Any]) -> dict[str, Any]:
         metadata: dict[str, Any] = {

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from w2z.errors import HttpError
+from w2z.server.request import Request
 
 RequestT = TypeVar("RequestT", bound="RequestBody")
+
+_PERMISSIONS = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True, defer_build=True))
 
 Text = Annotated[str, Field(max_length=4096)]
 
@@ -57,7 +60,7 @@ class Spec(BaseModel):
 
 
 class KernelSpec(BaseModel):
-    """A spec and its name. ``resources``, the URLs of logos, stays empty."""
+    """A spec and its name. ``resources`` has the paths of logos on this server."""
 
     name: str
     spec: Spec
@@ -92,22 +95,43 @@ class NewKernel(RequestBody):
     env: dict[str, Any] = {}
 
 
-class NewSession(RequestBody):
+class _SessionBody(RequestBody):
+    """What clients say of a session. Those of Jupyter Notebook 4 name its path in ``notebook``."""
+
+    name: Text | None = None
+    kernel: KernelReference | None = None
+    notebook: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older_shape(cls, body: Any) -> Any:
+        older = body.get("notebook") if isinstance(body, dict) else None
+        if not isinstance(older, dict) or body.get("path") is not None:
+            return body
+        path = older.get("name") if older.get("path") is None else older["path"]
+        if path is None:
+            return body
+        return {**body, "path": path, "type": body.get("type") or "notebook"}
+
+
+class NewSession(_SessionBody):
     """Body of POST /api/sessions."""
 
     path: Text
     type: Text
-    name: Text | None = None
-    kernel: KernelReference | None = None
 
 
-class ChangedSession(RequestBody):
+class ChangedSession(_SessionBody):
     """Body of PATCH /api/sessions/{id}; an absent field stays as it is."""
 
     path: Text | None = None
     type: Text | None = None
-    name: Text | None = None
-    kernel: KernelReference | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to change."""
+        given = (self.path, self.type, self.name, self.kernel)
+        return all(field is None for field in given)
 
 
 def parse_body(model: type[RequestT], body: bytes) -> RequestT:
@@ -121,3 +145,17 @@ def parse_body(model: type[RequestT], body: bytes) -> RequestT:
         for mistake in mistakes
     )
     raise HttpError(400, text)
+
+
+def asked_permissions(request: Request) -> dict[str, list[str]]:
+    """Return the actions by resource that the query asks about, as JSON in ``permissions``.
+
+    Raises :class:`~w2z.errors.HttpError` (400) for a question of another shape.
+    """
+    text = request.query.get("permissions", [""])[-1]
+    try:
+        return _PERMISSIONS.validate_json(text or "{}")
+    except ValidationError:
+        raise HttpError(
+            400, 'permissions: give a JSON object such as {"kernels": ["read", "execute"]}'
+        ) from None

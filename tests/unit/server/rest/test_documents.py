@@ -70,10 +70,13 @@ def test_the_one_kernel_may_be_asked_for_by_id_or_any_name(sessions, kernel):
     assert sessions.create(new(kernel=kernel)).kernel == KERNEL
 
 
-def test_another_kernel_is_404(sessions):
+def test_a_kernel_that_is_gone_may_be_asked_for(sessions):
+    """As POST /api/kernels: a frontend kept the id of a container that was there before."""
+    assert sessions.create(new(kernel={"id": "other"})).kernel == KERNEL
+
+
+def test_a_change_to_another_kernel_is_404(sessions):
     made = sessions.create(new())
-    with refused(404, "Kernel does not exist: other"):
-        sessions.create(new(kernel={"id": "other"}))
     with refused(404, "Kernel does not exist: other"):
         sessions.change(made.id, ChangedSession(name="n", kernel=KernelReference(id="other")))
     assert sessions.get(made.id) == made
@@ -83,10 +86,14 @@ def test_changes_change_what_they_name(sessions):
     made = sessions.create(new(name="x"))
     moved = sessions.change(made.id, ChangedSession(path="y.ipynb"))
     assert moved == changed(made, path="y.ipynb", notebook=Notebook(path="y.ipynb", name="x"))
-    assert sessions.change(made.id, ChangedSession()) == moved
+    with refused(400, "nothing to change"):
+        sessions.change(made.id, ChangedSession())
     renamed = sessions.change(made.id, ChangedSession(name="y", type="console"))
     assert renamed == changed(moved, name="y", type="console", notebook=None)
     assert sessions.get(made.id) == renamed
+    older = ChangedSession.model_validate({"notebook": {"path": "z.ipynb"}})
+    assert sessions.change(made.id, older).notebook == Notebook(path="z.ipynb", name="y")
+    assert sessions.change(made.id, ChangedSession(path="y.ipynb", type="console")) == renamed
     assert sessions.create(new("y.ipynb")) == renamed
     assert sessions.create(new("x.ipynb")).id != made.id
 

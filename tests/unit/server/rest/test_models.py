@@ -1,8 +1,11 @@
 """The shapes of the REST API: requests leniently, answers exactly."""
 
+from urllib.parse import quote
+
 import pytest
 
 from w2z.errors import HttpError
+from w2z.server.request import Request
 from w2z.server.rest.models import (
     ChangedSession,
     KernelReference,
@@ -10,6 +13,7 @@ from w2z.server.rest.models import (
     NewSession,
     RequestBody,
     Spec,
+    asked_permissions,
     parse_body,
 )
 
@@ -54,6 +58,67 @@ def test_unknown_fields_are_ignored():
 
 
 @pytest.mark.parametrize(
+    ("notebook", "path"),
+    [
+        ('{"path": "a/b.ipynb"}', "a/b.ipynb"),
+        ('{"path": "a/b.ipynb", "name": "b.ipynb"}', "a/b.ipynb"),
+        ('{"name": "b.ipynb"}', "b.ipynb"),
+    ],
+)
+def test_a_session_may_have_the_shape_of_notebook_4(notebook, path):
+    body = f'{{"notebook": {notebook}, "kernel": {{"name": "k"}}}}'.encode()
+    for asked in (parse_body(NewSession, body), parse_body(ChangedSession, body)):
+        assert (asked.path, asked.type) == (path, "notebook")
+        assert asked.kernel == KernelReference(name="k")
+
+
+def test_the_newer_shape_counts_where_both_are_given():
+    body = b'{"path": "new", "type": "console", "notebook": {"path": "old"}}'
+    asked = parse_body(NewSession, body)
+    assert (asked.path, asked.type) == ("new", "console")
+    body = b'{"type": "console", "notebook": {"path": "old"}}'
+    assert parse_body(NewSession, body).type == "console"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_empty"),
+    [
+        (b"{}", True),
+        (b'{"odd": 1, "path": null, "notebook": {}}', True),
+        (b'{"notebook": {"path": "p"}}', False),
+        (b'{"kernel": {}}', False),
+        (b'{"name": ""}', False),
+    ],
+)
+def test_a_change_may_be_none(body, is_empty):
+    assert parse_body(ChangedSession, body).is_empty is is_empty
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (None, {}),
+        ("", {}),
+        ("{}", {}),
+        (
+            '{"kernels": ["read", "execute"], "odd": []}',
+            {"kernels": ["read", "execute"], "odd": []},
+        ),
+    ],
+)
+def test_what_permissions_are_asked_about(asked, told):
+    query = "" if asked is None else f"?permissions={quote(asked)}"
+    assert asked_permissions(Request("GET", f"/api/me{query}")) == told
+
+
+@pytest.mark.parametrize("asked", ["[]", "{", '{"kernels": "read"}', '{"kernels": [1]}', "null"])
+def test_another_question_about_permissions_is_400(asked):
+    with pytest.raises(HttpError, match="permissions: ") as refused:
+        asked_permissions(Request("GET", f"/api/me?permissions={quote(asked)}"))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
     ("model", "body", "told"),
     [
         (NewKernel, b"{", "the body: Invalid JSON"),
@@ -69,6 +134,10 @@ def test_unknown_fields_are_ignored():
         (NewSession, b'{"path": "p", "type": "t", "kernel": 1}', "kernel: "),
         (NewSession, b'{"path": "p", "type": "t", "kernel": {"id": 1}}', "kernel.id: "),
         (ChangedSession, b'{"name": []}', "name: Input should be a valid string"),
+        (NewSession, b'{"notebook": {}}', "path: Field required; type: Field required"),
+        (NewSession, b'{"notebook": {"path": 1}}', "path: Input should be a valid string"),
+        (NewSession, b'{"notebook": "x.ipynb", "path": "p", "type": "t"}', "notebook: "),
+        (NewSession, b'[{"notebook": {}}]', "the body: "),
     ],
 )
 def test_a_refusal_names_the_field(model, body, told):
