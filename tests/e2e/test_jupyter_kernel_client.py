@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import jupyter_kernel_client
+import pytest
 
 from tests.support.cable import cable
 from tests.support.client import open_client
 from tests.support.processes import TOKEN, W2z, running
 from tests.support.rest import open_rest
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_it_uses_all_of_it(supervised: W2z, tmp_path: Path) -> None:
@@ -105,3 +112,24 @@ async def test_with_a_reconnect_interval_it_gets_all_that_it_missed(
     assert seen["status"] == "ok"
     [kept] = seen["kept"]["outputs"]
     assert kept["text"] == "anna\n"
+
+
+@pytest.mark.timeout(300)  # each of them starts a server of its own, and waits much
+async def test_its_own_tests_pass(tmp_path: Path) -> None:
+    """They come with the package, and start a program called jupyter-server: here it is w2z."""
+    [package] = jupyter_kernel_client.__path__
+    program = tmp_path / "bin" / "jupyter-server"
+    program.parent.mkdir()
+    module = "tests.programs.as_jupyter_server"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
+    program.chmod(0o755)
+    shutil.copytree(Path(package, "tests"), tmp_path / "tests")
+    path = f"{program.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    options = ["-c", "/dev/null", "--rootdir", str(tmp_path), "-p", "no:cacheprovider", "-q"]
+    options += ["-n", "4"]  # for each starts a server, and then waits for it
+    command = (sys.executable, "-m", "pytest", *options, str(tmp_path / "tests"))
+    async with running(*command, env=environment) as process:
+        passed = await process.line(r"^(\d+) passed in ")
+        assert await process.end(None) == 0
+    assert int(passed[1]) == 42
