@@ -1,8 +1,8 @@
 """Let 100 clients use one real kernel for long: ``python -m tools.soak_sessions [MINUTES]``.
 
 60 of them listen, 20 run cells and are cut off after each, and 20 run each cell in a session of its
-own, which nobody comes back for. IPython keeps no history of them: a kilobyte for each cell otherwise.
-Prints memory, files and threads of w2z and of the kernel.
+own, which nobody comes back for. IPython keeps no history of them, which takes a kilobyte for each
+cell. Prints memory, files and threads of w2z and of the kernel.
 """
 
 from __future__ import annotations
