@@ -101,6 +101,9 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
     flag = setting.annotation is bool
     multiple = setting.annotation == tuple[str, ...]
     choices = _choices(setting.annotation)
+    # click takes an option that says it is no flag, and has no default, for one whose value may be
+    # missing: it would be passed over.
+    is_flag = {"is_flag": True} if flag else {}
     # Only texts and numbers are shown as defaults.
     shown = setting.default if isinstance(setting.default, str | int | float) else None
     shown = None if flag or setting.is_required() else shown
@@ -110,7 +113,7 @@ def _option(name: str, setting: FieldInfo) -> click.Option:
         default = {"default": str(shown), "show_default": True}
     return SettingOption(
         ["--" + name.replace("_", "-")],
-        is_flag=flag,
+        **is_flag,
         multiple=multiple,
         type=click.Choice(choices, case_sensitive=False) if choices else (bool if flag else str),
         required=setting.is_required(),

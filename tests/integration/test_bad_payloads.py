@@ -210,3 +210,15 @@ async def test_pings_whose_answers_are_never_read_end_the_connection(
                 if bad.websocket.transport.get_write_buffer_size() < 1_000_000:
                     bad.websocket.transport.write(ping * 1000)
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("wire", ["v1", "default"])
+async def test_a_header_without_a_version_reaches_the_kernel_with_one(
+    served: Served, kernel: FakeKernel, wire: str
+) -> None:
+    asked = request("odd_request")
+    del asked["header"]["version"]
+    async with open_client(served.url("a"), wire) as client:
+        await client.send(asked)
+        _, message = await kernel.received.get()
+    assert json.loads(message.header) == {**asked["header"], "version": "5.3"}

@@ -23,7 +23,8 @@ def message(
     buffers: tuple[bytes, ...] = (),
 ) -> Message:
     """A message that can be told from others by its ``text``."""
-    header = json.dumps({"msg_id": f"id of {text}", "msg_type": msg_type}).encode()
+    fields = {"msg_id": f"id of {text}", "msg_type": msg_type, "version": "5.4"}
+    header = json.dumps(fields).encode()
     content = json.dumps({"text": text}).encode()
     return Message(channel, header, parent_header, b"{}", content, buffers)
 
@@ -86,7 +87,8 @@ def json_objects(strings: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str,
 
 def headers(strings: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
     """Headers with the two fields every message has, among unknown ones."""
-    known = st.fixed_dictionaries({"msg_id": strings, "msg_type": strings})
+    versions = st.sampled_from(["5.3", "5.4", "6"])
+    known = st.fixed_dictionaries({"msg_id": strings, "msg_type": strings, "version": versions})
     return st.builds(lambda extra, own: {**extra, **own}, json_objects(strings), known)
 
 

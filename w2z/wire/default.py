@@ -19,8 +19,8 @@ from pydantic_core import from_json
 from w2z.errors import KernelMessageError, MalformedPayload, NotAllowed
 from w2z.message import Buffer, Channel, Message, Request
 from w2z.wire.json import dump, parse_object
-from w2z.wire.outline import check_size, outline, parse_odd, type_and_id
-from w2z.wire.payload import MAX_BUFFERS, Payload, read_header
+from w2z.wire.outline import check_size, outline, parse_odd, read_head
+from w2z.wire.payload import MAX_BUFFERS, Payload
 
 _JSON_PARTS = ("header", "parent_header", "metadata", "content")
 _CHANNELS = {b'"%b"' % channel.encode(): channel for channel in Channel} | {b"null": Channel.SHELL}
@@ -101,7 +101,8 @@ class DefaultCodec:
             message = Message(channel, *found[1:], buffers)
             if channel is Channel.HB:
                 return Request(message)
-            return Request(message, *type_and_id(found.header))
+            header, *names = read_head(found.header)
+            return Request(message._replace(header=header), *names)
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
 
@@ -116,7 +117,8 @@ def _decode_odd(text: bytes, buffers: tuple[Buffer, ...]) -> Request:
     message = Message(channel, header, parent_header, metadata, content, buffers)
     if channel is Channel.HB:
         return Request(message)
-    return Request(message, *read_header(_object(fields, "header")))
+    header, *names = read_head(header)
+    return Request(message._replace(header=header), *names)
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:

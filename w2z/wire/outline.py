@@ -30,6 +30,9 @@ what has megabytes belongs into buffers.
 MAX_ODD_JSON = 2**19
 """Bytes of odd JSON that are read: the objects built of them take up to 15 MiB and 100 ms."""
 
+VERSION = b'"version":"5.3",'
+"""What a header gets that has no version: kernels take such a message for one of 2014, and fail."""
+
 _PIECE = 2**16
 _NULL = Raw(b"null")
 
@@ -41,6 +44,7 @@ class _Object(Struct):
 class _Header(Struct):
     msg_type: str
     msg_id: str
+    version: str = ""
 
 
 class _Shutdown(Struct):
@@ -97,16 +101,21 @@ def check_object(text: bytes, what: str) -> None:
     parse_odd(text, what)
 
 
-def type_and_id(text: bytes) -> tuple[str, str]:
-    """Return ``msg_type`` and ``msg_id`` of a header.
+def read_head(text: bytes) -> tuple[bytes, str, str]:
+    """Return a header, and its ``msg_type`` and ``msg_id``. A header without a version gets one.
 
     Raises :class:`ValueError` for a header that is no JSON object, and
-    :class:`~w2z.errors.MalformedPayload` if one of the two is no string in it.
+    :class:`~w2z.errors.MalformedPayload` for one without these two strings, or with a version that
+    is none.
     """
     found = _decode(_ANY_HEADER, text) if _is_utf8(text) else None
-    if found is None:
-        return read_header(parse_odd(text, "header"))
-    return found.msg_type, found.msg_id
+    if found is not None and found.version[:1].isdecimal():
+        return text, found.msg_type, found.msg_id
+    fields = parse_odd(text, "header")
+    msg_type, msg_id = read_header(fields)
+    if "version" not in fields:
+        text = b"{" + VERSION + text.lstrip()[1:]
+    return text, msg_type, msg_id
 
 
 def outline(text: bytes) -> Outline | None:

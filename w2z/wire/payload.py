@@ -58,9 +58,12 @@ def read_header(fields: dict[str, Any]) -> tuple[str, str]:
     """Return ``msg_type`` and ``msg_id`` of a request's header, without which no kernel can answer.
 
     Existing clients may leave out every other field; what they send is carried unchanged. Raises
-    :class:`~w2z.errors.MalformedPayload` if one of the two fields is not a string.
+    :class:`~w2z.errors.MalformedPayload` if one of the two fields is not a string, or if a version
+    is given that is none.
     """
     msg_id, msg_type = (_string(fields, name) for name in ("msg_id", "msg_type"))
+    if "version" in fields and not _string(fields, "version")[:1].isdecimal():
+        raise MalformedPayload('header.version has to be like "5.4", or be left out')
     return msg_type, msg_id
 
 

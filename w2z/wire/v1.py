@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from w2z.errors import MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Buffer, Channel, Message, Request
-from w2z.wire.outline import check_object, check_size, type_and_id
+from w2z.wire.outline import check_object, check_size, read_head
 from w2z.wire.payload import MAX_BUFFERS, Payload
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -71,16 +71,16 @@ class V1Codec:
             payload[start:end] or nothing for start, end in pairwise(offsets[1:6])
         )
         buffers: tuple[Buffer, ...] = tuple(view[start:end] for start, end in pairwise(offsets[5:]))
-        message = Message(channel, header, parent_header, metadata, content, buffers)
+        rest = (parent_header, metadata, content)
         if channel is Channel.HB:
-            return Request(message, payload=payload)
+            return Request(Message(channel, header, *rest, buffers), payload=payload)
         try:
-            msg_type, msg_id = type_and_id(header)
-            for part, name in zip(message[2:5], _CHECKED_PARTS, strict=True):
+            header, msg_type, msg_id = read_head(header)
+            for part, name in zip(rest, _CHECKED_PARTS, strict=True):
                 check_object(part, name)
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
-        return Request(message, msg_type, msg_id)
+        return Request(Message(channel, header, *rest, buffers), msg_type, msg_id)
 
 
 def _offsets(payload: bytes) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ from w2z.wire.default import DefaultCodec
 from w2z.wire.payload import MAX_BUFFERS
 
 CODEC = DefaultCodec()
-REQUEST = '"header":{"msg_id":"1","msg_type":"x"}'
+REQUEST = '"header":{"msg_id":"1","msg_type":"x","version":"5.4"}'
 
 
 def fields_of(of: Message) -> dict[str, Any]:
@@ -158,7 +158,9 @@ def test_buffers_are_views_and_not_copies():
 @pytest.mark.parametrize("extra", ["", ',"buffers":[]', ',"buffers":{}', ',"buffers":null'])
 def test_no_buffers_may_be_spelled_in_every_way_clients_do(extra):
     got = message_in(f"{{{REQUEST}{extra}}}".encode(), text=True)
-    assert got == Message(Channel.SHELL, b'{"msg_id":"1","msg_type":"x"}', b"{}", b"{}", b"{}")
+    assert got == Message(
+        Channel.SHELL, b'{"msg_id":"1","msg_type":"x","version":"5.4"}', b"{}", b"{}", b"{}"
+    )
 
 
 @pytest.mark.parametrize("name", ["parent_header", "metadata", "content", "channel"])

@@ -20,10 +20,10 @@ from w2z.wire.outline import (
     check_size,
     may_ask_for_input,
     outline,
-    type_and_id,
+    read_head,
 )
 
-HEADER = {"msg_id": "1", "msg_type": "x"}
+HEADER = {"msg_id": "1", "msg_type": "x", "version": "5.4"}
 
 
 @given(json_objects(wild_texts), st.booleans())
@@ -106,24 +106,40 @@ def test_json_has_a_limit():
 @given(wild_texts, wild_texts)
 def test_type_and_id_are_read(msg_type, msg_id):
     text = json.dumps({**HEADER, "msg_type": msg_type, "msg_id": msg_id, "date": None}).encode()
-    assert type_and_id(text) == (msg_type, msg_id)
+    assert read_head(text) == (text, msg_type, msg_id)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"msg_id": "1"}, {"msg_type": "x", "msg_id": 1}])
 def test_a_header_without_its_id_or_type_is_malformed(wrong):
     with pytest.raises(MalformedPayload, match=r"header\.msg_"):
-        type_and_id(json.dumps(wrong).encode())
+        read_head(json.dumps(wrong).encode())
 
 
 @pytest.mark.parametrize("wrong", [b"[]", b"{", b'{"msg_id":"\xff","msg_type":"x"}'])
 def test_a_header_that_is_no_object_is_an_error(wrong):
     with pytest.raises(ValueError, match="header is"):
-        type_and_id(wrong)
+        read_head(wrong)
 
 
 def test_an_odd_header_is_read_all_the_same():
     for odd in (b"1", b"NaN"):
-        assert type_and_id(b'{"msg_type":"x","msg_id":"1","a":%b}' % odd) == ("x", "1")
+        text = b'{"msg_type":"x","msg_id":"1","version":"5","a":%b}' % odd
+        assert read_head(text) == (text, "x", "1")
+
+
+@pytest.mark.parametrize("odd", [b"1", b"NaN"])
+def test_a_header_without_a_version_gets_one(odd):
+    text = b' {"msg_type":"x", "msg_id":"1", "a":%b}' % odd
+    header, *names = read_head(text)
+    assert names == ["x", "1"]
+    assert header == b'{"version":"5.3",' + text[2:]
+    assert json.loads(header)["version"] == "5.3"
+
+
+@pytest.mark.parametrize("version", [5, 5.3, None, "", "five", ["5.3"], {}])
+def test_a_version_that_is_none_is_malformed(version):
+    with pytest.raises(MalformedPayload, match=r"header\.version"):
+        read_head(json.dumps({**HEADER, "version": version}).encode())
 
 
 def test_an_outline_has_the_text_of_each_part():

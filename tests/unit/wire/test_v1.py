@@ -57,7 +57,7 @@ def message_in(payload: bytes) -> Message:
     return CODEC.decode(payload, text=False).message
 
 
-HEADER = b'{"msg_id":"1","msg_type":"x"}'
+HEADER = b'{"msg_id":"1","msg_type":"x","version":"5.4"}'
 
 
 # Round trips
