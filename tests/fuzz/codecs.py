@@ -21,6 +21,7 @@ from tests.fuzz.examples import DEFAULT_PAYLOADS, JSON_VALUES, JSON_WORDS, KEY, 
 from tests.fuzz.mutate import Input, Mutator
 from w2z.errors import ClientError, KernelMessageError
 from w2z.message import Channel, Message, Request
+from w2z.wire.outline import VERSION
 from w2z.wire.payload import Codec
 from w2z.wire.signature import Signer
 from w2z.wire.subprotocol import DEFAULT, V1
@@ -131,8 +132,12 @@ class V1Fuzzer(_Codec):
         (count,) = struct.unpack_from("<Q", given[0])
         offsets = struct.unpack_from(f"<{count}Q", given[0], 8)
         has_empty = any(a == b for a, b in pairwise(offsets[1:6]))
-        if not has_empty or request.message.channel is Channel.HB:
+        is_completed = request.message.header != given[0][offsets[1] : offsets[2]]
+        if request.message.channel is Channel.HB or not (has_empty or is_completed):
             assert again == given[0]
+        if is_completed and not has_empty:
+            assert request.message.header.startswith(b"{" + VERSION), request.message.header
+            assert again.endswith(given[0][offsets[2] :])
         return f"on {request.message.channel}"
 
 

@@ -101,8 +101,7 @@ class DefaultCodec:
             message = Message(channel, *found[1:], buffers)
             if channel is Channel.HB:
                 return Request(message)
-            header, *names = read_head(found.header)
-            return Request(message._replace(header=header), *names)
+            return _with_head(message)
         except ValueError as error:
             raise MalformedPayload(str(error)) from None
 
@@ -117,8 +116,13 @@ def _decode_odd(text: bytes, buffers: tuple[Buffer, ...]) -> Request:
     message = Message(channel, header, parent_header, metadata, content, buffers)
     if channel is Channel.HB:
         return Request(message)
-    header, *names = read_head(header)
-    return Request(message._replace(header=header), *names)
+    return _with_head(message)
+
+
+def _with_head(message: Message) -> Request:
+    """Return the request; raises what reading its header raises."""
+    header, msg_type, msg_id = read_head(message.header)
+    return Request(message._replace(header=header), msg_type, msg_id)
 
 
 def _split(payload: bytes) -> tuple[bytes, tuple[Buffer, ...]]:
