@@ -232,7 +232,7 @@ async def test_one_crash_more_than_the_limit_is_the_end(
         assert last in seen[-1].content["reason"]
         assert last in text(seen, "stderr")
         assert (await client.closed())[0] == 1012
-        await served.process.line("once too often")
+        await served.process.line(r"crash 2 within a minute \(--restart-limit 1\)")
 
 
 async def test_with_a_limit_of_0_the_first_crash_is_the_end(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.signals import as_before, raise_signal
+from tests.support.waiting import until
+from w2z.serve import stop as module
 from w2z.serve.stop import ENDING, FORWARDED, Stop
 
 
@@ -57,8 +59,12 @@ async def test_only_the_first_reason_counts(stop: Stop) -> None:
 
 @pytest.mark.parametrize("second", ENDING)
 async def test_every_signal_after_the_first_hurries(
-    stop: Stop, second: signal.Signals, caplog: pytest.LogCaptureFixture
+    stop: Stop,
+    second: signal.Signals,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0)
     caplog.set_level("INFO")
     hurried: asyncio.Queue[str] = asyncio.Queue()
     raise_signal(signal.SIGTERM)
@@ -70,6 +76,24 @@ async def test_every_signal_after_the_first_hurries(
     assert hurried.empty()
     assert caplog.text.count(f"{second.name}: in a hurry") == 2
     assert stop.exit_code == 128 + signal.SIGTERM
+
+
+async def test_one_that_comes_twice_at_once_is_one(stop: Stop) -> None:
+    """From a terminal, or from ``timeout``: to the process, and to its group."""
+    hurried = 0
+
+    def hurry() -> None:
+        nonlocal hurried
+        hurried += 1
+
+    stop.hurry = hurry
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        raise_signal(number)
+        # The loop handles a signal in a later step.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await until(lambda: hurried, "another signal hurries")
+    assert hurried == 1
 
 
 async def test_the_first_does_not_hurry_and_there_may_be_nothing_to(stop: Stop) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
+from math import inf
 
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode
 from w2z.starting import release_signals
@@ -25,11 +26,17 @@ FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that w2z does not use, but passes on: they may mean something to the kernel."""
 
 
+AGAIN = 0.1
+"""Seconds within which the same signal counts once: a terminal and ``timeout`` send it to the process
+and to its group.
+"""
+
+
 class Stop:
     """The first reason to end, and the :attr:`exit_code` that follows from it.
 
-    ``hurry`` is called at every ending signal that comes after the first reason, ``forward`` at
-    every signal of ``FORWARDED``. Both are set once w2z has a keeper.
+    ``hurry`` is called at every ending signal that comes after the first reason, but not at the
+    same one within :data:`AGAIN`; ``forward`` at every signal of ``FORWARDED``. Both are set once w2z has a keeper.
     """
 
     def __init__(self) -> None:
@@ -37,7 +44,8 @@ class Stop:
         self.hurry: Callable[[], None] | None = None
         self.forward: Callable[[int], None] | None = None
         self._happened = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        self._counted_at: dict[int, float] = {}
+        loop = self._loop = asyncio.get_running_loop()
         for number in ENDING:
             is_ignored = signal.getsignal(number) == signal.SIG_IGN and number in LEFT_IGNORED
             # Ignored by a handler, not by SIG_IGN: the kernel would inherit SIG_IGN, and a kernel
@@ -68,6 +76,10 @@ class Stop:
         self.because("stopped by a client")
 
     def _on_signal(self, number: int) -> None:
+        now = self._loop.time()
+        if now < self._counted_at.get(number, -inf) + AGAIN:
+            return
+        self._counted_at[number] = now
         if self._happened.is_set() and self.hurry is not None:
             log.info("%s: in a hurry", signal.Signals(number).name)
             self.hurry()

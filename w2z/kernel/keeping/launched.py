@@ -312,17 +312,19 @@ class Launched(Keeper):
             log.info("%s", reason)
             kernel.announce("dead", reason)
             return None
-        pause = self._policy.on_crash(kernel.now())
+        pause, limit = self._policy.on_crash(kernel.now()), self._limits.restarts
         if pause is None:
-            log.error("%s; that was once too often", reason)
-            kernel.announce("dead", f"{reason} again, and is not started any more")
+            often = f"crash {limit + 1} within a minute (--restart-limit {limit})"
+            log.error("%s: %s; it is not started any more", reason, often)
+            kernel.announce("dead", f"{reason}: {often}, so it is not started any more")
         else:
             log.warning("%s; starting another in %g s", reason, pause)
             kernel.announce("restarting", reason)
         return pause
 
     def _failure(self, code: int, last_words: str) -> KernelEnded | KernelNeverReady:
-        said = f"; its last words:\n{last_words}" if last_words else "; it said nothing on stderr"
+        # They were passed on as they came.
+        said = "; its last words are above" if last_words else "; it said nothing on stderr"
         if self._is_late:
             return KernelNeverReady(
                 f"the kernel was not ready within {self._limits.ready:g} s (--ready-timeout){said}"
