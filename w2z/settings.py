@@ -61,7 +61,7 @@ class Settings(BaseModel):
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
         description="The kernel's id in URLs. Default: from a file name kernel-ID.json, "
         "else derived from the connection file's key, or for a kernel that w2z starts from the "
-        "host's name.",
+        "host's name, --port and --base-url.",
     )
     transport: Literal["auto", "tcp", "ipc"] = Field(
         "auto",
@@ -119,10 +119,11 @@ class Settings(BaseModel):
         "running to clients, too.",
     )
     host: str = Field(
-        "0.0.0.0",  # noqa: S104 (the operator decides whether to publish a container's port)
+        "auto",
         description="Address or name to listen on, a name at each of its addresses. 0.0.0.0 is "
         "every IPv4 address; '::' every IPv4 and IPv6 address, and so is '*', which takes what "
-        "the machine has.",
+        "the machine has. auto is 0.0.0.0 inside a container, whose ports are reached only if they "
+        "are published, and 127.0.0.1 elsewhere.",
     )
     port: int = Field(8888, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     base_url: str = Field(

@@ -302,12 +302,20 @@ async def test_the_id_of_a_kernel_that_w2z_starts_is_the_same_after_a_restart_of
         {"command": ("kernel", "--other")},
         {"command": ("kernel",), "connection_file": tmp_path / "k.json"},
         {"command": ("kernel",), "connection_file": tmp_path / "other.json"},
+        # Several on one machine: one port for each, or a path behind a proxy.
+        {"kernel": "python3", "port": 9000},
+        {"kernel": "python3", "base_url": "/k2/"},
     ]
     first = [await kernel_id(stop, **way) for way in ways]
     assert len(set(first)) == len(ways)
     assert [await kernel_id(stop, **way) for way in ways] == first
     path = tmp_path / "kernel-named.json"
     assert await kernel_id(stop, command=("kernel",), connection_file=path) == "named"
+
+
+async def test_at_any_free_port_it_is_another_each_time(stop: Stop) -> None:
+    ids = [await kernel_id(stop, kernel="python3", port=0) for _ in range(2)]
+    assert ids[0] != ids[1]
 
 
 async def test_it_is_another_on_another_machine(

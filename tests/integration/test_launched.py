@@ -18,7 +18,7 @@ from tests.support.log import listening
 from tests.support.scripted import COMMAND, LIMITS, PATIENT, ScriptedChild, World, world
 from tests.support.waiting import until
 from w2z.errors import KernelEnded, KernelNeverReady, KernelNotInterrupted, KernelNotStarted
-from w2z.kernel.keeping.launched import Launched
+from w2z.kernel.keeping.launched import FIRST_WORD, Launched
 from w2z.kernel.keeping.policy import FIRST_PAUSE
 from w2z.message import Channel
 
@@ -135,6 +135,24 @@ async def test_one_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
         assert made.course[2:4] == ["SIGTERM while starting", "process 1 ends"]
 
 
+async def test_one_that_takes_long_is_told_of_ever_more_seldom(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with world(tmp_path) as (made, _):
+        child = await made.started()
+        for seconds in (FIRST_WORD - 0.1, 0.1, FIRST_WORD - 0.1, 0.1, 2 * FIRST_WORD - 0.1):
+            made.passes(seconds)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        told = [m for m in caplog.messages if "is not ready" in m]
+        assert told == [
+            f"the kernel is not ready after {n} s of 60 (--ready-timeout)" for n in (5, 10)
+        ]
+        child.end(1)
+        await made.is_over.wait()
+
+
 async def test_one_that_speaks_only_when_it_is_ended_gets_no_requests(tmp_path: Path) -> None:
     async with world(tmp_path) as (made, _):
         child = await made.started()
@@ -229,9 +247,9 @@ async def test_crashes_are_followed_by_ever_longer_pauses_and_then_by_the_end(
         made.ready("kernel 3")
         child.end(7)
         await made.is_over.wait()
+        often = "crash 3 within a minute (--restart-limit 2)"
         assert made.course[-2:] == [
-            "dead: the kernel ended with exit code 7: crash 3 within a minute (--restart-limit 2),"
-            " so it is not started any more",
+            f"dead: the kernel ended with exit code 7: {often}, so it is not started any more",
             "lost: the kernel ended with exit code 7",
         ]
         assert made.exit_code == 7

@@ -22,6 +22,8 @@ from tests.support.processes import is_there
 from tests.support.raw_http import raw_http
 from tests.support.signals import as_before, raise_signal
 from w2z.errors import KernelEnded
+from w2z.message import Message
+from w2z.serve import serve as module
 from w2z.serve.serve import serve
 from w2z.settings import Settings
 
@@ -73,6 +75,37 @@ async def test_a_signal_ends_what_was_served(kernel: FakeKernel) -> None:
             raise_signal(signal.SIGTERM)
             assert (await client.closed())[0] == 1012
         assert await served.task == 128 + signal.SIGTERM
+
+
+async def test_it_says_that_it_serves_when_it_does(kernel: FakeKernel, log: Heard) -> None:
+    asked = asyncio.Event()
+    answer = asyncio.Event()
+
+    async def later(identity: bytes, message: Message) -> None:
+        asked.set()
+        await answer.wait()
+        await kernel.answer_info(identity, message)
+
+    kernel.on_kernel_info = later
+    async with program(connection_file=kernel.connection_file) as served:
+        listening = await log.line(r"listening at http://127.0.0.1:\d+/$")
+        await asked.wait()
+        assert not served.line.done()
+        answer.set()
+        assert await served.line == f"w2z: serving the kernel at {listening.rpartition(' ')[2]}"
+        raise_signal(signal.SIGTERM)
+        await served.task
+
+
+@pytest.mark.parametrize("in_container", [True, False])
+async def test_it_says_whom_it_listens_to(
+    kernel: FakeKernel, log: Heard, monkeypatch: pytest.MonkeyPatch, in_container: bool
+) -> None:
+    monkeypatch.setattr(module, "is_container", lambda _: in_container)
+    async with program(connection_file=kernel.connection_file, host="auto"):
+        reach = "whoever reaches this container" if in_container else "this machine alone"
+        await log.line(rf"listening at http://127.0.0.1:\d+/ \(for {reach}: --host\)$")
+        raise_signal(signal.SIGTERM)
 
 
 async def test_a_client_may_end_it(kernel: FakeKernel) -> None:

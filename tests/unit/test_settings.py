@@ -38,7 +38,7 @@ def test_the_time_to_end_a_kernel_leaves_room_within_docker_s_ten_seconds():
 
 def test_the_defaults_are_those_that_scripts_and_images_depend_on():
     got = settings()
-    assert (got.host, got.port, got.base_url) == ("0.0.0.0", 8888, "/")
+    assert (got.host, got.port, got.base_url) == ("auto", 8888, "/")
     assert (got.wait, got.resume_window) == (60, 600)
     assert got.max_message_size == 64 * MIB
     assert got.max_kernel_message_size == 24 * MIB

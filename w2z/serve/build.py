@@ -206,7 +206,7 @@ async def command_to_run(
 
 
 def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:
-    """Return the kernel's id, which is the same after a restart of w2z.
+    """Return the kernel's id, which is the same after a restart of w2z at the same port.
 
     See :func:`w2z.kernel.connection_file.kernel_id`.
     """
@@ -214,7 +214,11 @@ def _kernel_id(settings: Settings, info: ConnectionInfo) -> str:
         return settings.kernel_id
     path = settings.connection_file
     if path is None or (settings.starts_kernel and not connection_file.names_kernel(path)):
+        if not settings.port:
+            # Where it listens next time is not known, and w2z may run here more than once.
+            return str(uuid.uuid4())
         # Not from the key: each start of w2z makes a new one.
-        place = f"{socket.gethostname()}/{path or info.kernel_name or settings.command}"
+        what = path or info.kernel_name or settings.command
+        place = f"{socket.gethostname()}:{settings.port}{settings.base_url}/{what}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"jupyter-kernel:{place}"))
     return connection_file.kernel_id(info, path)

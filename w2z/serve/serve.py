@@ -9,6 +9,7 @@ import os
 import resource
 from collections.abc import Callable, Coroutine
 from functools import partial
+from math import inf
 from typing import Any
 
 from w2z.bridge.bridge import Bridge
@@ -21,6 +22,7 @@ from w2z.resident import settle
 from w2z.serve.budget import ShutdownBudget
 from w2z.serve.build import kernel
 from w2z.serve.idleness import grow_old
+from w2z.serve.place import is_container, listening_host
 from w2z.serve.stop import Stop
 from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import TokenFile, token_source
@@ -51,14 +53,16 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 async def serve(settings: Settings, announce: Callable[[str], None], terminal: bool) -> int:
     """Serve until a signal, a client, the kernel or a time limit ends w2z; returns the exit code.
 
-    ``announce`` gets the one line that says where w2z listens. ``terminal`` tells whether a person
-    reads that line: only then may it contain a generated token. Raises
-    :class:`~w2z.errors.StartupError`.
+    ``announce`` gets the one line that says where the kernel is served, once it is ready.
+    ``terminal`` tells whether a person reads that line: only then may it contain a generated token.
+    Raises :class:`~w2z.errors.StartupError`.
     """
     stop = Stop()
     api_token = take_variable("CONFIGPROXY_AUTH_TOKEN")
     token, generated = token_source(settings)
-    settings = settings.model_copy(update={"max_connections": _connections_to_take(settings)})
+    host, reach = listening_host(settings.host, in_container=is_container(os.environ))
+    chosen = {"max_connections": _connections_to_take(settings), "host": host}
+    settings = settings.model_copy(update=chosen)
     budget = ShutdownBudget.of(settings)
     async with contextlib.AsyncExitStack() as stack:
         audit = None
@@ -81,23 +85,33 @@ async def serve(settings: Settings, announce: Callable[[str], None], terminal: b
             if isinstance(token, TokenFile):
                 await stack.enter_async_context(token.watched(app.close_revoked))
             shown = generated if terminal else None
-            stack.enter_context(Whereabouts(url(settings, *listener.address), os.environ))
-            announce(greeting(settings, *listener.address, shown))
+            where = url(settings, *listener.address)
+            stack.enter_context(Whereabouts(where, os.environ))
+            log.info("listening at %s%s", where, f" ({reach})" if reach else "")
             _warn(settings, token, generated is not None and not terminal)
             settle()
+
+            async def greet() -> None:
+                await bridge.kernel.wait_for(lambda: bridge.kernel.is_ready, inf)
+                announce(greeting(where, shown))
+
             await run(
                 keeper,
                 stop,
+                greet,
                 _aging(settings, bridge, stop),
                 _routing(settings, api_token, listener.address[1], budget.route),
             )
     return stop.exit_code
 
 
-async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None) -> None:
+async def run(
+    keeper: Keeper, stop: Stop, greet: Work, aging: Work | None, route: Work | None
+) -> None:
     """Run the keeper until w2z has a reason to end, then stop the keeper.
 
-    ``aging`` ends w2z after a time limit. ``route`` keeps the proxy's route until it is cancelled.
+    ``greet`` says that the kernel is served when it is. ``aging`` ends w2z after a time limit.
+    ``route`` keeps the proxy's route until it is cancelled.
     """
     stop.hurry, stop.forward = keeper.hurry, keeper.forward
     async with asyncio.TaskGroup() as tasks:
@@ -105,7 +119,7 @@ async def run(keeper: Keeper, stop: Stop, aging: Work | None, route: Work | None
         async def live() -> None:
             stop.because("the kernel ended", await keeper.run())
 
-        living = [tasks.create_task(live())]
+        living = [tasks.create_task(live()), tasks.create_task(greet())]
         if aging is not None:
             living.append(tasks.create_task(aging()))
         routing = None if route is None else tasks.create_task(route())
@@ -142,10 +156,10 @@ def url(settings: Settings, host: str, port: int) -> str:
     return f"http://{openable(host)}:{port}{settings.base_url}"
 
 
-def greeting(settings: Settings, host: str, port: int, shown_token: str | None) -> str:
-    """Return the line that says where w2z listens and how to connect."""
+def greeting(where: str, shown_token: str | None) -> str:
+    """Return the line that says at which URL the kernel is served."""
     query = f"?token={shown_token}" if shown_token else ""
-    return f"w2z: serving the kernel at {url(settings, host, port)}{query}"
+    return f"w2z: serving the kernel at {where}{query}"
 
 
 def _warn(

@@ -27,7 +27,7 @@ FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 AGAIN = 0.1
-"""Seconds within which the same signal counts once: a terminal and ``timeout`` send it to the process
+"""Seconds within which the same signal counts once: ``timeout``, for one, sends it to the process
 and to its group.
 """
 
@@ -36,7 +36,8 @@ class Stop:
     """The first reason to end, and the :attr:`exit_code` that follows from it.
 
     ``hurry`` is called at every ending signal that comes after the first reason, but not at the
-    same one within :data:`AGAIN`; ``forward`` at every signal of ``FORWARDED``. Both are set once w2z has a keeper.
+    same one within :data:`AGAIN`; ``forward`` at every signal of ``FORWARDED``. Both are set once
+    w2z has a keeper.
     """
 
     def __init__(self) -> None:

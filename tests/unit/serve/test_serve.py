@@ -13,7 +13,7 @@ from tests.support.signals import as_before, raise_signal
 from w2z.errors import KernelEnded
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.serve import serve as program
-from w2z.serve.serve import FILES_BESIDE, FILES_PER_CONNECTION, greeting, run
+from w2z.serve.serve import FILES_BESIDE, FILES_PER_CONNECTION, greeting, run, url
 from w2z.serve.stop import Stop
 from w2z.settings import Settings
 
@@ -62,6 +62,9 @@ class Parts:
 
     # Beside it
 
+    async def greet(self) -> None:
+        await asyncio.Event().wait()
+
     async def age(self) -> None:
         await self.until_cancelled("aging")
 
@@ -82,7 +85,7 @@ def as_keeper(parts: Parts) -> Keeper:
 async def test_the_kernel_s_end_is_w2z_s_with_its_exit_code(stop: Stop) -> None:
     parts = Parts()
     parts.kernel_ended.set_result(3)
-    await run(as_keeper(parts), stop, None, None)
+    await run(as_keeper(parts), stop, parts.greet, None, None)
     assert stop.exit_code == 3
     assert parts.happened == ["the kernel is told to end", "the kernel has ended"]
 
@@ -90,7 +93,9 @@ async def test_the_kernel_s_end_is_w2z_s_with_its_exit_code(stop: Stop) -> None:
 async def test_the_route_goes_first_and_the_kernel_before_what_looks_after_it(stop: Stop) -> None:
     parts = Parts()
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(run(as_keeper(parts), stop, parts.age, parts.route))
+        running = tasks.create_task(
+            run(as_keeper(parts), stop, parts.greet, parts.age, parts.route)
+        )
         await parts.began.wait()
         stop.on_request()
         await running
@@ -109,7 +114,7 @@ async def test_its_age_may_be_the_reason(stop: Stop) -> None:
     async def age() -> None:
         stop.because("it is old")
 
-    await run(as_keeper(parts), stop, age, None)
+    await run(as_keeper(parts), stop, parts.greet, age, None)
     assert parts.happened == ["the kernel is told to end", "the kernel has ended"]
     assert stop.exit_code == 0
 
@@ -118,18 +123,18 @@ async def test_a_kernel_that_never_was_ends_everything_with_its_error(stop: Stop
     parts = Parts()
     parts.kernel_ended.set_exception(KernelEnded("it never was", 5))
     with pytest.RaisesGroup(KernelEnded):
-        await run(as_keeper(parts), stop, parts.age, parts.route)
+        await run(as_keeper(parts), stop, parts.greet, parts.age, parts.route)
     assert sorted(parts.happened) == ["aging is over", "the route is over"]
 
 
 async def test_signals_get_to_the_kernel_s_keeper(stop: Stop) -> None:
     parts = Parts()
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(run(as_keeper(parts), stop, None, None))
+        running = tasks.create_task(run(as_keeper(parts), stop, parts.greet, None, None))
         await parts.began.wait()
         raise_signal(signal.SIGUSR2)
         raise_signal(signal.SIGTERM)
-        raise_signal(signal.SIGTERM)
+        raise_signal(signal.SIGINT)
         await running
     assert parts.happened[:2] == ["SIGUSR2", "hurry"]
     assert stop.exit_code == 128 + signal.SIGTERM
@@ -152,12 +157,12 @@ def settings(**given: Any) -> Settings:
     ],
 )
 def test_the_line_has_a_url_that_can_be_opened(host: str, shown: str) -> None:
-    line = greeting(settings(base_url="/k"), host, 8888, None)
+    line = greeting(url(settings(base_url="/k"), host, 8888), None)
     assert line == f"w2z: serving the kernel at http://{shown}:8888/k/"
 
 
 def test_the_line_has_the_token_where_it_may_be_shown() -> None:
-    line = greeting(settings(), "127.0.0.1", 1, "s3cret")
+    line = greeting("http://127.0.0.1:1/", "s3cret")
     assert line == "w2z: serving the kernel at http://127.0.0.1:1/?token=s3cret"
 
 

@@ -30,6 +30,10 @@ CHILD_POLL_INTERVAL = 0.02
 """Seconds between checks whether the processes that the kernel left behind have ended."""
 
 
+FIRST_WORD = 5.0
+"""Seconds after which w2z first says that it still waits for a kernel; the time doubles."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Seconds a kernel may take to get ready, and restarts of crashed kernels within a minute."""
@@ -210,13 +214,18 @@ class Launched(Keeper):
     async def _follow(self, child: Child) -> None:
         """Watch the kernel until its process ends. End it if it is late or shall end."""
         kernel = self.kernel
-        deadline = kernel.now() + self._limits.ready
+        begun = kernel.now()
+        deadline, pause = begun + self._limits.ready, FIRST_WORD
         while not child.ended.done() and self._wanted is Wanted.RUN and not self._is_late:
             kernel.poll()
             if kernel.is_ready and self._decided < self._number:
                 self._decide()
             await kernel.next_task(kernel.timing.look if kernel.is_ready else kernel.timing.tick)
             self._take_clients_word()
+            if not kernel.life.was_used and kernel.now() >= begun + pause:
+                of = self._limits.ready
+                log.info("the kernel is not ready after %g s of %g (--ready-timeout)", pause, of)
+                pause *= 2
             # A kernel that clients use is not late, even if it has not answered w2z.
             self._is_late = not kernel.life.was_used and kernel.now() > deadline
         if not child.ended.done():
