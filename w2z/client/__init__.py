@@ -1,4 +1,15 @@
 """Code that talks to another w2z, which runs elsewhere or in the same container.
 
 - :mod:`~w2z.client.wait`: wait until that w2z serves a ready kernel.
+
+A session with it:
+
+- :mod:`~w2z.client.remote`: where it is, and how to be let in.
+- :mod:`~w2z.client.connection`: the session, over one websocket after the other.
+- :mod:`~w2z.client.attempt`: one of these, with the session's link.
+- :mod:`~w2z.client.websocket`: its frames. | :mod:`~w2z.client.dial`: its TCP connection.
+- :mod:`~w2z.client.link`: what the session owes and is owed. | :mod:`~w2z.client.repeats`: which
+  messages came before. | :mod:`~w2z.client.unsettled`: which requests are sent again.
+- :mod:`~w2z.client.retrying`: when to try again. | :mod:`~w2z.client.faults`: what a failure means.
+  | :mod:`~w2z.client.watch`: whether the other end is still there.
 """
