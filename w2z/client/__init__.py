@@ -12,4 +12,5 @@ A session with it:
   messages came before. | :mod:`~w2z.client.unsettled`: which requests are sent again.
 - :mod:`~w2z.client.retrying`: when to try again. | :mod:`~w2z.client.faults`: what a failure means.
   | :mod:`~w2z.client.watch`: whether the other end is still there.
+- :mod:`~w2z.client.rest`: what is asked over HTTP.
 """

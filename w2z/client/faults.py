@@ -43,11 +43,11 @@ def failed(failure: Exception | None, remote: Remote, *, was_open: bool) -> Prob
             return Problem("the connection ended")
         case InvalidStatus():
             status = failure.response.status_code
-            told = _told(bytes(failure.response.body))
-            final = refusal(status, told, remote.url)
+            said = told(bytes(failure.response.body))
+            final = refusal(status, said, remote.url)
             if final is not None:
                 raise final
-            return Problem(f"it said {status} {told}".rstrip(), status)
+            return Problem(f"it said {status} {said}".rstrip(), status)
         case InvalidMessage():
             if was_open or isinstance(failure.__cause__, EOFError):
                 return Problem("the connection ended in the opening handshake")
@@ -84,7 +84,7 @@ def _words(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _told(body: bytes) -> str:
+def told(body: bytes) -> str:
     """Return the message of a w2z's error; nothing of another server's page."""
     try:
         message = json.loads(body)["message"]

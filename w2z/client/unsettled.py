@@ -8,8 +8,8 @@ The rules:
 
 - On a resumed session each written request that has not begun is written again, the same message,
   before all that waits. w2z hands none on twice: it remembers the latest 512 requests of a session
-  (``docs/delivery.md``). So a request that more than :data:`MOST_FOLLOWED` others followed is not written
-  again; w2z had all of :data:`MOST_UNPROVEN` requests after it proved, and so it has that one, too.
+  (``docs/delivery.md``). So one that more than :data:`MOST_FOLLOWED` others followed is not written
+  again. It was taken: w2z has to prove that it has what was written before more is.
 - If another kernel has been started meanwhile, what was taken is w2z's to answer, and what was not
   is answered here, with an error: its first copy may have run in the kernel before.
 - On a new session nothing is known of what was written: it is answered here with an error, and
