@@ -92,8 +92,7 @@ class ExitCode(_Code):
     SESSION_LOST = 15, "client: w2z was restarted; whether the code ran is not known"
     SESSION_TAKEN = 16, "client: another client has taken the session over"
     TOO_LARGE = 17, "client: w2z refused a message, mostly because it is too large"
-    NO_INPUT = 18, "client: the code asked for input, and nobody is there to give it"
-    NOT_DONE = 19, "client: w2z could not do what it was asked for, such as a restart"
+    NOT_DONE = 18, "client: w2z could not do what it was asked for, such as a restart"
     TIMEOUT = 124, "client: `--timeout` was over; the kernel was interrupted"
 
 
@@ -341,12 +340,6 @@ class TimedOut(RunError):
     """The answer did not come in the time that the caller gave it."""
 
     exit_code = ExitCode.TIMEOUT
-
-
-class NoInput(RunError):
-    """The code asked for input, and there is nobody to give it."""
-
-    exit_code = ExitCode.NO_INPUT
 
 
 class KernelMessageError(W2zError):

@@ -14,7 +14,7 @@ from w2z.wire.heads import HeadReader
 MOST_UNTAKEN = 8 * 2**20
 """Bytes of messages that wait to be taken; then nothing more is read, and w2z keeps the rest."""
 
-TURN = 64
+MESSAGES_A_TURN = 64
 """Messages after which others have their turn on the event loop."""
 
 
@@ -39,7 +39,7 @@ class Inbox:
             self._news.clear()
             await self._news.wait()
         self._taken += 1
-        if self._taken % TURN == 0:
+        if self._taken % MESSAGES_A_TURN == 0:
             # Others have their turn, too, while there is always something to take.
             await asyncio.sleep(0)
         message = self._messages.popleft()

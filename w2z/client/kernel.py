@@ -105,6 +105,7 @@ class RemoteKernel:
         stop_on_error: bool = True,
         silent: bool = False,
         store_history: bool = True,
+        into: Execution | None = None,
     ) -> Execution:
         """Run code, and return what it brought.
 
@@ -120,7 +121,8 @@ class RemoteKernel:
         run later. A task that is cancelled does not interrupt the kernel.
 
         With ``stop_on_error`` an error lets the kernel drop what waits behind this code. ``silent``
-        code brings no output and is not counted; ``store_history`` lets it be counted.
+        code brings no output and is not counted; ``store_history`` lets it be counted. What is
+        returned is ``into``, if that is given: somebody else may look at it meanwhile.
         """
         content = {
             "code": code,
@@ -139,6 +141,7 @@ class RemoteKernel:
                 on_input=on_input,
                 interrupt=self.interrupt,
                 answer=self._answer,
+                into=into,
             )
             await self._inboxes.send(message)
             return await run.finish(timeout)
@@ -217,7 +220,7 @@ class RemoteKernel:
         return msg_id
 
     def messages(self) -> Messages:
-        """Return every message, of all channels, whoever asked for it: those that come from now on."""
+        """Return the messages that come from now on, of all channels, whoever asked for them."""
         return Messages(self._inboxes)
 
     async def interrupt(self) -> None:

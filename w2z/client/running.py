@@ -61,8 +61,9 @@ class Run:
         on_input: InputCallback | None,
         interrupt: Callable[[], Awaitable[None]],
         answer: Callable[[KernelMessage, str], Awaitable[None]],
+        into: Execution | None = None,
     ) -> None:
-        self.execution = Execution()
+        self.execution = into or Execution()
         self._inbox = inbox
         self._on_output = on_output
         self._on_input = on_input
