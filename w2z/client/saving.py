@@ -46,9 +46,10 @@ def _file(mime: str, value: Any) -> File:
         return File(".json", json.dumps(text).encode())
     if _is_binary(mime):
         try:
-            return File(_suffix(mime, ".bin"), base64.b64decode(text))
+            content = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError):
-            pass
+            return File(".txt", text.encode(errors="surrogatepass"))
+        return File(_suffix(mime, ".bin"), content)
     return File(_suffix(mime, ".txt"), text.encode(errors="surrogatepass"))
 
 
