@@ -94,7 +94,7 @@ def test_the_count_comes_with_the_input_and_the_reply():
 
 
 def test_an_error_is_an_output_and_the_error():
-    told = {"ename": "ValueError", "evalue": "bad", "traceback": ["line"]}
+    told: dict[str, Any] = {"ename": "ValueError", "evalue": "bad", "traceback": ["line"]}
     done = after(message("error", **told), reply("error", **told), IDLE)
     assert done.error == CodeError("ValueError", "bad", ["line"])
     assert done.outputs == [{"output_type": "error", **told}]
@@ -164,7 +164,7 @@ def test_messages_of_other_types_bring_no_output():
 
 
 def test_all_of_it_is_json():
-    error = {"ename": "E", "evalue": "v", "traceback": []}
+    error: dict[str, Any] = {"ename": "E", "evalue": "v", "traceback": []}
     assert after(text("a"), message("error", **error), reply("error", **error)).to_json() == {
         "status": "error",
         "execution_count": None,

@@ -26,6 +26,7 @@ PNG = base64.b64encode(b"\x89PNG").decode()
         ("application/vnd.plotly.v1+json", {"a": 1}, File(".json", b'{"a": 1}')),
         ("application/json", [1, "a"], File(".json", b'[1, "a"]')),
         ("image/png", "no base64!", File(".txt", b"no base64!")),
+        ("application/geo+json", "{}", File(".json", b"{}")),
         ("text/csv", "a,b", File(".csv", b"a,b")),
     ],
 )

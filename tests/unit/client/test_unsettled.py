@@ -53,23 +53,20 @@ class Stage:
         return [told(one) for one in self.unsettled.renewed(LOST)]
 
 
-@pytest.fixture
-def stage():
-    return Stage()
-
-
 FAILED = [("error", "1", "SessionLost"), ("execute_reply", "1", "SessionLost")]
 IDLE = [("status", "1", "idle")]
 
 
-def test_messages_are_written_in_their_order(stage):
+def test_messages_are_written_in_their_order():
+    stage = Stage()
     stage.send("1")
     stage.send("2", "comm_msg")
     assert stage.written() == ["1", "2"]
     assert stage.written() == []
 
 
-def test_what_has_not_begun_is_written_again_before_all_that_waits(stage):
+def test_what_has_not_begun_is_written_again_before_all_that_waits():
+    stage = Stage()
     first = stage.send("1")
     stage.send("2")
     assert stage.written() == ["1", "2"]
@@ -80,7 +77,8 @@ def test_what_has_not_begun_is_written_again_before_all_that_waits(stage):
     assert stage.written() == ["2", "3"]
 
 
-def test_it_is_written_again_although_w2z_proved_to_have_it(stage):
+def test_it_is_written_again_although_w2z_proved_to_have_it():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.prove()
@@ -89,7 +87,8 @@ def test_it_is_written_again_although_w2z_proved_to_have_it(stage):
 
 
 @pytest.mark.parametrize("sign", [status("busy", "1"), stream("a", "1"), made("x_reply", "", "1")])
-def test_what_has_begun_is_not_written_again(stage, sign):
+def test_what_has_begun_is_not_written_again(sign):
+    stage = Stage()
     stage.send("1")
     stage.send("2")
     stage.written()
@@ -98,7 +97,8 @@ def test_what_has_begun_is_not_written_again(stage, sign):
     assert stage.written() == ["2"]
 
 
-def test_cut_again_while_writing_again(stage):
+def test_cut_again_while_writing_again():
+    stage = Stage()
     for number in "123":
         stage.send(number)
     stage.written()
@@ -108,7 +108,8 @@ def test_cut_again_while_writing_again(stage):
     assert stage.written() == ["1", "2", "3"]
 
 
-def test_a_request_is_over_with_its_reply_and_idle_in_any_order(stage):
+def test_a_request_is_over_with_its_reply_and_idle_in_any_order():
+    stage = Stage()
     for number, order in (("1", ("reply", "idle")), ("2", ("idle", "reply"))):
         stage.send(number)
         stage.written()
@@ -118,7 +119,8 @@ def test_a_request_is_over_with_its_reply_and_idle_in_any_order(stage):
     assert stage.renew() == []
 
 
-def test_on_a_new_session_what_was_written_is_answered_and_never_written_again(stage):
+def test_on_a_new_session_what_was_written_is_answered_and_never_written_again():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.send("2")
@@ -126,7 +128,8 @@ def test_on_a_new_session_what_was_written_is_answered_and_never_written_again(s
     assert stage.written() == ["2"], "what was not written yet goes to the new session"
 
 
-def test_a_lost_request_gets_what_it_lacks(stage):
+def test_a_lost_request_gets_what_it_lacks():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.hear(status("busy", "1"), status("idle", "1"))
@@ -140,7 +143,8 @@ def test_a_lost_request_gets_what_it_lacks(stage):
     assert stage.renew() == IDLE, "it has no reply"
 
 
-def test_a_late_reply_to_what_was_given_up_is_not_handed_on(stage):
+def test_a_late_reply_to_what_was_given_up_is_not_handed_on():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.renew()
@@ -148,7 +152,8 @@ def test_a_late_reply_to_what_was_given_up_is_not_handed_on(stage):
     assert stage.hear(reply, stream("late", "1")) == [False, True]
 
 
-def test_another_kernel_only_gets_what_was_not_written(stage):
+def test_another_kernel_only_gets_what_was_not_written():
+    stage = Stage()
     stage.send("1")
     stage.send("2")
     stage.send("3")
@@ -160,7 +165,8 @@ def test_another_kernel_only_gets_what_was_not_written(stage):
     assert stage.written() == ["3"]
 
 
-def test_what_w2z_refused_is_answered_and_not_sent_again(stage):
+def test_what_w2z_refused_is_answered_and_not_sent_again():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.prove()
@@ -172,7 +178,8 @@ def test_what_w2z_refused_is_answered_and_not_sent_again(stage):
     assert stage.written() == ["1"]
 
 
-def test_an_answer_to_a_question_is_written_again_until_its_request_goes_on(stage):
+def test_an_answer_to_a_question_is_written_again_until_its_request_goes_on():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.hear(status("busy", "1"), made("input_request", "q", "1", Channel.STDIN))
@@ -191,13 +198,15 @@ def test_an_answer_to_a_question_is_written_again_until_its_request_goes_on(stag
     assert stage.written() == []
 
 
-def test_an_answer_to_a_question_is_lost_without_a_word(stage):
+def test_an_answer_to_a_question_is_lost_without_a_word():
+    stage = Stage()
     stage.send("a", "input_reply", parent="1", channel=Channel.STDIN)
     stage.written()
     assert stage.renew() == []
 
 
-def test_an_answer_that_waits_when_its_request_ends_is_not_written(stage):
+def test_an_answer_that_waits_when_its_request_ends_is_not_written():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.send("a", "input_reply", parent="1", channel=Channel.STDIN)
@@ -206,7 +215,8 @@ def test_an_answer_that_waits_when_its_request_ends_is_not_written(stage):
     assert stage.written() == ["2"]
 
 
-def test_an_id_that_is_used_again_is_another_request(stage):
+def test_an_id_that_is_used_again_is_another_request():
+    stage = Stage()
     stage.send("1")
     stage.written()
     stage.send("1")
@@ -214,7 +224,8 @@ def test_an_id_that_is_used_again_is_another_request(stage):
     assert stage.written() == ["1"]
 
 
-def test_heartbeats_are_written_once_at_most(stage):
+def test_heartbeats_are_written_once_at_most():
+    stage = Stage()
     beat = Message(Channel.HB, b"beat", b"", b"", b"")
     stage.unsettled.add(beat, head(beat))
     assert stage.unsettled.next_to_write() == beat
@@ -224,7 +235,8 @@ def test_heartbeats_are_written_once_at_most(stage):
     assert stage.written() == ["1"]
 
 
-def test_only_the_pong_of_the_last_ping_proves_something(stage):
+def test_only_the_pong_of_the_last_ping_proves_something():
+    stage = Stage()
     assert not stage.unsettled.owes_ping
     stage.send("1")
     stage.written()
@@ -240,7 +252,8 @@ def test_only_the_pong_of_the_last_ping_proves_something(stage):
     assert stage.unsettled.owes_ping
 
 
-def test_little_is_written_that_w2z_has_not_proved_to_have(stage):
+def test_little_is_written_that_w2z_has_not_proved_to_have():
+    stage = Stage()
     for number in range(MOST_UNPROVEN + 1):
         stage.send(str(number))
     assert len(stage.written()) == MOST_UNPROVEN
@@ -248,8 +261,9 @@ def test_little_is_written_that_w2z_has_not_proved_to_have(stage):
     assert stage.written() == [str(MOST_UNPROVEN)]
 
 
-def test_what_many_requests_followed_is_not_written_again(stage):
+def test_what_many_requests_followed_is_not_written_again():
     """w2z does not remember it any more, and would execute it a second time."""
+    stage = Stage()
     for number in range(MOST_FOLLOWED + 1):
         stage.send(str(number))
         stage.written()
@@ -262,7 +276,8 @@ def test_what_many_requests_followed_is_not_written_again(stage):
     assert again == [str(number) for number in range(1, MOST_FOLLOWED + 1)]
 
 
-def test_there_is_room_for_so_many_messages(stage):
+def test_there_is_room_for_so_many_messages():
+    stage = Stage()
     for number in range(MOST_WAITING):
         assert stage.unsettled.has_room
         stage.send(str(number))
@@ -271,7 +286,8 @@ def test_there_is_room_for_so_many_messages(stage):
     assert stage.unsettled.has_room
 
 
-def test_there_is_room_for_so_many_bytes(stage, monkeypatch):
+def test_there_is_room_for_so_many_bytes(monkeypatch):
+    stage = Stage()
     monkeypatch.setattr(module, "MOST_UNSENT_BYTES", 1000)
     stage.send("1", code="a" * 2000)
     assert not stage.unsettled.has_room
@@ -281,7 +297,8 @@ def test_there_is_room_for_so_many_bytes(stage, monkeypatch):
     assert stage.unsettled.has_room
 
 
-def test_large_requests_that_w2z_has_are_not_kept(stage, monkeypatch):
+def test_large_requests_that_w2z_has_are_not_kept(monkeypatch):
+    stage = Stage()
     monkeypatch.setattr(module, "MOST_KEPT_BYTES", 1000)
     stage.send("1", code="a" * 2000)
     stage.written()
@@ -294,7 +311,18 @@ def test_large_requests_that_w2z_has_are_not_kept(stage, monkeypatch):
     assert {one[1] for one in stage.renew()} == {"1", "2"}, "they are answered all the same"
 
 
-def test_a_large_request_that_may_not_have_arrived_is_kept(stage, monkeypatch):
+def test_what_has_begun_takes_no_memory():
+    stage = Stage()
+    stage.send("1", code="a" * 2000)
+    stage.written()
+    stage.hear(status("busy", "1"))
+    stage.prove()
+    stage.resume()
+    assert stage.written() == []
+
+
+def test_a_large_request_that_may_not_have_arrived_is_kept(monkeypatch):
+    stage = Stage()
     monkeypatch.setattr(module, "MOST_KEPT_BYTES", 1000)
     stage.send("1", code="a" * 2000)
     stage.written()
@@ -302,7 +330,8 @@ def test_a_large_request_that_may_not_have_arrived_is_kept(stage, monkeypatch):
     assert stage.written() == ["1"]
 
 
-def test_requests_that_nobody_answers_are_forgotten(stage):
+def test_requests_that_nobody_answers_are_forgotten():
+    stage = Stage()
     for number in range(MOST_UNDER_WAY + 1):
         stage.send(str(number))
         stage.written()
