@@ -121,14 +121,12 @@ class BlockingKernel:
         async def take() -> KernelMessage:
             return await anext(messages)
 
-        async def end() -> None:
-            messages.close()
-
         try:
             while True:
                 yield self._wait(take())
         finally:
-            self._wait(end())
+            with suppress(RuntimeError):  # the loop has ended, and all with it
+                self._loop.call_soon_threadsafe(messages.close)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return _Here(self._loop).wait(work)

@@ -8,8 +8,10 @@ comes once more, with the same ``msg_id``, at the beginning of the next one
   some kernels use an id for more than one.
 - A ping comes behind everything before its position, and the next connection names that position.
   So only what came after the last ping of an earlier connection can come again. One generation more
-  is kept: what came between the two last pings. The second ping of a connection proves that
-  nothing of an earlier one can come any more.
+  is kept: what came between the two last pings.
+- What comes again keeps its order, and comes before all news. So the first message that is news
+  proves that nothing more comes again on this connection. What w2z writes itself proves nothing: it
+  may come in between.
 - A question (``input_request``) that was not answered comes again whenever the session resumes.
 - A gap notice that comes again has a new id. It is known by its parent and its metadata.
 """
@@ -31,6 +33,7 @@ MAX_PING_DIGITS = 20
 """Digits of a position in a ping (``docs/protocol.md``)."""
 
 _GAP = b'"w2z_gap"'
+_BY_W2Z = b'"username":"w2z"'
 
 
 class Repeats:
@@ -44,7 +47,6 @@ class Repeats:
         self._earlier: dict[str, None] = {}
         self._older: dict[str, None] = {}
         self._recent: dict[str, None] = {}
-        self._pings = 0
         self._questions: dict[str, None] = {}
         self._questions_before: dict[str, None] = {}
 
@@ -59,16 +61,13 @@ class Repeats:
             _shorten(self._earlier, MOST_IDS)
             self._questions_before.update(self._questions)
             _shorten(self._questions_before, MOST_QUESTION_IDS)
-        self._older, self._recent, self._pings = {}, {}, 0
+        self._older, self._recent = {}, {}
 
     def ping(self, data: bytes) -> None:
         """Take note of a ping: everything before it was handed on."""
         if data.isdigit() and len(data) <= MAX_PING_DIGITS:
             self.position = int(data)
             self._older, self._recent = self._recent, {}
-            self._pings += 1
-            if self._pings == 2:
-                self._earlier = {}
 
     def is_repeat(self, message: Message, head: Head) -> bool:
         """Whether the message came on an earlier connection; else remember that it came."""
@@ -79,11 +78,13 @@ class Repeats:
             return False
         is_question = message.channel is Channel.STDIN
         before = self._questions_before if is_question else self._earlier
+        now = self._questions if is_question else self._recent
+        now[key] = None
         if key in before:
             self.dropped += 1
             return True
-        now = self._questions if is_question else self._recent
-        now[key] = None
+        if before and not is_question and _BY_W2Z not in message.header:
+            before.clear()
         return False
 
 

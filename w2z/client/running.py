@@ -70,7 +70,9 @@ class Run:
         self._interrupt = interrupt
         self._answer = answer
         self._asking: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
+        self._is_unanswered = False
+        """Whether a question was not answered, because the callback failed."""
+        self._failure: Exception | None = None
 
     async def finish(self, seconds: float | None) -> Execution:
         """Follow the run to its end, for ``seconds`` at most. Raises what ended the session, or
@@ -81,6 +83,9 @@ class Run:
                 await self._follow_in_time(tasks, seconds)
             except Exception as error:  # noqa: BLE001 (raised below, and not as a group)
                 self._failure = error
+                if self._is_unanswered:
+                    # The code waits for an answer that nobody will give.
+                    await self._end(tasks)
             finally:
                 self._take_back()
         if self._failure is not None:
@@ -157,8 +162,7 @@ class Run:
                 text = await found if inspect.isawaitable(found) else found
             await self._answer(message, str(text))
         except Exception as error:  # noqa: BLE001 (raised again where the run is awaited)
-            # The code waits for an answer that nobody will give.
-            await self._try_interrupt()
+            self._is_unanswered = True
             self._inbox.fail(error)
 
     def _take_back(self) -> None:

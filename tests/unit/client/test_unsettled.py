@@ -163,6 +163,8 @@ def test_another_kernel_only_gets_what_was_not_written():
     told_of = stage.resume(LOST)
     assert {one[1] for one in told_of} == {"2"}, "w2z has the first, and answers it itself"
     assert stage.written() == ["3"]
+    stage.resume()
+    assert stage.written() == ["3"], "the first is not for the new kernel on any connection"
 
 
 def test_what_w2z_refused_is_answered_and_not_sent_again():
