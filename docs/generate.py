@@ -57,6 +57,18 @@ Only in the environment, because arguments show in process lists:
 |---|---|---|---|
 {wait_options}
 
+## w2z exec
+
+{execute}
+
+`w2z exec [OPTIONS] URL [FILE]`; how to use it: [client.md](../client.md).
+
+| option | environment | default | meaning |
+|---|---|---|---|
+{execute_options}
+
+The token may be in `W2Z_TOKEN`.
+
 ## Exit codes
 
 | code | meaning |
@@ -67,25 +79,33 @@ Only in the environment, because arguments show in process lists:
 
 def page() -> str:
     command = cli.commands["serve"]
-    options = [_option(p) for p in command.params if isinstance(p, click.Option)]
     environment = [
         f"| `W2Z_{name.upper()}` | {Settings.model_fields[name].description} |"
         for name in sorted(ENVIRONMENT_ONLY)
     ]
-    wait = cli.commands["wait"]
+    wait, execute = cli.commands["wait"], cli.commands["exec"]
     return HEAD.format(
         help=command.help,
-        options="\n".join(options),
+        options=_options(command),
         wait=inspect.cleandoc(wait.help or ""),
-        wait_options="\n".join(_option(p) for p in wait.params if isinstance(p, click.Option)),
+        wait_options=_options(wait),
+        execute=inspect.cleandoc(execute.help or ""),
+        execute_options="\n".join(
+            _option(p) for p in execute.params if isinstance(p, click.Option)
+        ),
         environment="\n".join(environment),
         codes="\n".join(f"| {code} | {meaning} |" for code, meaning in _codes()),
     )
 
 
+def _options(command: click.Command) -> str:
+    return "\n".join(_option(p) for p in command.params if isinstance(p, click.Option))
+
+
 def _option(option: click.Option) -> str:
     default = f"`{option.default}`" if option.show_default else ""
-    return f"| `{option.opts[0]}` | `{option.envvar}` | {default} | {option.help} |"
+    variable = f"`{option.envvar}`" if option.envvar else ""
+    return f"| `{option.opts[-1]}` | {variable} | {default} | {option.help} |"
 
 
 def _codes() -> list[tuple[str, str]]:

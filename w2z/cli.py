@@ -23,10 +23,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from w2z import __version__, environment, starting
-from w2z.errors import ExitCode, SettingsError, StartupError
+from w2z.errors import ExitCode, RemoteError, SettingsError, StartupError
 from w2z.privacy import hide_process, take_variable
+from w2z.remote_commands import Duration, execute
 from w2z.settings import Settings
-from w2z.units import LONGEST, seconds
+from w2z.units import LONGEST
 
 log = logging.getLogger("w2z")
 
@@ -50,6 +51,11 @@ NUMBER_MISTAKES = frozenset(
 )
 """The mistakes whose message shows the value: a number that cannot be used is no secret."""
 
+CLIENT_CODES = 10
+"""The first exit code of the commands that talk to another w2z."""
+
+_CODES = [f"  {code}  {code.meaning}" for code in ExitCode if code < CLIENT_CODES]
+
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
 
@@ -58,7 +64,7 @@ When a kernel that w2z started ends for good, w2z ends with its exit code. Other
 \b
 {codes}
   128+N  ended by signal N
-""".replace("{codes}", "\n".join(f"  {code}  {code.meaning}" for code in ExitCode).replace("`", ""))
+""".replace("{codes}", "\n".join(_CODES).replace("`", ""))
 
 
 class DefaultGroup(click.Group):
@@ -233,17 +239,6 @@ cli.add_command(
 )
 
 
-class Duration(click.FloatRange):
-    """Seconds, or a text with units."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds; fails for text that means none."""
-        read = seconds(value) if isinstance(value, str) else None
-        return float(super().convert(value if read is None else read, param, ctx))
-
-
 @cli.command()
 @click.argument("url", required=False)
 @click.option(
@@ -272,12 +267,17 @@ def wait(url: str | None, timeout: float) -> None:
         raise SystemExit(ExitCode.FAILURE)
 
 
+cli.add_command(execute)
+
+
 def main() -> None:
-    """Run the command line. A :class:`StartupError` becomes one line and an exit code."""
+    """Run the command line. A :class:`StartupError` becomes one line and an exit code, and so does
+    a :class:`RemoteError`.
+    """
     starting.prepare()
     try:
         cli()
-    except* StartupError as group:
+    except* (StartupError, RemoteError) as group:
         failed = _first(group)
         _complain(f"w2z: {failed}")
         code = getattr(failed, "exit_code", StartupError.exit_code)

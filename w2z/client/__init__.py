@@ -1,4 +1,68 @@
 """Code that talks to another w2z, which runs elsewhere or in the same container.
 
+For programs: :func:`connect` gives a kernel to run code with, :func:`connect_blocking` the same
+without an event loop. ``docs/client.md`` shows how.
+
+- :mod:`~w2z.client.kernel`: that kernel. | :mod:`~w2z.client.blocking`: its blocking twin.
+- :mod:`~w2z.client.running`: one run of code. | :mod:`~w2z.client.run`: what it brings.
+- :mod:`~w2z.client.inboxes`: who waits for which message.
+- :mod:`~w2z.client.exec`: the command ``w2z exec``. | :mod:`~w2z.client.saving`: data as files. |
+  :mod:`~w2z.client.terminal`: the person at the terminal.
 - :mod:`~w2z.client.wait`: wait until that w2z serves a ready kernel.
+
+A session with it:
+
+- :mod:`~w2z.client.remote`: where it is, and how to be let in.
+- :mod:`~w2z.client.connection`: the session, over one websocket after the other.
+- :mod:`~w2z.client.attempt`: one of these, with the session's link.
+- :mod:`~w2z.client.websocket`: its frames. | :mod:`~w2z.client.dial`: its TCP connection.
+- :mod:`~w2z.client.link`: what the session owes and is owed. | :mod:`~w2z.client.repeats`: which
+  messages came before. | :mod:`~w2z.client.unsettled`: which requests are sent again.
+- :mod:`~w2z.client.retrying`: when to try again. | :mod:`~w2z.client.faults`: what a failure means.
+  | :mod:`~w2z.client.watch`: whether the other end is still there.
+- :mod:`~w2z.client.rest`: what is asked over HTTP.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from w2z.client.blocking import BlockingKernel, connect_blocking
+    from w2z.client.kernel import RemoteKernel, connect
+    from w2z.client.remote import TokenWay
+    from w2z.client.run import CodeError, Execution, Gap, KernelMessage, Output
+
+__all__ = [
+    "BlockingKernel",
+    "CodeError",
+    "Execution",
+    "Gap",
+    "KernelMessage",
+    "Output",
+    "RemoteKernel",
+    "TokenWay",
+    "connect",
+    "connect_blocking",
+]
+
+_PLACES = {
+    "BlockingKernel": "blocking",
+    "CodeError": "run",
+    "Execution": "run",
+    "Gap": "run",
+    "KernelMessage": "run",
+    "Output": "run",
+    "RemoteKernel": "kernel",
+    "TokenWay": "remote",
+    "connect": "kernel",
+    "connect_blocking": "blocking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: who only waits for a w2z needs no websocket."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
