@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from w2z.server.addresses import EVERY_IPV4, LOOPBACK_IPV4
+from w2z.hosts import EVERY_IPV4, LOOPBACK_IPV4
 
 AUTO = "auto"
 """The ``--host`` that depends on the place."""
