@@ -1,0 +1,158 @@
+"""What `w2z attach` does about requests, signals and states that are meant for a kernel.
+
+Two modes. As *one kernel*, attach is what a frontend started as its kernel (the argv of a
+kernelspec): it ends when a local kernel's process would. As a *command* it was started by a person,
+for clients that connect to an existing kernel: it stays as long as there may be a kernel again.
+
+Control requests. Every other request on control is passed on.
+
+===================  ===========  ===========  =============================================
+request              restart      on_shutdown  what attach does
+===================  ===========  ===========  =============================================
+interrupt_request    --           any          asks w2z for it, which knows what each kernel
+                                               takes, and answers with the outcome
+shutdown_request     false        detach       answers, and ends; the kernel stays as it is
+shutdown_request     false        stop         passes it on, and ends with the answer
+shutdown_request     true         any          passes it on; as one kernel it ends with the
+                                               answer, because its frontend starts the next;
+                                               with ``on_start=restart`` that one restarts the
+                                               kernel, so it only answers and ends
+===================  ===========  ===========  =============================================
+
+Signals.
+
+=======  ================================================================================
+signal   what attach does
+=======  ================================================================================
+SIGINT   interrupts the kernel. On a terminal it ends, and leaves the kernel alone, at the
+         second within a second, and at the first while there is no connection
+SIGTERM  as shutdown_request without restart; while it is ending already, it ends at once
+SIGHUP   ends; the kernel stays as it is
+=======  ================================================================================
+
+States that w2z or a Jupyter server announces for the kernel: a status without a parent.
+
+===========================  ==============================================================
+execution_state              what attach does
+===========================  ==============================================================
+restarting, autorestarting   as one kernel it ends: the frontend learns so, and starts anew
+dead                         as one kernel it ends. As a command it stays and answers no
+                             heartbeat until there is another state
+any other                    nothing
+===========================  ==============================================================
+
+An end that somebody asked for has the exit code 0, and so has that of a kernel which ended by
+itself with 0 (``exit()`` in a console). What ends the connection for good has a code of its own
+(:mod:`w2z.errors`).
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from signal import SIGHUP, SIGINT, SIGTERM
+from typing import Literal, NamedTuple
+
+from w2z.errors import ENDED_BY_SIGNAL, ExitCode
+
+OnStart = Literal["attach", "restart"]
+"""What a start means for a kernel that runs already: use it as it is, or restart it first."""
+
+OnShutdown = Literal["detach", "stop"]
+"""What the end means for the kernel: it stays, or it is asked to end."""
+
+TWICE_WITHIN = 1.0
+"""Seconds between two SIGINT of a person who means attach itself, and not the running cell."""
+
+STARTS_ANEW = frozenset({"restarting", "autorestarting"})
+"""The states of a kernel that is replaced by another."""
+
+IN_ORDER = "exit code 0"
+"""How the ``reason`` of w2z's status *dead* ends if the kernel ended by itself and in order."""
+
+
+class Do(Enum):
+    """What is to be done."""
+
+    NOTHING = auto()
+    PASS_ON = auto()
+    """Send the request to the kernel."""
+    PASS_ON_AND_LEAVE = auto()
+    """Send the request to the kernel, hand its reply on, and end."""
+    ANSWER_AND_LEAVE = auto()
+    """Answer the request in the kernel's place, and end."""
+    INTERRUPT = auto()
+    """Ask w2z to interrupt the kernel; who asked for it hears the outcome."""
+    STOP_AND_LEAVE = auto()
+    """Send the kernel a ``shutdown_request`` of attach's own, and end with its reply."""
+    LEAVE = auto()
+    """End now."""
+
+
+class Step(NamedTuple):
+    """What is to be done, and the exit code of an attach that ends with it."""
+
+    do: Do
+    exit_code: int = ExitCode.OK
+
+
+NOTHING = Step(Do.NOTHING)
+
+
+class Policy:
+    """Decides for one attach. ``is_terminal`` says that signals come from a person at one."""
+
+    def __init__(
+        self,
+        *,
+        one_kernel: bool,
+        on_start: OnStart = "attach",
+        on_shutdown: OnShutdown = "detach",
+        is_terminal: bool = False,
+    ) -> None:
+        self._one_kernel = one_kernel
+        self._on_start = on_start
+        self._on_shutdown = on_shutdown
+        self._is_terminal = is_terminal
+        self._interrupted_at: float | None = None
+        self.is_leaving = False
+        """Whether an end was asked for, and only waits for the kernel's reply."""
+        self.is_dead = False
+        """Whether the kernel was announced to be dead, and nothing since."""
+
+    def on_control(self, msg_type: str, *, restart: bool = False) -> Step:
+        """Decide about a request on control; ``restart`` is that of a ``shutdown_request``."""
+        if msg_type == "interrupt_request":
+            return Step(Do.INTERRUPT)
+        if msg_type != "shutdown_request":
+            return Step(Do.PASS_ON)
+        if restart and not self._one_kernel:
+            return Step(Do.PASS_ON)
+        self.is_leaving = True
+        if restart:
+            comes_anew = self._on_start == "restart"
+            return Step(Do.ANSWER_AND_LEAVE if comes_anew else Do.PASS_ON_AND_LEAVE)
+        stops = self._on_shutdown == "stop"
+        return Step(Do.PASS_ON_AND_LEAVE if stops else Do.ANSWER_AND_LEAVE)
+
+    def on_signal(self, number: int, now: float, *, is_connected: bool) -> Step:
+        """Decide about a signal that came at ``now``, in seconds of a monotonic clock."""
+        leave = Step(Do.LEAVE, ENDED_BY_SIGNAL + number)
+        if number == SIGINT:
+            before, self._interrupted_at = self._interrupted_at, now
+            is_second = before is not None and now - before < TWICE_WITHIN
+            if self._is_terminal and (is_second or not is_connected):
+                return leave
+            return Step(Do.INTERRUPT)
+        if number == SIGTERM and self._on_shutdown == "stop" and not self.is_leaving:
+            self.is_leaving = True
+            return leave._replace(do=Do.STOP_AND_LEAVE)
+        return leave if number in (SIGTERM, SIGHUP) else NOTHING
+
+    def on_status(self, state: str, reason: str = "") -> Step:
+        """Decide about a status without a parent, and the ``reason`` that w2z gave for it."""
+        self.is_dead = state == "dead"
+        if not (self.is_dead or state in STARTS_ANEW) or not self._one_kernel:
+            return NOTHING
+        in_order = self.is_leaving or (self.is_dead and reason.endswith(IN_ORDER))
+        self.is_leaving = True
+        return Step(Do.LEAVE, ExitCode.OK if in_order else ExitCode.KERNEL_ENDED)
