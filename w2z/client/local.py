@@ -93,7 +93,7 @@ class Endpoints:
         self._is_full = False
         self._again: asyncio.TimerHandle | None = None
         with contextlib.ExitStack() as undo:
-            undo.callback(self._give_up)
+            undo.callback(self._undo)
             bound = {channel: self._socket(channel, info) for channel in Channel}
             self.info = info or self._chosen(bound, transport, kernel_name)
             if info is not None:
@@ -131,15 +131,20 @@ class Endpoints:
         self._sockets.clear()
         with contextlib.suppress(TimeoutError):
             await within(LAST_MS / 1000 + 0.1, self._context.term)
-        self._remove_folder()
+        self._remove_files()
 
-    def _give_up(self) -> None:
+    def _undo(self) -> None:
         self._context.destroy(linger=0)
-        self._remove_folder()
-
-    def _remove_folder(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _remove_files(self) -> None:
+        """Remove the Unix sockets, which libzmq leaves behind."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        elif self.info.transport == "ipc":
+            for channel in Channel:
+                Path(self.info.endpoint(channel).removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _socket(self, channel: Channel, info: ConnectionInfo | None) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.XPUB if channel is Channel.IOPUB else zmq.ROUTER)
@@ -220,10 +225,7 @@ class Endpoints:
     def _try_again(self) -> None:
         self._again = None
         waiting = self._waiting
-        while waiting:
-            one = waiting.first()
-            if not self._send(one.channel, one.parts):
-                break
+        while waiting and self._send(*waiting.first()[:2]):
             waiting.sent()
         if waiting:
             now = self._loop.time()
@@ -231,18 +233,16 @@ class Endpoints:
             for one in waiting.overtaking(now):
                 self._send(one.channel, one.parts)
             if waiting.is_lost(now):
-                self._lose()
+                self._give_up_first()
             self._again = self._loop.call_later(pause, self._try_again)
         self._tell_if_crowded()
 
-    def _lose(self) -> None:
-        """Send what waits to the subscribers that take it."""
+    def _give_up_first(self) -> None:
+        """Send what is first to the subscribers that take it."""
         log.warning("a local client has not read its output for long, and loses some of it")
         self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
-        while self._waiting:
-            one = self._waiting.first()
-            self._send(one.channel, one.parts)
-            self._waiting.sent()
+        self._send(*self._waiting.first()[:2])
+        self._waiting.sent()
         self._iopub.setsockopt(zmq.XPUB_NODROP, 1)
 
     def _tell_if_crowded(self) -> None:

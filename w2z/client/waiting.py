@@ -98,7 +98,9 @@ class Waiting:
         return ahead
 
     def is_lost(self, now: float) -> bool:
-        """Whether the output that waits goes only to those subscribers that take it."""
+        """Whether the first goes only to those subscribers that take it. libzmq then leaves the
+        others out until they read again, and refuses nothing on their account.
+        """
         return self.is_full and self._stalls_for(LOSES_AFTER, now)
 
     def _stalls_for(self, seconds: float, now: float) -> bool:
