@@ -10,7 +10,8 @@ The map, from the top (each layer imports only those below it):
 - :mod:`w2z.wire`: the formats. | :mod:`w2z.settings`. | :mod:`w2z.timing`: durations. |
   :mod:`w2z.reports`: problems, counted and logged. | :mod:`w2z.counts`: the rest that is counted. |
   :mod:`w2z.threads`: work that blocks. | :mod:`w2z.small_files`: files that others write. |
-  :mod:`w2z.privacy`: what w2z hides. | :mod:`w2z.holdings`: the bytes held for peers, in sum.
+  :mod:`w2z.privacy`: what w2z hides. | :mod:`w2z.holdings`: the bytes held for peers, in sum. |
+  :mod:`w2z.hosts`: words for hosts, and how to reach them.
 - :mod:`w2z.logs`: what the operator reads. |
   :mod:`w2z.whereabouts`: where w2z listens, told to its health check.
 - :mod:`w2z.store`: storage for messages that do not fit in memory. |

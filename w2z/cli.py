@@ -14,7 +14,8 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from typing import Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -23,12 +24,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from w2z import __version__, environment, starting
-from w2z.errors import ExitCode, SettingsError, StartupError
+from w2z.errors import ExitCode, RemoteError, SettingsError, StartupError
 from w2z.privacy import hide_process, take_variable
 from w2z.settings import Settings
 from w2z.units import LONGEST, seconds
 
+if TYPE_CHECKING:
+    from w2z.client.remote import Remote
+
 log = logging.getLogger("w2z")
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 WARNINGS = "w2z.warnings"
 """The key of the warnings that wait for the log, in the context of a command."""
@@ -241,6 +247,21 @@ class Duration(click.FloatRange):
         return float(super().convert(value if read is None else read, param, ctx))
 
 
+def remote_options(command: F) -> F:
+    """Add the options that say how to be let in by another w2z. There is none for the token itself,
+    which process lists would show: it comes from a file or from ``W2Z_TOKEN``.
+    """
+    for name, text in (
+        ("client-key", "Key of --client-cert, in PEM, if it is not in the same file."),
+        ("client-cert", "Certificate to show w2z, or a proxy before it, in PEM."),
+        ("ca-file", "Certificate in PEM of the CA that w2z's certificate is signed by."),
+        ("token-file", "File whose first line is the token, read at each connection."),
+    ):
+        kind = click.Path(dir_okay=False, path_type=Path)
+        command = click.option(f"--{name}", type=kind, help=text)(command)
+    return command
+
+
 @cli.command()
 @click.argument("url", required=False)
 @click.option(
@@ -269,12 +290,81 @@ def wait(url: str | None, timeout: float) -> None:
         raise SystemExit(ExitCode.FAILURE)
 
 
+@cli.command()
+@click.argument("url", envvar="W2Z_URL")
+@click.option(
+    "-f",
+    "--connection-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Local connection file: made, and removed at the end; with --one-kernel it may be there,"
+    " as a frontend writes it. By default a new one in Jupyter's runtime directory.",
+)
+@click.option(
+    "--one-kernel",
+    is_flag=True,
+    help="Behave as the process of a kernel, which ends with it: for kernelspecs.",
+)
+@click.option(
+    "--on-start",
+    type=click.Choice(["attach", "restart"]),
+    default="attach",
+    show_default=True,
+    help="Use the kernel as it is, or restart it first.",
+)
+@click.option(
+    "--on-shutdown",
+    type=click.Choice(["detach", "stop"]),
+    default="detach",
+    show_default=True,
+    help="Leave the kernel as it is at the end, or ask it to end.",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["tcp", "ipc"]),
+    default="tcp",
+    show_default=True,
+    help="Local ports of the loopback interface, or Unix sockets in a private directory.",
+)
+@click.option(
+    "--patience",
+    type=Duration(min=0),
+    help="Seconds without a connection after which to give up; 300 by default.",
+    metavar="NUMBER",
+)
+@remote_options
+def attach(url: str, connection_file: Path | None, **options: Any) -> None:
+    """Let the remote kernel of the w2z at URL appear as a local one.
+
+    Prints the path of its connection file, for `jupyter console --existing` and others, and stays
+    until it is ended. On a terminal a line shows the state. Ctrl-C interrupts the kernel; twice
+    within a second it ends attach.
+    """
+    hide_process()
+    from w2z.client.attach import Options  # noqa: PLC0415 (only this needs the client side)
+    from w2z.client.command import attach as run  # noqa: PLC0415
+
+    remote = _remote(url, options)
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = Options(is_terminal=sys.stdin.isatty(), **given)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        code = runner.run(run(remote, chosen, connection_file, click.echo))
+    raise SystemExit(code)
+
+
+def _remote(url: str, options: dict[str, Any]) -> Remote:
+    """Return the w2z at ``url``; takes the options of :func:`remote_options` out of ``options``."""
+    from w2z.client.remote import Remote  # noqa: PLC0415
+
+    names = ("token_file", "ca_file", "client_cert", "client_key")
+    return Remote.at(url, **{name: options.pop(name) for name in names})
+
+
 def main() -> None:
-    """Run the command line. A :class:`StartupError` becomes one line and an exit code."""
+    """Run the command line. An error meant for the operator becomes one line and an exit code."""
     starting.prepare()
     try:
         cli()
-    except* StartupError as group:
+    except* (StartupError, RemoteError) as group:
         failed = _first(group)
         _complain(f"w2z: {failed}")
         code = getattr(failed, "exit_code", StartupError.exit_code)

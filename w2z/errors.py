@@ -5,6 +5,8 @@ value, and what to do about it.
 
 - :class:`StartupError`: the operator reads one line; the process ends with its :class:`ExitCode`.
 - :class:`ClientError`: one websocket is closed with its :class:`CloseCode`; nobody else notices.
+- :class:`RemoteError`: the caller of :mod:`w2z.client` gets it; a command of the client side ends
+  with its :class:`ExitCode`.
 - :class:`HttpError`: one HTTP request is answered with its :attr:`status`; for
   :class:`TokenRefused` perhaps a moment later.
 - :class:`KernelError`: the kernel does not do what an HTTP request asked for; the request is
@@ -69,8 +71,9 @@ class CloseCode(_Code):
 class ExitCode(_Code):
     """The exit codes that w2z chooses itself.
 
-    After a signal the exit code is :data:`ENDED_BY_SIGNAL` plus the signal's number; after the end
-    of a kernel that w2z started it is the kernel's.
+    From 10 on they are those of commands that talk to another w2z (:class:`RemoteError`). After a
+    signal the exit code is :data:`ENDED_BY_SIGNAL` plus the signal's number; after the end of a
+    kernel that w2z started it is the kernel's.
     """
 
     OK = 0, "ended by a client, by `--idle-timeout` or by `--max-lifetime`"
@@ -81,6 +84,17 @@ class ExitCode(_Code):
     KERNEL_ENDED = 5, "the kernel could not be started, or ended before it was ready"
     LISTEN = 6, "the address to listen on is taken or not ours"
     TOKEN_FILE = 7, "the token file cannot be read or holds no usable token"
+    UNREACHABLE = 10, "client: no connection to w2z for as long as `--patience`"
+    NOT_W2Z = 11, "client: what answers at the URL is not w2z, or is not trusted"
+    UNAUTHORIZED = 12, "client: w2z does not take the token, or there is none"
+    UNKNOWN_KERNEL = 13, "client: w2z has no kernel at this URL"
+    KERNEL_DEAD = 14, "client: the kernel ended, or was restarted, before it had answered"
+    SESSION_LOST = 15, "client: w2z was restarted; whether the code ran is not known"
+    SESSION_TAKEN = 16, "client: another client has taken the session over"
+    TOO_LARGE = 17, "client: w2z refused a message, mostly because it is too large"
+    NO_INPUT = 18, "client: the code asked for input, and nobody is there to give it"
+    NOT_DONE = 19, "client: w2z could not do what it was asked for, such as a restart"
+    TIMEOUT = 124, "client: `--timeout` was over; the kernel was interrupted"
 
 
 ENDED_BY_SIGNAL = 128
@@ -239,6 +253,100 @@ class KernelNotStarted(KernelError):
 
 class ProxyError(W2zError):
     """A request to the proxy about w2z's route was refused, or could not be made."""
+
+
+class RemoteError(W2zError):
+    """Another w2z cannot be reached, or cannot do what the client side asked of it."""
+
+    exit_code: int = ExitCode.FAILURE
+
+
+class RemoteSettingsError(RemoteError):
+    """A URL, a token or a file that :mod:`w2z.client` was given cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RemoteTokenError(RemoteError):
+    """The token file of the client side cannot be read or holds no usable token."""
+
+    exit_code = ExitCode.TOKEN_FILE
+
+
+class Unreachable(RemoteError):
+    """There was no connection to w2z for as long as the caller has patience."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class NotW2z(RemoteError):
+    """Something answers at the URL, but it is not w2z, or its certificate is not trusted."""
+
+    exit_code = ExitCode.NOT_W2Z
+
+
+class Unauthorized(RemoteError):
+    """w2z does not take the token, needs one, or takes it no more (401, 403, 4401)."""
+
+    exit_code = ExitCode.UNAUTHORIZED
+
+
+class UnknownKernel(RemoteError):
+    """There is a server, but no kernel at this path of it (404, 4404)."""
+
+    exit_code = ExitCode.UNKNOWN_KERNEL
+
+
+class KernelGone(RemoteError):
+    """The kernel ended for good, and its w2z with it (4410, or *dead* and then no connection)."""
+
+    exit_code = ExitCode.KERNEL_DEAD
+
+
+class SessionTaken(RemoteError):
+    """Another connection has taken the session over and keeps it (4409, 409)."""
+
+    exit_code = ExitCode.SESSION_TAKEN
+
+
+class NotDone(RemoteError):
+    """w2z answers, but could not interrupt, restart or stop the kernel; it says why."""
+
+    exit_code = ExitCode.NOT_DONE
+
+
+class RunError(RemoteError):
+    """A request to a remote kernel did not end as it should have."""
+
+
+class KernelDead(RunError):
+    """The kernel ended, or was restarted, before it had answered the request."""
+
+    exit_code = ExitCode.KERNEL_DEAD
+
+
+class SessionLost(RunError):
+    """w2z was restarted, or the session was over: whether the request was run is not known."""
+
+    exit_code = ExitCode.SESSION_LOST
+
+
+class TooLarge(RunError):
+    """w2z refused a message, mostly because it is larger than w2z takes."""
+
+    exit_code = ExitCode.TOO_LARGE
+
+
+class TimedOut(RunError):
+    """The answer did not come in the time that the caller gave it."""
+
+    exit_code = ExitCode.TIMEOUT
+
+
+class NoInput(RunError):
+    """The code asked for input, and there is nobody to give it."""
+
+    exit_code = ExitCode.NO_INPUT
 
 
 class KernelMessageError(W2zError):

@@ -15,8 +15,9 @@ from tests.support.families import HAS_IPV6, ipv6, without
 from tests.support.raw_http import raw_http
 from tests.support.serving import serving
 from w2z.errors import ListenError
+from w2z.hosts import openable
 from w2z.server import addresses
-from w2z.server.addresses import listening_sockets, openable
+from w2z.server.addresses import listening_sockets
 
 IPV4_END, IPV6_END = ("127.0.0.1", 0), ("::1", 0, 0, 0)
 

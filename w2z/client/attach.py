@@ -38,8 +38,8 @@ FIRST_PATIENCE = 60.0
 """Seconds until the first connection: as long as Jupyter's frontends wait for a kernel."""
 
 REPLY_WITHIN = 2.0
-"""Seconds that the kernel has for its answer to a ``shutdown_request``. jupyter_client sends SIGTERM
-2.5 seconds after its request.
+"""Seconds that the kernel has for its answer to a ``shutdown_request``. jupyter_client sends
+SIGTERM 2.5 seconds after its request.
 """
 
 LAST_WORDS = 0.2
@@ -108,9 +108,7 @@ class Attach:
         )
         self._rest = Rest(remote)
         first = min(FIRST_PATIENCE, options.patience)
-        self._connection = Connection(
-            remote, self, patience=options.patience, first_patience=first
-        )
+        self._connection = Connection(remote, self, patience=options.patience, first_patience=first)
         self._routes = Routes()
         self._heads = HeadReader()
         self._unsent: deque[Message] = deque()

@@ -155,4 +155,4 @@ class Policy:
             return NOTHING
         in_order = self.is_leaving or (self.is_dead and reason.endswith(IN_ORDER))
         self.is_leaving = True
-        return Step(Do.LEAVE, ExitCode.OK if in_order else ExitCode.KERNEL_ENDED)
+        return Step(Do.LEAVE, ExitCode.OK if in_order else ExitCode.KERNEL_DEAD)

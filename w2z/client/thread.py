@@ -29,7 +29,7 @@ class AttachThread:
     def __init__(
         self, remote: Remote, options: Options, info: ConnectionInfo | None = None
     ) -> None:
-        self._make = lambda **callbacks: Attach(remote, options, info, **callbacks)
+        self._given = remote, options, info
         self._bound: Future[ConnectionInfo] = Future()
         self._connected: Future[None] = Future()
         self._attach: Attach
@@ -77,7 +77,7 @@ class AttachThread:
 
     def leave(self) -> None:
         """End soon; the kernel stays as it is."""
-        self._soon(lambda: self._attach.leave())
+        self._soon(self._attach.leave)
 
     async def wait(self) -> int:
         """Wait until it has ended; returns its exit code."""
@@ -105,7 +105,7 @@ class AttachThread:
 
     async def _main(self) -> int:
         self._loop = asyncio.get_running_loop()
-        self._attach = self._make(bound=self._bound.set_result, changed=self._note)
+        self._attach = Attach(*self._given, bound=self._bound.set_result, changed=self._note)
         return await self._attach.run()
 
     def _note(self) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from w2z.environment import value
 from w2z.errors import SettingsError
-from w2z.server.addresses import LOOPBACK_IPV4, LOOPBACK_IPV6, openable
+from w2z.hosts import LOOPBACK_IPV4, LOOPBACK_IPV6, openable
 from w2z.settings import Settings
 from w2z.values import encoded_path
 from w2z.whereabouts import found

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from w2z.bridge.bridge import Bridge
+from w2z.hosts import openable
 from w2z.kernel.keeping.keeper import Keeper
 from w2z.kernel.process.children import Children
 from w2z.kernel.sockets.channels import SOCKETS_PER_SESSION
@@ -23,7 +24,6 @@ from w2z.serve.idleness import grow_old
 from w2z.serve.stop import Stop
 from w2z.server.access.policy import AccessPolicy
 from w2z.server.access.token import TokenFile, token_source
-from w2z.server.addresses import openable
 from w2z.server.app import App
 from w2z.server.door import SPARE
 from w2z.server.listener import ACCEPTED_AT_ONCE, Listener

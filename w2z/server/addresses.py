@@ -1,4 +1,4 @@
-"""The addresses that w2z listens on: sockets for ``--host`` and ``--port``, and a URL's host.
+"""The addresses that w2z listens on: sockets for ``--host`` and ``--port``.
 
 Each address has a socket of its own, and an IPv6 socket takes IPv6 alone. So every combination of
 addresses works in the same way on every platform.
@@ -11,10 +11,10 @@ import errno
 import socket
 from collections.abc import Sequence
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from w2z.errors import ListenError
+from w2z.hosts import EVERY_IPV4, EVERY_IPV6, EVERYWHERE
 from w2z.threads import in_thread
 
 BACKLOG = 1024
@@ -22,14 +22,6 @@ BACKLOG = 1024
 
 ATTEMPTS = 20
 """Free ports that are tried for port 0, until one of them is free at every address."""
-
-EVERYWHERE = ("", "*")
-"""Words for every address of this machine, of each family that the machine has."""
-
-EVERY_IPV4 = "0.0.0.0"  # noqa: S104 (the operator chooses the addresses)
-EVERY_IPV6 = "::"
-LOOPBACK_IPV4 = "127.0.0.1"
-LOOPBACK_IPV6 = "::1"
 
 _MISSING = {
     socket.AF_INET6: f"this machine has no IPv6; {EVERY_IPV4} is every IPv4 address",
@@ -64,27 +56,6 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
     except UnicodeError:
         reason = "that is no host name"
     raise ListenError(f"cannot listen on {host} port {port}: {reason}")
-
-
-def openable(host: str) -> str:
-    """Return the host of a URL that reaches w2z from this machine if it listens on ``host``."""
-    try:
-        address = None if host in EVERYWHERE else ip_address(host)
-    except ValueError:
-        return host
-    if address is None or (isinstance(address, IPv6Address) and address.is_unspecified):
-        host = _loopback()
-    elif address.is_unspecified:
-        host = LOOPBACK_IPV4
-    return f"[{host}]" if ":" in host else host
-
-
-def _loopback() -> str:
-    """Return the loopback address of a family that this machine has, IPv4 if it has both."""
-    with contextlib.suppress(OSError):
-        _bound((socket.AF_INET, (LOOPBACK_IPV4, 0)), 0).close()
-        return LOOPBACK_IPV4
-    return LOOPBACK_IPV6
 
 
 async def _addresses(host: str) -> Sequence[Address]:

@@ -7,6 +7,7 @@
 - :mod:`~w2z.wire.subprotocol`: which of the two a client gets, decided once at the handshake.
 - :mod:`~w2z.wire.json`: reading and writing the JSON parts.
 - :mod:`~w2z.wire.outline`: checking a client's JSON, and reading the few fields that w2z needs.
+- :mod:`~w2z.wire.heads`: reading the ids that a client needs of what it gets.
 - :mod:`~w2z.wire.authored`: messages that w2z itself writes.
 
 A peer's counts, lengths and offsets are checked against the payload before they are used.

@@ -62,7 +62,7 @@ class V1Codec:
         """
         if text:
             raise WrongFrameKind(f"{SUBPROTOCOL} has binary messages only, this one is text")
-        offsets = _offsets(payload)
+        offsets = _offsets(payload, _FIXED_PARTS + 1 + MAX_BUFFERS)
         view = memoryview(payload)
         channel = _channel(view[offsets[0] : offsets[1]])
         check_size(offsets[5] - offsets[1])
@@ -83,8 +83,26 @@ class V1Codec:
         return Request(message, msg_type, msg_id)
 
 
-def _offsets(payload: bytes) -> tuple[int, ...]:
-    """Return the offsets of ``payload``.
+def read(payload: bytes) -> Message:
+    """Read one payload of a w2z: the client's side, which takes the JSON parts as they are.
+
+    The buffers are views into ``payload``. Raises :class:`MalformedPayload` for offsets that do not
+    describe the payload, and :class:`NotAllowed` for a channel that does not exist.
+    """
+    offsets = _offsets(payload, len(payload))
+    view = memoryview(payload)
+    channel = _channel(view[offsets[0] : offsets[1]])
+    header, parent_header, metadata, content = (
+        payload[start:end] for start, end in pairwise(offsets[1:6])
+    )
+    buffers: tuple[Buffer, ...] = ()
+    if len(offsets) > _FIXED_PARTS + 1:
+        buffers = tuple(view[start:end] for start, end in pairwise(offsets[5:]))
+    return Message(channel, header, parent_header, metadata, content, buffers)
+
+
+def _offsets(payload: bytes, most: int) -> tuple[int, ...]:
+    """Return the offsets of ``payload``, which may be at most ``most``.
 
     Raises :class:`MalformedPayload` unless they ascend and lie within the payload.
     """
@@ -94,7 +112,7 @@ def _offsets(payload: bytes) -> tuple[int, ...]:
     (count,) = _COUNT.unpack_from(payload)
     least = 1 + _FIXED_PARTS
     # Checked before anything is allocated: the peer may claim any count.
-    most = min((size - 8) // 8, least + MAX_BUFFERS)
+    most = min((size - 8) // 8, most)
     if not least <= count <= most:
         raise MalformedPayload(
             f"the payload claims {count} offsets; it has to be at least {least}"

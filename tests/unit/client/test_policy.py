@@ -97,7 +97,7 @@ def test_another_signal_means_nothing():
 @pytest.mark.parametrize("state", ["restarting", "autorestarting", "dead"])
 def test_one_kernel_ends_with_its_kernel(state):
     decides = policy()
-    assert decides.on_status(state) == Step(Do.LEAVE, ExitCode.KERNEL_ENDED)
+    assert decides.on_status(state) == Step(Do.LEAVE, ExitCode.KERNEL_DEAD)
     assert decides.is_leaving
 
 
@@ -110,7 +110,7 @@ def test_an_end_that_was_asked_for_is_no_failure(state):
 
 def test_a_kernel_that_ended_in_order_is_no_failure():
     assert policy().on_status("dead", f"the kernel {describe(0)}") == Step(Do.LEAVE)
-    failed = Step(Do.LEAVE, ExitCode.KERNEL_ENDED)
+    failed = Step(Do.LEAVE, ExitCode.KERNEL_DEAD)
     assert policy().on_status("dead", f"the kernel {describe(10)}") == failed
     assert policy().on_status("dead", f"the kernel {describe(-9)}") == failed
 
