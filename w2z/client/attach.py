@@ -115,7 +115,10 @@ class Attach:
         self._is_held = options.on_start == "restart"
         """Whether requests wait for the restart with which attach begins."""
         self._last_request = ""
-        """The ``msg_id`` of the ``shutdown_request`` whose reply ends attach."""
+        """The ``msg_id`` of the ``shutdown_request`` that ends attach."""
+        self._has_last_reply = False
+        self._follows = False
+        """Whether it is not the reply that ends attach, but the kernel's end."""
         self._exit_code: int = ExitCode.OK
         self._failure: RemoteError | None = None
         self._is_ending = False
@@ -225,11 +228,14 @@ class Attach:
                 if head.msg_type == "status":
                     self._hear(message, has_parent=bool(head.parent_id))
                 continue
+            self._policy.has_answered = True
             identity = self._routes.find(message.channel, head.parent_id)
             if identity:
                 self._endpoints.reply(identity, message)
             if self._last_request and head.parent_id == self._last_request:
-                self.leave(self._exit_code)
+                self._has_last_reply = True
+                if not self._follows:
+                    self.leave(self._exit_code)
 
     def _hear(self, status: Message, *, has_parent: bool) -> None:
         try:
@@ -241,17 +247,21 @@ class Attach:
             self.state.kernel = state
             self._changed()
         if not has_parent:
+            was_asked_for = self._policy.is_leaving
             step = self._policy.on_status(state, str(content.get("reason", "")))
             if step.do is Do.LEAVE:
                 self._is_ending = True
-                asyncio.get_running_loop().call_later(LAST_WORDS, self.leave, step.exit_code)
+                pause = 0 if was_asked_for else LAST_WORDS
+                asyncio.get_running_loop().call_later(pause, self.leave, step.exit_code)
 
     def _take(self, step: Step, request: Request | None, identity: bytes) -> None:
         """Do what was decided about a request, or about a signal."""
         match step.do:
-            case Do.PASS_ON | Do.PASS_ON_AND_LEAVE if request is not None:
-                if step.do is Do.PASS_ON_AND_LEAVE:
-                    self._leave_with(request.msg_id, step.exit_code)
+            case Do.PASS_ON if request is not None:
+                self._send(request.message)
+            case Do.PASS_ON_AND_LEAVE | Do.PASS_ON_AND_FOLLOW if request is not None:
+                self._follows = step.do is Do.PASS_ON_AND_FOLLOW
+                self._leave_with(request.msg_id, step.exit_code)
                 self._send(request.message)
             case Do.ANSWER_AND_LEAVE if request is not None:
                 restart = asks_to_restart(request.message.content)
@@ -276,11 +286,11 @@ class Attach:
         self.writable()
 
     def _leave_with(self, msg_id: str, exit_code: int) -> None:
-        """End with the reply to a request, or when it takes too long."""
+        """End with what a request leads to, or when it takes too long."""
         self._last_request, self._exit_code = msg_id, exit_code
 
         def give_up() -> None:
-            if not self._over.is_set():
+            if not (self._over.is_set() or self._has_last_reply):
                 log.warning("the kernel did not answer that it ends; it may still run")
             self.leave(exit_code)
 

@@ -13,8 +13,8 @@ interrupt_request    --           any          asks w2z for it, which knows what
                                                takes, and answers with the outcome
 shutdown_request     false        detach       answers, and ends; the kernel stays as it is
 shutdown_request     false        stop         passes it on, and ends with the answer
-shutdown_request     true         any          passes it on; as one kernel it ends with the
-                                               answer, because its frontend starts the next;
+shutdown_request     true         any          passes it on; as one kernel it ends when the
+                                               kernel has, because its frontend starts the next;
                                                with ``on_start=restart`` that one restarts the
                                                kernel, so it only answers and ends
 ===================  ===========  ===========  =============================================
@@ -35,7 +35,9 @@ States that w2z or a Jupyter server announces for the kernel: a status without a
 ===========================  ==============================================================
 execution_state              what attach does
 ===========================  ==============================================================
-restarting, autorestarting   as one kernel it ends: the frontend learns so, and starts anew
+restarting, autorestarting   as one kernel it ends: the frontend learns so, and starts anew.
+                             Not before the kernel has answered something: it may be the
+                             restart because of which this attach was started
 dead                         as one kernel it ends. As a command it stays and answers no
                              heartbeat until there is another state
 any other                    nothing
@@ -78,6 +80,8 @@ class Do(Enum):
     """Send the request to the kernel."""
     PASS_ON_AND_LEAVE = auto()
     """Send the request to the kernel, hand its reply on, and end."""
+    PASS_ON_AND_FOLLOW = auto()
+    """Send the request to the kernel, hand its reply on, and end when the kernel has ended."""
     ANSWER_AND_LEAVE = auto()
     """Answer the request in the kernel's place, and end."""
     INTERRUPT = auto()
@@ -116,6 +120,8 @@ class Policy:
         self._interrupted_at: float | None = None
         self.is_leaving = False
         """Whether an end was asked for, and only waits for the kernel's reply."""
+        self.has_answered = False
+        """Whether the kernel has answered a request; the caller says so."""
         self.is_dead = False
         """Whether the kernel was announced to be dead, and nothing since."""
 
@@ -130,7 +136,7 @@ class Policy:
         self.is_leaving = True
         if restart:
             comes_anew = self._on_start == "restart"
-            return Step(Do.ANSWER_AND_LEAVE if comes_anew else Do.PASS_ON_AND_LEAVE)
+            return Step(Do.ANSWER_AND_LEAVE if comes_anew else Do.PASS_ON_AND_FOLLOW)
         stops = self._on_shutdown == "stop"
         return Step(Do.PASS_ON_AND_LEAVE if stops else Do.ANSWER_AND_LEAVE)
 
@@ -151,7 +157,8 @@ class Policy:
     def on_status(self, state: str, reason: str = "") -> Step:
         """Decide about a status without a parent, and the ``reason`` that w2z gave for it."""
         self.is_dead = state == "dead"
-        if not (self.is_dead or state in STARTS_ANEW) or not self._one_kernel:
+        is_over = self.is_dead or (state in STARTS_ANEW and (self.has_answered or self.is_leaving))
+        if not (is_over and self._one_kernel):
             return NOTHING
         in_order = self.is_leaving or (self.is_dead and reason.endswith(IN_ORDER))
         self.is_leaving = True

@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from w2z.client.attach import Attach, Options
 from w2z.client.remote import Remote
@@ -24,7 +24,9 @@ ResultT = TypeVar("ResultT")
 
 
 class AttachThread:
-    """One :class:`~w2z.client.attach.Attach` in a daemon thread, from :meth:`start` on."""
+    """One :class:`~w2z.client.attach.Attach` in a daemon thread. Call :meth:`start` or
+    :meth:`begin` once.
+    """
 
     def __init__(
         self, remote: Remote, options: Options, info: ConnectionInfo | None = None
@@ -40,27 +42,29 @@ class AttachThread:
         self.failure: W2zError | None = None
         """The error that ended it, if one did."""
 
-    @classmethod
-    async def start(
-        cls, remote: Remote, options: Options, info: ConnectionInfo | None = None
-    ) -> Self:
-        """Start one, and wait until the kernel can be reached.
+    async def start(self) -> None:
+        """Begin, and wait until the kernel can be reached.
 
         Raises :class:`~w2z.errors.W2zError` if it cannot, or if a local address is taken.
         """
-        made = cls(remote, options, info)
-        made._thread.start()
+        self._thread.start()
         try:
-            await asyncio.wrap_future(made._connected)
+            await self.connected()
         except BaseException:
-            made.leave()
+            self.leave()
             raise
-        return made
 
-    @property
-    def info(self) -> ConnectionInfo:
-        """Where the local sockets are."""
-        return self._bound.result(0)
+    def begin(self) -> ConnectionInfo:
+        """Begin, and return where the local sockets are; that takes a moment.
+
+        Raises :class:`~w2z.errors.ListenError` if a local address is taken.
+        """
+        self._thread.start()
+        return self._bound.result()
+
+    async def connected(self) -> None:
+        """Wait for the connection. Raises :class:`~w2z.errors.W2zError` if there will be none."""
+        await asyncio.wrap_future(self._connected)
 
     @property
     def is_alive(self) -> bool:
@@ -79,10 +83,9 @@ class AttachThread:
         """End soon; the kernel stays as it is."""
         self._soon(self._attach.leave)
 
-    async def wait(self) -> int:
-        """Wait until it has ended; returns its exit code."""
-        await asyncio.to_thread(self._thread.join)
-        return self.exit_code or 0
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._thread.join()
 
     def stop(self) -> None:
         """End, and wait until it has."""

@@ -39,7 +39,7 @@ def test_a_shutdown_ends_attach_and_perhaps_the_kernel(one_kernel, on_shutdown, 
 @pytest.mark.parametrize(
     ("one_kernel", "on_start", "do", "leaves"),
     [
-        (True, "attach", Do.PASS_ON_AND_LEAVE, True),
+        (True, "attach", Do.PASS_ON_AND_FOLLOW, True),
         (True, "restart", Do.ANSWER_AND_LEAVE, True),
         (False, "attach", Do.PASS_ON, False),
         (False, "restart", Do.PASS_ON, False),
@@ -97,8 +97,16 @@ def test_another_signal_means_nothing():
 @pytest.mark.parametrize("state", ["restarting", "autorestarting", "dead"])
 def test_one_kernel_ends_with_its_kernel(state):
     decides = policy()
+    decides.has_answered = True
     assert decides.on_status(state) == Step(Do.LEAVE, ExitCode.KERNEL_DEAD)
     assert decides.is_leaving
+
+
+def test_a_restart_that_is_under_way_at_the_start_is_no_end():
+    decides = policy()
+    assert decides.on_status("restarting") == Step(Do.NOTHING)
+    assert not decides.is_leaving
+    assert decides.on_status("dead") == Step(Do.LEAVE, ExitCode.KERNEL_DEAD)
 
 
 @pytest.mark.parametrize("state", ["restarting", "dead"])
