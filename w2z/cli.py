@@ -351,6 +351,68 @@ def attach(url: str, connection_file: Path | None, **options: Any) -> None:
     raise SystemExit(code)
 
 
+@cli.group()
+def kernelspec() -> None:
+    """Let Jupyter's frontends start `w2z attach` as a kernel."""
+
+
+@kernelspec.command()
+@click.argument("name")
+@click.option("--url", help="The w2z whose kernel it is.", metavar="URL", required=True)
+@click.option("--display-name", help="What frontends show; by default what the kernel is called.")
+@click.option(
+    "--on-start",
+    type=click.Choice(["attach", "restart"]),
+    default="attach",
+    show_default=True,
+    help="Use the kernel as it is when a frontend starts it, or restart it.",
+)
+@click.option(
+    "--on-shutdown",
+    type=click.Choice(["detach", "stop"]),
+    default="detach",
+    show_default=True,
+    help="Leave the kernel as it is when a frontend ends it, or end it.",
+)
+@click.option(
+    "--provisioner",
+    is_flag=True,
+    help="Name the provisioner w2z-remote, too, for frontends that use jupyter_client.",
+)
+@click.option(
+    "--sys-prefix", is_flag=True, help="Install it for this Python, and not for this user."
+)
+@remote_options
+def install(name: str, **options: Any) -> None:
+    """Install a kernelspec NAME of a remote kernel.
+
+    W2Z_TOKEN, if it is set, is stored in a file that only this user can read; a --token-file is
+    named, and stays where it is. Neither is in the kernelspec.
+    """
+    from w2z.client.spec_command import install_remote  # noqa: PLC0415
+
+    remote = _remote(options.pop("url"), options)
+    click.echo(asyncio.run(install_remote(name, remote, **options)))
+
+
+@kernelspec.command("list")
+def list_kernelspecs() -> None:
+    """List the kernelspecs that w2z installed: name, URL or image, directory."""
+    from w2z.client.kernelspecs import installed  # noqa: PLC0415
+
+    for one in installed():
+        click.echo(f"{one.name}\t{one.target}\t{one.folder}")
+
+
+@kernelspec.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove the kernelspec NAME, and the token that was stored for it."""
+    from w2z.client.kernelspecs import remove as run  # noqa: PLC0415
+
+    click.echo(f"removed {run(name)}")
+
+
 def _remote(url: str, options: dict[str, Any]) -> Remote:
     """Return the w2z at ``url``; takes the options of :func:`remote_options` out of ``options``."""
     from w2z.client.remote import Remote  # noqa: PLC0415

@@ -84,6 +84,8 @@ class ExitCode(_Code):
     KERNEL_ENDED = 5, "the kernel could not be started, or ended before it was ready"
     LISTEN = 6, "the address to listen on is taken or not ours"
     TOKEN_FILE = 7, "the token file cannot be read or holds no usable token"
+    KERNELSPEC = 8, "`w2z kernelspec`: it cannot be written, or is not one of w2z's"
+    CONTAINER = 9, "client: no container engine, no such image, or no kernel that gets ready in it"
     UNREACHABLE = 10, "client: no connection to w2z for as long as `--patience`"
     NOT_W2Z = 11, "client: what answers at the URL is not w2z, or is not trusted"
     UNAUTHORIZED = 12, "client: w2z does not take the token, or there is none"
@@ -133,6 +135,12 @@ class TokenFileError(StartupError):
     """The token file cannot be read or holds no usable token."""
 
     exit_code = ExitCode.TOKEN_FILE
+
+
+class KernelspecError(StartupError):
+    """A kernelspec cannot be written or removed, or is not one that w2z wrote."""
+
+    exit_code = ExitCode.KERNELSPEC
 
 
 class KernelEnded(StartupError):

@@ -18,6 +18,8 @@ A remote kernel as a local one:
 
 - :mod:`~w2z.client.command`: the program ``w2z attach``. | :mod:`~w2z.client.thread`: the same in a
   thread, for :mod:`~w2z.client.jupyter`: managers, clients and provisioners.
+- :mod:`~w2z.client.spec_command`: the program ``w2z kernelspec``. |
+  :mod:`~w2z.client.kernelspecs`: the files.
 - :mod:`~w2z.client.attach`: joins the local sockets and the session.
 - :mod:`~w2z.client.local`: the sockets. | :mod:`~w2z.client.waiting`: what clients do not read. |
   :mod:`~w2z.client.published`: the connection file.

@@ -272,7 +272,7 @@ class Attach:
                 self._leave_with(type_and_id(own.header)[1], step.exit_code)
                 self._send(own)
             case Do.INTERRUPT:
-                self._begin(self._interrupt(request, identity))
+                self._begin(self._interrupt(request, identity, step.pause))
             case Do.LEAVE:
                 self.leave(step.exit_code)
 
@@ -324,8 +324,9 @@ class Attach:
         self._is_held = False
         self.writable()
 
-    async def _interrupt(self, request: Request | None, identity: bytes) -> None:
+    async def _interrupt(self, request: Request | None, identity: bytes, pause: float) -> None:
         """Interrupt the kernel, and tell who asked for it whether it was."""
+        await asyncio.sleep(pause)  # the end of attach cancels it
         try:
             await self.interrupt()
         except RemoteError as error:

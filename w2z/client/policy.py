@@ -10,7 +10,10 @@ Control requests. Every other request on control is passed on.
 request              restart      on_shutdown  what attach does
 ===================  ===========  ===========  =============================================
 interrupt_request    --           any          asks w2z for it, which knows what each kernel
-                                               takes, and answers with the outcome
+                                               takes, and answers with the outcome. As one
+                                               kernel that stays, only if no shutdown_request
+                                               comes right behind it: jupyter_client interrupts
+                                               before each, and the running cell may go on
 shutdown_request     false        detach       answers, and ends; the kernel stays as it is
 shutdown_request     false        stop         passes it on, and ends with the answer
 shutdown_request     true         any          passes it on; as one kernel it ends when the
@@ -72,6 +75,10 @@ IN_ORDER = "exit code 0"
 """How the ``reason`` of w2z's status *dead* ends if the kernel ended by itself and in order."""
 
 
+SHUTDOWN_FOLLOWS = 0.1
+"""Seconds in which a ``shutdown_request`` comes that belongs to an ``interrupt_request``."""
+
+
 class Do(Enum):
     """What is to be done."""
 
@@ -93,10 +100,13 @@ class Do(Enum):
 
 
 class Step(NamedTuple):
-    """What is to be done, and the exit code of an attach that ends with it."""
+    """What is to be done, after ``pause`` seconds unless attach ends before, and the exit code of an
+    attach that ends with it.
+    """
 
     do: Do
     exit_code: int = ExitCode.OK
+    pause: float = 0
 
 
 NOTHING = Step(Do.NOTHING)
@@ -128,7 +138,8 @@ class Policy:
     def on_control(self, msg_type: str, *, restart: bool = False) -> Step:
         """Decide about a request on control; ``restart`` is that of a ``shutdown_request``."""
         if msg_type == "interrupt_request":
-            return Step(Do.INTERRUPT)
+            waits = self._one_kernel and self._on_shutdown == "detach"
+            return Step(Do.INTERRUPT, pause=SHUTDOWN_FOLLOWS if waits else 0)
         if msg_type != "shutdown_request":
             return Step(Do.PASS_ON)
         if restart and not self._one_kernel:

@@ -4,7 +4,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 
-from w2z.client.policy import Do, Policy, Step
+from w2z.client.policy import SHUTDOWN_FOLLOWS, Do, Policy, Step
 from w2z.errors import ExitCode
 from w2z.kernel.keeping.policy import describe
 
@@ -21,8 +21,22 @@ def test_control_is_passed_on(one_kernel):
     decides = policy(one_kernel=one_kernel)
     for msg_type in ("debug_request", "kernel_info_request", "create_subshell_request", ""):
         assert decides.on_control(msg_type) == Step(Do.PASS_ON)
-    assert decides.on_control("interrupt_request") == Step(Do.INTERRUPT)
+    assert decides.on_control("interrupt_request").do is Do.INTERRUPT
     assert not decides.is_leaving
+
+
+@pytest.mark.parametrize(
+    ("one_kernel", "on_shutdown", "pause"),
+    [
+        (True, "detach", SHUTDOWN_FOLLOWS),
+        (True, "stop", 0),
+        (False, "detach", 0),
+        (False, "stop", 0),
+    ],
+)
+def test_an_interrupt_may_be_the_beginning_of_a_shutdown(one_kernel, on_shutdown, pause):
+    decides = policy(one_kernel=one_kernel, on_shutdown=on_shutdown)
+    assert decides.on_control("interrupt_request").pause == pause
 
 
 @pytest.mark.parametrize("one_kernel", MODES)
