@@ -100,8 +100,9 @@ class Do(Enum):
 
 
 class Step(NamedTuple):
-    """What is to be done, after ``pause`` seconds unless attach ends before, and the exit code of an
-    attach that ends with it.
+    """What is to be done, and the exit code of an attach that ends with it.
+
+    It is done after ``pause`` seconds, unless attach ends before.
     """
 
     do: Do
