@@ -375,6 +375,12 @@ def kernelspec() -> None:
     help="Leave the kernel as it is when a frontend ends it, or end it.",
 )
 @click.option(
+    "--patience",
+    type=Duration(min=0),
+    help="Seconds without a connection after which the kernel is taken for dead.",
+    metavar="NUMBER",
+)
+@click.option(
     "--provisioner",
     is_flag=True,
     help="Name the provisioner w2z-remote, too, for frontends that use jupyter_client.",

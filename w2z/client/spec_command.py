@@ -27,6 +27,7 @@ async def install_remote(
     display_name: str | None = None,
     on_start: OnStart = "attach",
     on_shutdown: OnShutdown = "detach",
+    patience: float | None = None,
     provisioner: bool = False,
     sys_prefix: bool = False,
 ) -> Path:
@@ -48,6 +49,7 @@ async def install_remote(
         "client_key": remote.client_key and remote.client_key.absolute(),
         "on_start": on_start,
         "on_shutdown": on_shutdown,
+        "patience": patience,
     }
     config = {option: str(value) for option, value in given.items() if value is not None}
     options = [

@@ -17,7 +17,6 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.kernels import kernels_in
 from tests.support.remote_kernels import Attached, attached, heard, heard_of, local_client
 from tests.support.serving import Served, serving
-from tests.support.waiting import ready
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode, Unauthorized, Unreachable
 from w2z.message import Message
 
