@@ -14,8 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
@@ -24,17 +23,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from w2z import __version__, environment, starting
+from w2z.attach_commands import attach, kernelspec
 from w2z.errors import ExitCode, RemoteError, SettingsError, StartupError
 from w2z.privacy import hide_process, take_variable
+from w2z.remote_commands import Duration, execute
 from w2z.settings import Settings
-from w2z.units import LONGEST, seconds
-
-if TYPE_CHECKING:
-    from w2z.client.remote import Remote
+from w2z.units import LONGEST
 
 log = logging.getLogger("w2z")
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 WARNINGS = "w2z.warnings"
 """The key of the warnings that wait for the log, in the context of a command."""
@@ -56,6 +52,11 @@ NUMBER_MISTAKES = frozenset(
 )
 """The mistakes whose message shows the value: a number that cannot be used is no secret."""
 
+CLIENT_CODES = 10
+"""The first exit code of the commands that talk to another w2z."""
+
+_CODES = [f"  {code}  {code.meaning}" for code in ExitCode if code < CLIENT_CODES]
+
 EPILOG = """
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
 
@@ -64,7 +65,7 @@ When a kernel that w2z started ends for good, w2z ends with its exit code. Other
 \b
 {codes}
   128+N  ended by signal N
-""".replace("{codes}", "\n".join(f"  {code}  {code.meaning}" for code in ExitCode).replace("`", ""))
+""".replace("{codes}", "\n".join(_CODES).replace("`", ""))
 
 
 class DefaultGroup(click.Group):
@@ -236,32 +237,6 @@ cli.add_command(
 )
 
 
-class Duration(click.FloatRange):
-    """Seconds, or a text with units."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds; fails for text that means none."""
-        read = seconds(value) if isinstance(value, str) else None
-        return float(super().convert(value if read is None else read, param, ctx))
-
-
-def remote_options(command: F) -> F:
-    """Add the options that say how to be let in by another w2z. There is none for the token itself,
-    which process lists would show: it comes from a file or from ``W2Z_TOKEN``.
-    """
-    for name, text in (
-        ("client-key", "Key of --client-cert, in PEM, if it is not in the same file."),
-        ("client-cert", "Certificate to show w2z, or a proxy before it, in PEM."),
-        ("ca-file", "Certificate in PEM of the CA that w2z's certificate is signed by."),
-        ("token-file", "File whose first line is the token, read at each connection."),
-    ):
-        kind = click.Path(dir_okay=False, path_type=Path)
-        command = click.option(f"--{name}", type=kind, help=text)(command)
-    return command
-
-
 @cli.command()
 @click.argument("url", required=False)
 @click.option(
@@ -290,145 +265,15 @@ def wait(url: str | None, timeout: float) -> None:
         raise SystemExit(ExitCode.FAILURE)
 
 
-@cli.command()
-@click.argument("url", envvar="W2Z_URL")
-@click.option(
-    "-f",
-    "--connection-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Local connection file: made, and removed at the end; with --one-kernel it may be there,"
-    " as a frontend writes it. By default a new one in Jupyter's runtime directory.",
-)
-@click.option(
-    "--one-kernel",
-    is_flag=True,
-    help="Behave as the process of a kernel, which ends with it: for kernelspecs.",
-)
-@click.option(
-    "--on-start",
-    type=click.Choice(["attach", "restart"]),
-    default="attach",
-    show_default=True,
-    help="Use the kernel as it is, or restart it first.",
-)
-@click.option(
-    "--on-shutdown",
-    type=click.Choice(["detach", "stop"]),
-    default="detach",
-    show_default=True,
-    help="Leave the kernel as it is at the end, or ask it to end.",
-)
-@click.option(
-    "--transport",
-    type=click.Choice(["tcp", "ipc"]),
-    default="tcp",
-    show_default=True,
-    help="Local ports of the loopback interface, or Unix sockets in a private directory.",
-)
-@click.option(
-    "--patience",
-    type=Duration(min=0),
-    help="Seconds without a connection after which to give up; 300 by default.",
-    metavar="NUMBER",
-)
-@remote_options
-def attach(url: str, connection_file: Path | None, **options: Any) -> None:
-    """Let the remote kernel of the w2z at URL appear as a local one.
-
-    Prints the path of its connection file, for `jupyter console --existing` and others, and stays
-    until it is ended. On a terminal a line shows the state. Ctrl-C interrupts the kernel; twice
-    within a second it ends attach.
-    """
-    hide_process()
-    from w2z.client.attach import Options  # noqa: PLC0415 (only this needs the client side)
-    from w2z.client.command import attach as run  # noqa: PLC0415
-
-    remote = _remote(url, options)
-    given = {name: value for name, value in options.items() if value is not None}
-    chosen = Options(is_terminal=sys.stdin.isatty(), **given)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        code = runner.run(run(remote, chosen, connection_file, click.echo))
-    raise SystemExit(code)
-
-
-@cli.group()
-def kernelspec() -> None:
-    """Let Jupyter's frontends start `w2z attach` as a kernel."""
-
-
-@kernelspec.command()
-@click.argument("name")
-@click.option("--url", help="The w2z whose kernel it is.", metavar="URL", required=True)
-@click.option("--display-name", help="What frontends show; by default what the kernel is called.")
-@click.option(
-    "--on-start",
-    type=click.Choice(["attach", "restart"]),
-    default="attach",
-    show_default=True,
-    help="Use the kernel as it is when a frontend starts it, or restart it.",
-)
-@click.option(
-    "--on-shutdown",
-    type=click.Choice(["detach", "stop"]),
-    default="detach",
-    show_default=True,
-    help="Leave the kernel as it is when a frontend ends it, or end it.",
-)
-@click.option(
-    "--patience",
-    type=Duration(min=0),
-    help="Seconds without a connection after which the kernel is taken for dead.",
-    metavar="NUMBER",
-)
-@click.option(
-    "--provisioner",
-    is_flag=True,
-    help="Name the provisioner w2z-remote, too, for frontends that use jupyter_client.",
-)
-@click.option(
-    "--sys-prefix", is_flag=True, help="Install it for this Python, and not for this user."
-)
-@remote_options
-def install(name: str, **options: Any) -> None:
-    """Install a kernelspec NAME of a remote kernel.
-
-    W2Z_TOKEN, if it is set, is stored in a file that only this user can read; a --token-file is
-    named, and stays where it is. Neither is in the kernelspec.
-    """
-    from w2z.client.spec_command import install_remote  # noqa: PLC0415
-
-    remote = _remote(options.pop("url"), options)
-    click.echo(asyncio.run(install_remote(name, remote, **options)))
-
-
-@kernelspec.command("list")
-def list_kernelspecs() -> None:
-    """List the kernelspecs that w2z installed: name, URL or image, directory."""
-    from w2z.client.kernelspecs import installed  # noqa: PLC0415
-
-    for one in installed():
-        click.echo(f"{one.name}\t{one.target}\t{one.folder}")
-
-
-@kernelspec.command()
-@click.argument("name")
-def remove(name: str) -> None:
-    """Remove the kernelspec NAME, and the token that was stored for it."""
-    from w2z.client.kernelspecs import remove as run  # noqa: PLC0415
-
-    click.echo(f"removed {run(name)}")
-
-
-def _remote(url: str, options: dict[str, Any]) -> Remote:
-    """Return the w2z at ``url``; takes the options of :func:`remote_options` out of ``options``."""
-    from w2z.client.remote import Remote  # noqa: PLC0415
-
-    names = ("token_file", "ca_file", "client_cert", "client_key")
-    return Remote.at(url, **{name: options.pop(name) for name in names})
+cli.add_command(execute)
+cli.add_command(attach)
+cli.add_command(kernelspec)
 
 
 def main() -> None:
-    """Run the command line. An error meant for the operator becomes one line and an exit code."""
+    """Run the command line. A :class:`StartupError` becomes one line and an exit code, and so does
+    a :class:`RemoteError`.
+    """
     starting.prepare()
     try:
         cli()

@@ -84,8 +84,6 @@ class ExitCode(_Code):
     KERNEL_ENDED = 5, "the kernel could not be started, or ended before it was ready"
     LISTEN = 6, "the address to listen on is taken or not ours"
     TOKEN_FILE = 7, "the token file cannot be read or holds no usable token"
-    KERNELSPEC = 8, "`w2z kernelspec`: it cannot be written, or is not one of w2z's"
-    CONTAINER = 9, "client: no container engine, no such image, or no kernel that gets ready in it"
     UNREACHABLE = 10, "client: no connection to w2z for as long as `--patience`"
     NOT_W2Z = 11, "client: what answers at the URL is not w2z, or is not trusted"
     UNAUTHORIZED = 12, "client: w2z does not take the token, or there is none"
@@ -94,8 +92,9 @@ class ExitCode(_Code):
     SESSION_LOST = 15, "client: w2z was restarted; whether the code ran is not known"
     SESSION_TAKEN = 16, "client: another client has taken the session over"
     TOO_LARGE = 17, "client: w2z refused a message, mostly because it is too large"
-    NO_INPUT = 18, "client: the code asked for input, and nobody is there to give it"
-    NOT_DONE = 19, "client: w2z could not do what it was asked for, such as a restart"
+    NOT_DONE = 18, "client: w2z could not do what it was asked for, such as a restart"
+    KERNELSPEC = 20, "client: the kernelspec cannot be written, or is not one of w2z's"
+    CONTAINER = 21, "client: no container engine, no such image, or no kernel gets ready in it"
     TIMEOUT = 124, "client: `--timeout` was over; the kernel was interrupted"
 
 
@@ -135,12 +134,6 @@ class TokenFileError(StartupError):
     """The token file cannot be read or holds no usable token."""
 
     exit_code = ExitCode.TOKEN_FILE
-
-
-class KernelspecError(StartupError):
-    """A kernelspec cannot be written or removed, or is not one that w2z wrote."""
-
-    exit_code = ExitCode.KERNELSPEC
 
 
 class KernelEnded(StartupError):
@@ -281,6 +274,12 @@ class RemoteTokenError(RemoteError):
     exit_code = ExitCode.TOKEN_FILE
 
 
+class KernelspecError(RemoteError):
+    """A kernelspec cannot be written or removed, or is not one that w2z wrote."""
+
+    exit_code = ExitCode.KERNELSPEC
+
+
 class Unreachable(RemoteError):
     """There was no connection to w2z for as long as the caller has patience."""
 
@@ -349,12 +348,6 @@ class TimedOut(RunError):
     """The answer did not come in the time that the caller gave it."""
 
     exit_code = ExitCode.TIMEOUT
-
-
-class NoInput(RunError):
-    """The code asked for input, and there is nobody to give it."""
-
-    exit_code = ExitCode.NO_INPUT
 
 
 class KernelMessageError(W2zError):

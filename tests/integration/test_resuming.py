@@ -41,6 +41,24 @@ async def test_a_client_is_told_whether_its_session_is_new(served: Served) -> No
             assert told(client) == ("new", "1"), "one without a name cannot be resumed"
 
 
+def began(client: Client) -> str:
+    """Which session it is, as the answer to the upgrade says."""
+    assert client.websocket.response is not None
+    return client.websocket.response.headers["W2Z-Session-Start"]
+
+
+async def test_a_client_is_told_which_session_it_has(served: Served) -> None:
+    """One whose answer was lost finds out by it that its session is another one."""
+    async with open_client(served.url("a"), "v1") as client:
+        first = began(client)
+    async with open_client(served.url("a"), "v1") as client:
+        assert began(client) == first
+    async with open_client(served.url("b"), "v1") as client:
+        assert began(client) != first
+    async with open_client(served.url("a"), "v1") as client:
+        assert began(client) == first
+
+
 async def test_who_says_what_it_has_gets_the_rest(served: Served, kernel: FakeKernel) -> None:
     async with rest_of(served) as rest, raw_websocket(served, "a") as raw:
         await ready(rest)

@@ -34,15 +34,15 @@ from w2z.wire.outline import asks_to_restart, check_object, type_and_id
 
 log = logging.getLogger("w2z")
 
-FIRST_PATIENCE = 60.0
-"""Seconds until the first connection: as long as Jupyter's frontends wait for a kernel."""
+FIRST_PATIENCE = 10.0
+"""Seconds until the first connection: a frontend's user waits, and the URL may be wrong."""
 
 REPLY_WITHIN = 2.0
 """Seconds that the kernel has for its answer to a ``shutdown_request``. jupyter_client sends
 SIGTERM 2.5 seconds after its request.
 """
 
-LAST_WORDS = 0.2
+LOST_ANSWERS_WITHIN = 0.2
 """Seconds between the news of a kernel's end and the end of attach. w2z's answers to the requests
 that were lost with the kernel come right behind the news.
 """
@@ -251,7 +251,7 @@ class Attach:
             step = self._policy.on_status(state, str(content.get("reason", "")))
             if step.do is Do.LEAVE:
                 self._is_ending = True
-                pause = 0 if was_asked_for else LAST_WORDS
+                pause = 0 if was_asked_for else LOST_ANSWERS_WITHIN
                 asyncio.get_running_loop().call_later(pause, self.leave, step.exit_code)
 
     def _take(self, step: Step, request: Request | None, identity: bytes) -> None:

@@ -102,15 +102,17 @@ class Attempt:
 
     def opened(self, headers: Mapping[str, str], subprotocol: str | None) -> None:
         """Tell the link and the listener, and begin to write."""
-        session, start = headers.get("W2Z-Session"), headers.get("W2Z-Kernel-Start", "")
+        session, begun = headers.get("W2Z-Session"), headers.get("W2Z-Session-Start")
+        start = headers.get("W2Z-Kernel-Start", "")
         if session not in ("new", "resumed") or subprotocol != v1.SUBPROTOCOL:
             raise NotW2z(
                 f"what answers at {self._remote.url} is a websocket, but not w2z's: check the URL"
             )
-        is_new, kernel_start = session == "new", int(start) if start.isdecimal() else None
+        is_new = session == "new" or not self._link.knows(begun)
+        kernel_start = int(start) if start.isdecimal() else None
         self.is_open = self.was_open = True
         self.settled.set()
-        answers = self._link.opened(is_new=is_new, kernel_start=kernel_start)
+        answers = self._link.opened(is_new=is_new, session_start=begun, kernel_start=kernel_start)
         self._listener.opened(Opening(is_new, kernel_start, self._remote.kernel_id))
         if answers:
             self._listener.received(answers)

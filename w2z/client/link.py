@@ -46,6 +46,7 @@ class Link:
         self._repeats = Repeats()
         self._unsettled = Unsettled(new_header)
         self._kernel_start: int | None = None
+        self._session_start: str | None = None
         self._was_open = False
 
     @property
@@ -58,11 +59,21 @@ class Link:
         """How many messages came more than once, and were handed on once."""
         return self._repeats.dropped
 
-    def opened(self, *, is_new: bool, kernel_start: int | None) -> list[Message]:
+    def knows(self, session_start: str | None) -> bool:
+        """Whether a session that w2z calls resumed is the one of the connections before: w2z may
+        have begun another for a connection that broke before its answer came.
+        """
+        return not self._was_open or session_start == self._session_start
+
+    def opened(
+        self, *, is_new: bool, session_start: str | None, kernel_start: int | None
+    ) -> list[Message]:
         """Take note of an open connection; return answers to hand on before all that comes.
 
-        ``is_new``: w2z knows nothing of the session. ``kernel_start`` says which kernel is there.
+        ``is_new``: w2z knows nothing of the session. ``session_start`` says which session it is,
+        and ``kernel_start`` which kernel is there.
         """
+        self._session_start = session_start
         before, self._kernel_start = self._kernel_start, kernel_start
         self._repeats.opened(is_new=is_new)
         was_open, self._was_open = self._was_open, True

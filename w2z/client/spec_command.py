@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from w2z.client.connection import PATIENCE_AGAIN
 from w2z.client.kernelspecs import (
     Described,
     address,
@@ -15,7 +16,7 @@ from w2z.client.kernelspecs import (
     token_path,
 )
 from w2z.client.policy import OnShutdown, OnStart
-from w2z.client.remote import Remote
+from w2z.client.remote import Remote, TokenWay
 from w2z.client.rest import Rest
 from w2z.errors import KernelspecError
 
@@ -27,7 +28,7 @@ async def install_remote(
     display_name: str | None = None,
     on_start: OnStart = "attach",
     on_shutdown: OnShutdown = "detach",
-    patience: float | None = None,
+    patience: float = PATIENCE_AGAIN,
     provisioner: bool = False,
     sys_prefix: bool = False,
 ) -> Path:
@@ -47,9 +48,10 @@ async def install_remote(
         "ca_file": remote.ca_file and remote.ca_file.absolute(),
         "client_cert": remote.client_cert and remote.client_cert.absolute(),
         "client_key": remote.client_key and remote.client_key.absolute(),
+        "token_way": None if remote.token_way is TokenWay.AUTHORIZATION else remote.token_way,
         "on_start": on_start,
         "on_shutdown": on_shutdown,
-        "patience": patience,
+        "patience": None if patience == PATIENCE_AGAIN else patience,
     }
     config = {option: str(value) for option, value in given.items() if value is not None}
     options = [

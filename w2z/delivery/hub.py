@@ -61,6 +61,8 @@ class Hub(Generic[ClientT]):
         self._memory: Memory[ClientT] = Memory(limit, journal, self._sessions)
         self._gone = Counters()
         self._first_to_replay = 0
+        self._made = 0
+        """How many sessions there were."""
 
     # Sessions and clients.
 
@@ -89,6 +91,8 @@ class Hub(Generic[ClientT]):
             session = Session(session_id, resumable, acked=start, sent=start, floor=start)
             session.skip = (start, skip)
             session.owner = owner
+            self._made += 1
+            session.number = self._made
             self._sessions[session_id] = session
         else:
             session.counters.resumed += 1
@@ -101,6 +105,13 @@ class Hub(Generic[ClientT]):
         replaced, session.client = session.client, client
         session.is_taken = replaced is not None
         return replaced
+
+    def number_of(self, session_id: str) -> int:
+        """Return which session this is, of all there were; for one that is not there yet, which it
+        will be if it is the next.
+        """
+        session = self._sessions.get(session_id)
+        return self._made + 1 if session is None else session.number
 
     def is_taken(self, session_id: str) -> bool:
         """Whether the session's client took the place of another one, which was still there."""

@@ -75,6 +75,8 @@ class Session(Generic[ClientT]):
     floor: int
     owner: str | None = None
     """The principal whose clients made it; no other's may have it."""
+    number: int = 0
+    """Which one it is, of all sessions that there were."""
     client: ClientT | None = None
     is_taken: bool = False
     """Whether the client replaced another one."""

@@ -140,8 +140,11 @@ class App:
                 reason="no_session",
             )
         headers = accepted.response.headers
-        is_known = session_id in self.bridge.clients.hub
-        headers["W2Z-Session"] = "resumed" if is_known else "new"
+        hub = self.bridge.clients.hub
+        headers["W2Z-Session"] = "resumed" if session_id in hub else "new"
+        # A client that never got the answer that said "new" finds out by this.
+        began = int(self.bridge.started.timestamp() * 1e6)
+        headers["W2Z-Session-Start"] = f"{began:x}-{hub.number_of(session_id)}"
         headers["W2Z-Kernel-Start"] = str(self.bridge.counts.kernels)
         return accepted
 

@@ -145,6 +145,18 @@ def memory(stage: Stage) -> int:
 # Who hears what
 
 
+def test_each_session_has_a_number_of_its_own():
+    stage = Stage()
+    assert stage.hub.number_of("a") == 1, "the next one"
+    client = stage.enter("a")
+    stage.enter("b")
+    assert (stage.hub.number_of("a"), stage.hub.number_of("b")) == (1, 2)
+    stage.leave("a", client)
+    stage.enter("a")
+    assert stage.hub.number_of("a") == 1, "it is resumed"
+    assert stage.hub.number_of("c") == 3
+
+
 def test_all_hear_what_is_said_to_all_and_one_what_is_said_to_it():
     stage = Stage()
     ann, bob = stage.enter("ann"), stage.enter("bob")

@@ -28,7 +28,7 @@ from tests.unit.examples import (
 from w2z.errors import ClientError, MalformedPayload, NotAllowed, WrongFrameKind
 from w2z.message import Channel, Message, Request
 from w2z.wire.payload import MAX_BUFFERS
-from w2z.wire.v1 import V1Codec
+from w2z.wire.v1 import V1Codec, read
 
 CODEC = V1Codec()
 
@@ -210,6 +210,31 @@ def test_as_many_offsets_as_fit_are_read():
     # 24 offsets fill 200 bytes to the last: the parts are all empty, the channel the first wrong.
     with pytest.raises(NotAllowed, match="no channel"):
         CODEC.decode(with_offsets(*[200] * 24), text=False)
+
+
+# The client's side
+
+
+@given(messages())
+def test_the_clients_side_reads_what_the_server_writes(told):
+    payload = b"".join(CODEC.encode(told).chunks)
+    got = read(payload)
+    assert got._replace(buffers=tuple(as_bytes(got.buffers))) == told
+
+
+def test_the_clients_side_takes_any_json_and_as_many_buffers_as_a_kernel_sends():
+    told = Message(Channel.IOPUB, b"odd", b"", b"\xff", b"[NaN]", (b"",) * (MAX_BUFFERS + 1))
+    assert read(reference(told._replace(buffers=()))) == told._replace(buffers=())
+    assert read(reference(told))[1:5] == told[1:5]
+    assert len(read(reference(told)).buffers) == MAX_BUFFERS + 1
+
+
+def test_the_clients_side_believes_no_count():
+    for payload in (b"", b"\xff" * 8, with_offsets(199, 200, 200, 200, 200, 200)):
+        with pytest.raises(MalformedPayload):
+            read(payload)
+    with pytest.raises(NotAllowed):
+        read(with_offsets(*[200] * 24))
 
 
 # Fuzzers

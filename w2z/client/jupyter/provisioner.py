@@ -15,7 +15,15 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from w2z.client.jupyter.remote import RemoteTraits
 from w2z.client.kernelspecs import address
 
-_OPTIONS = ("token_file", "ca_file", "client_cert", "client_key", "on_start", "on_shutdown")
+_OPTIONS = (
+    "token_file",
+    "token_way",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "on_start",
+    "on_shutdown",
+)
 
 
 class RemoteProvisioner(RemoteTraits, LocalProvisioner):  # type: ignore[metaclass]

@@ -9,7 +9,7 @@ from traitlets import Enum, Float, HasTraits, Unicode
 
 from w2z.client.attach import Options
 from w2z.client.connection import PATIENCE_AGAIN
-from w2z.client.remote import Remote
+from w2z.client.remote import Remote, TokenWay
 from w2z.errors import RemoteSettingsError
 
 
@@ -23,6 +23,12 @@ class RemoteTraits(HasTraits):
     url = Unicode("", config=True, help="Where w2z is, as it prints it. Default: W2Z_URL.")
     token = Unicode("", config=True, help="The token. Default: W2Z_TOKEN.")
     token_file = Unicode("", config=True, help="A file whose first line is the token.")
+    token_way = Enum(
+        [*map(str, TokenWay)],
+        str(TokenWay.AUTHORIZATION),
+        config=True,
+        help="How the token travels, where something on the way keeps a header for itself.",
+    )
     ca_file = Unicode("", config=True, help="The CA's certificate, in PEM.")
     client_cert = Unicode("", config=True, help="A certificate to show w2z, in PEM.")
     client_key = Unicode("", config=True, help="Its key, in PEM.")
@@ -53,6 +59,7 @@ class RemoteTraits(HasTraits):
             url,
             token=self.token or None,
             token_file=self.token_file or None,
+            token_way=self.token_way,
             ca_file=self.ca_file or None,
             client_cert=self.client_cert or None,
             client_key=self.client_key or None,
