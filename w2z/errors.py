@@ -280,6 +280,12 @@ class KernelspecError(RemoteError):
     exit_code = ExitCode.KERNELSPEC
 
 
+class ContainerError(RemoteError):
+    """A container cannot be started, or no kernel gets ready in it."""
+
+    exit_code = ExitCode.CONTAINER
+
+
 class Unreachable(RemoteError):
     """There was no connection to w2z for as long as the caller has patience."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import unittest
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jupyter_kernel_test
 
@@ -48,7 +48,7 @@ class BashTests(jupyter_kernel_test.KernelTests):
 
 
 def main(language: str, kernel: str) -> None:
-    case = {"python": PythonTests, "bash": BashTests}[language]
+    case: Any = {"python": PythonTests, "bash": BashTests}[language]
     case.kernel_name = kernel
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(case)
     unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
