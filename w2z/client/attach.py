@@ -53,7 +53,7 @@ CLOSED_WITHIN = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """How one attach behaves; :mod:`w2z.client.policy` says what the first four mean.
+    """How one attach behaves; :mod:`w2z.client.policy` says what the first five mean.
 
     ``patience``: the seconds without a connection after which it gives up. Heartbeats are answered
     as long.
@@ -62,6 +62,7 @@ class Options:
     one_kernel: bool = False
     on_start: OnStart = "attach"
     on_shutdown: OnShutdown = "detach"
+    is_fresh: bool = False
     is_terminal: bool = False
     patience: float = PATIENCE_AGAIN
     transport: Transport = "tcp"
@@ -104,6 +105,7 @@ class Attach:
             one_kernel=options.one_kernel,
             on_start=options.on_start,
             on_shutdown=options.on_shutdown,
+            is_fresh=options.is_fresh,
             is_terminal=options.is_terminal,
         )
         self._rest = Rest(remote)

@@ -18,8 +18,9 @@ shutdown_request     false        detach       answers, and ends; the kernel sta
 shutdown_request     false        stop         passes it on, and ends with the answer
 shutdown_request     true         any          passes it on; as one kernel it ends when the
                                                kernel has, because its frontend starts the next;
-                                               with ``on_start=restart`` that one restarts the
-                                               kernel, so it only answers and ends
+                                               with ``on_start=restart``, and with a container
+                                               of its own, that one is fresh anyway, so attach
+                                               only answers and ends
 ===================  ===========  ===========  =============================================
 
 Signals.
@@ -114,7 +115,11 @@ NOTHING = Step(Do.NOTHING)
 
 
 class Policy:
-    """Decides for one attach. ``is_terminal`` says that signals come from a person at one."""
+    """Decides for one attach.
+
+    ``is_fresh`` says that each attach has a kernel of its own; ``is_terminal`` that signals come
+    from a person at one.
+    """
 
     def __init__(
         self,
@@ -122,10 +127,12 @@ class Policy:
         one_kernel: bool,
         on_start: OnStart = "attach",
         on_shutdown: OnShutdown = "detach",
+        is_fresh: bool = False,
         is_terminal: bool = False,
     ) -> None:
         self._one_kernel = one_kernel
-        self._on_start = on_start
+        self._is_fresh = is_fresh
+        self._comes_anew = is_fresh or on_start == "restart"
         self._on_shutdown = on_shutdown
         self._is_terminal = is_terminal
         self._interrupted_at: float | None = None
@@ -139,7 +146,8 @@ class Policy:
     def on_control(self, msg_type: str, *, restart: bool = False) -> Step:
         """Decide about a request on control; ``restart`` is that of a ``shutdown_request``."""
         if msg_type == "interrupt_request":
-            waits = self._one_kernel and self._on_shutdown == "detach"
+            stays = self._on_shutdown == "detach" and not self._is_fresh
+            waits = self._one_kernel and stays
             return Step(Do.INTERRUPT, pause=SHUTDOWN_FOLLOWS if waits else 0)
         if msg_type != "shutdown_request":
             return Step(Do.PASS_ON)
@@ -147,8 +155,7 @@ class Policy:
             return Step(Do.PASS_ON)
         self.is_leaving = True
         if restart:
-            comes_anew = self._on_start == "restart"
-            return Step(Do.ANSWER_AND_LEAVE if comes_anew else Do.PASS_ON_AND_FOLLOW)
+            return Step(Do.ANSWER_AND_LEAVE if self._comes_anew else Do.PASS_ON_AND_FOLLOW)
         stops = self._on_shutdown == "stop"
         return Step(Do.PASS_ON_AND_LEAVE if stops else Do.ANSWER_AND_LEAVE)
 

@@ -65,6 +65,12 @@ def test_a_restart_reaches_the_kernel(on_shutdown, one_kernel, on_start, do, lea
     assert decides.is_leaving is leaves
 
 
+def test_who_has_a_container_of_its_own_is_fresh_after_a_restart():
+    decides = policy(is_fresh=True)
+    assert decides.on_control("interrupt_request").pause == 0
+    assert decides.on_control("shutdown_request", restart=True) == Step(Do.ANSWER_AND_LEAVE)
+
+
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_sigint_interrupts_the_kernel(is_connected):
     decides = policy()

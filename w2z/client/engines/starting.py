@@ -18,25 +18,30 @@ LOOK_FOR = 1.0
 
 @asynccontextmanager
 async def started(engine: Engine, spec: ContainerSpec) -> AsyncIterator[Running]:
-    """Start a container, and wait until its kernel is ready. It is gone after the block.
+    """Do as :func:`start`; the container is gone after the block."""
+    running = await start(engine, spec)
+    try:
+        yield running
+    finally:
+        await asyncio.shield(begin(lambda: engine.stop(running.id)))
+
+
+async def start(engine: Engine, spec: ContainerSpec) -> Running:
+    """Start a container, and wait until its kernel is ready.
 
     Raises :class:`~w2z.errors.ContainerError` if there is no such image, or no kernel gets ready in
-    it within ``spec.ready_timeout`` seconds.
+    it within ``spec.ready_timeout`` seconds. Then, and when it is cancelled, nothing is left.
     """
     starting = begin(lambda: engine.start(spec))
     try:
         running = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # What is being started would be left behind.
+        await _ready(engine, running, spec)
+    except BaseException:
         with contextlib.suppress(ContainerError):
             running = await starting
             await in_thread(lambda: engine.stop(running.id))
         raise
-    try:
-        await _ready(engine, running, spec)
-        yield running
-    finally:
-        await asyncio.shield(begin(lambda: engine.stop(running.id)))
+    return running
 
 
 async def _ready(engine: Engine, running: Running, spec: ContainerSpec) -> None:
