@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -47,27 +48,7 @@ Only in the environment, because arguments show in process lists:
 |---|---|
 {environment}
 
-## w2z wait
-
-{wait}
-
-`w2z wait [OPTIONS] [URL]`
-
-| option | environment | default | meaning |
-|---|---|---|---|
-{wait_options}
-
-## w2z exec
-
-{execute}
-
-`w2z exec [OPTIONS] URL [FILE]`; how to use it: [client.md](../client.md).
-
-| option | environment | default | meaning |
-|---|---|---|---|
-{execute_options}
-
-The token may be in `W2Z_TOKEN`.
+{others}
 
 ## Exit codes
 
@@ -83,28 +64,38 @@ def page() -> str:
         f"| `W2Z_{name.upper()}` | {Settings.model_fields[name].description} |"
         for name in sorted(ENVIRONMENT_ONLY)
     ]
-    wait, execute = cli.commands["wait"], cli.commands["exec"]
+    others = [section(name, one) for name, one in named(cli, "w2z") if one is not command]
     return HEAD.format(
         help=command.help,
-        options=_options(command),
-        wait=inspect.cleandoc(wait.help or ""),
-        wait_options=_options(wait),
-        execute=inspect.cleandoc(execute.help or ""),
-        execute_options="\n".join(
-            _option(p) for p in execute.params if isinstance(p, click.Option)
-        ),
+        options="\n".join(_option(one) for one in command.params if isinstance(one, click.Option)),
+        others="\n\n".join(others),
         environment="\n".join(environment),
         codes="\n".join(f"| {code} | {meaning} |" for code, meaning in _codes()),
     )
 
 
-def _options(command: click.Command) -> str:
-    return "\n".join(_option(p) for p in command.params if isinstance(p, click.Option))
+def named(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield each command below a group, with the words that call it."""
+    for one in group.commands.values():
+        words = f"{name} {one.name}"
+        if isinstance(one, click.Group):
+            yield from named(one, words)
+        else:
+            yield words, one
+
+
+def section(name: str, command: click.Command) -> str:
+    """Return what the page says of a command other than ``serve``."""
+    usage = " ".join([name, *command.collect_usage_pieces(click.Context(command))])
+    options = [_option(one) for one in command.params if isinstance(one, click.Option)]
+    table = ["", "| option | environment | default | meaning |", "|---|---|---|---|", *options]
+    said = inspect.cleandoc(command.help or "")
+    return "\n".join([f"## {name}", "", said, "", f"`{usage}`", *(table if options else [])])
 
 
 def _option(option: click.Option) -> str:
-    default = f"`{option.default}`" if option.show_default else ""
     variable = f"`{option.envvar}`" if option.envvar else ""
+    default = f"`{option.default}`" if option.show_default else ""
     return f"| `{option.opts[-1]}` | {variable} | {default} | {option.help} |"
 
 

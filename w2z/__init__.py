@@ -3,7 +3,8 @@
 The map, from the top (each layer imports only those below it):
 
 - :mod:`w2z.__main__` and :mod:`w2z.cli`: the command line. | :mod:`w2z.remote_commands`: those
-  commands that talk to another w2z.
+  commands that talk to another w2z. | :mod:`w2z.attach_commands`: those that let a remote kernel
+  appear as a local one.
 - :mod:`w2z.serve`: the program ``w2z serve``. | :mod:`w2z.client`: what talks to another w2z.
 - :mod:`w2z.server`: the listening side, HTTP and websockets on one port.
 - :mod:`w2z.bridge`: the only joint between the clients' side and the kernel's.

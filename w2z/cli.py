@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from w2z import __version__, environment, starting
+from w2z.attach_commands import attach, kernelspec
 from w2z.errors import ExitCode, RemoteError, SettingsError, StartupError
 from w2z.privacy import hide_process, take_variable
 from w2z.remote_commands import Duration, execute
@@ -268,6 +269,8 @@ def wait(url: str | None, timeout: float) -> None:
 
 
 cli.add_command(execute)
+cli.add_command(attach)
+cli.add_command(kernelspec)
 
 
 def main() -> None:

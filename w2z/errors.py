@@ -93,6 +93,8 @@ class ExitCode(_Code):
     SESSION_TAKEN = 16, "client: another client has taken the session over"
     TOO_LARGE = 17, "client: w2z refused a message, mostly because it is too large"
     NOT_DONE = 18, "client: w2z could not do what it was asked for, such as a restart"
+    KERNELSPEC = 20, "client: the kernelspec cannot be written, or is not one of w2z's"
+    CONTAINER = 21, "client: no container engine, no such image, or no kernel gets ready in it"
     TIMEOUT = 124, "client: `--timeout` was over; the kernel was interrupted"
 
 
@@ -270,6 +272,18 @@ class RemoteTokenError(RemoteError):
     """The token file of the client side cannot be read or holds no usable token."""
 
     exit_code = ExitCode.TOKEN_FILE
+
+
+class KernelspecError(RemoteError):
+    """A kernelspec cannot be written or removed, or is not one that w2z wrote."""
+
+    exit_code = ExitCode.KERNELSPEC
+
+
+class ContainerError(RemoteError):
+    """A container cannot be started, or no kernel gets ready in it."""
+
+    exit_code = ExitCode.CONTAINER
 
 
 class Unreachable(RemoteError):

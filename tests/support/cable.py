@@ -60,6 +60,10 @@ class Cable:
         for task in self._carrying:
             task.cancel()
 
+    def lead_to(self, port: int) -> None:
+        """Carry new connections to another port of the same host."""
+        self._port = port
+
     async def end(self) -> None:
         """Abort every connection for good, and wait until none of them is carried any more."""
         self._is_down = True

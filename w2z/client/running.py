@@ -5,8 +5,8 @@ Rules:
 - The run is over when its reply and its *idle* have come; or, if *idle* does not, a while after the
   reply.
 - When the time is over, the kernel is interrupted if it has begun with this code, and what still
-  comes within :data:`AFTER_REPLY` belongs to the run. Code that has not begun is not interrupted:
-  that would end somebody else's.
+  comes within :data:`AFTER_INTERRUPT` belongs to the run. Code that has not begun is not
+  interrupted: that would end somebody else's.
 - A question is asked while outputs go on. Whatever ends the run takes it back.
 """
 
@@ -25,7 +25,7 @@ from w2z.message import Message
 from w2z.threads import in_thread
 from w2z.wire.json import parse_object
 
-AFTER_REPLY = 5.0
+AFTER_INTERRUPT = 5.0
 """Seconds that code may go on after it was interrupted because its time was over."""
 
 IDLE_WITHIN = 10.0
@@ -108,7 +108,7 @@ class Run:
         execution = self.execution
         if execution.has_begun and not execution.has_reply:
             with suppress(RemoteError, TimeoutError):
-                async with asyncio.timeout(AFTER_REPLY):
+                async with asyncio.timeout(AFTER_INTERRUPT):
                     await self._try_interrupt()
                     await self._follow(tasks)
         execution.status = "timeout"

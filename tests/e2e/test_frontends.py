@@ -1,0 +1,295 @@
+"""Jupyter's frontends, unmodified, on kernelspecs and managers of a remote kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pexpect
+import pytest
+from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.support.cells import ENDLESS
+from tests.support.client import Client, execute_request, open_client, stdout
+from tests.support.frontends import Desk, desk
+from tests.support.kernels import within
+from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched, listening
+from tests.support.rest import Rest, open_rest
+from w2z.client.jupyter.client import AsyncWebsocketKernelClient, WebsocketKernelClient
+from w2z.client.jupyter.manager import AsyncWebsocketKernelManager, WebsocketKernelManager
+from w2z.errors import Unauthorized
+
+MANAGERS = [AsyncWebsocketKernelManager, WebsocketKernelManager]
+ITS_TOKEN = "the-token-of-the-jupyter-server"
+PROMPT = r"In \[\d+\]: "
+
+
+@pytest.fixture
+async def there(tmp_path: Path) -> AsyncIterator[W2z]:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    async with launched(folder, *IPYKERNEL) as made:
+        await made.ready()
+        yield made
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Desk:
+    return desk(tmp_path)
+
+
+@pytest.fixture
+def variables(there: W2z, here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process find the kernel as its user would."""
+    for name, value in {**here.variables, "W2Z_URL": there.url, "W2Z_TOKEN": TOKEN}.items():
+        monkeypatch.setenv(name, value)
+
+
+def notebook(*cells: str) -> Any:
+    return new_notebook(cells=[new_code_cell(code) for code in cells])
+
+
+# Managers and clients.
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+async def test_nbclient_with_a_manager(variables: None, manager: type) -> None:
+    ran = notebook("print('hello ☃'); 6 * 7", "1/0")
+    await NotebookClient(ran, kernel_manager_class=manager, allow_errors=True).async_execute()
+    (hello, answer), [error] = (cell.outputs for cell in ran.cells)
+    assert (hello.text, answer.data["text/plain"]) == ("hello ☃\n", "42")
+    assert error.ename == "ZeroDivisionError"
+    assert ran.metadata.language_info.name == "python"
+    # The kernel stayed as it is.
+    again = notebook("print(_)")
+    await NotebookClient(again, kernel_manager_class=manager).async_execute()
+    assert again.cells[0].outputs[0].text == "42\n"
+
+
+async def test_a_manager_interrupts_and_restarts(variables: None) -> None:
+    manager = AsyncWebsocketKernelManager(on_shutdown="stop")
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=30)
+        asked = client.execute(ENDLESS)
+        while (await client.get_iopub_msg(timeout=30))["msg_type"] != "stream":
+            pass
+        await manager.interrupt_kernel()
+        reply = await client.get_shell_msg(timeout=30)
+        assert reply["parent_header"]["msg_id"] == asked
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        await client.execute("kept = 1", reply=True, timeout=30)
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=30)
+        reply = await client.execute("kept", reply=True, timeout=30)
+        assert reply["content"]["ename"] == "NameError"
+        assert await manager.is_alive()
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(restart=True)
+
+
+async def test_a_manager_tells_why_it_cannot_start(variables: None) -> None:
+    manager = AsyncWebsocketKernelManager(token="wrong")
+    with pytest.raises(Unauthorized, match="check the token"):
+        await manager.start_kernel()
+    assert not manager.has_kernel
+
+
+async def test_many_kernels_of_one_manager(variables: None, here: Desk) -> None:
+    name = f"{AsyncWebsocketKernelManager.__module__}.{AsyncWebsocketKernelManager.__name__}"
+    managers = AsyncMultiKernelManager(kernel_manager_class=name)
+    ids = [await managers.start_kernel() for _ in range(3)]
+    for one in ids:
+        client: Any = managers.get_kernel(one).client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=30)
+        assert (await client.execute_interactive("1", timeout=30))["content"]["status"] == "ok"
+        client.stop_channels()
+    await managers.shutdown_all()
+    assert not list((here.folder / "tmpdir").glob("w2z-*"))
+
+
+async def test_clients_without_a_manager(variables: None) -> None:
+    client = AsyncWebsocketKernelClient()
+    client.start_channels()
+    await client.wait_for_ready(timeout=30)
+    assert (await client.execute("1", reply=True, timeout=30))["content"]["status"] == "ok"
+    client.stop_channels()
+
+    def block() -> None:
+        blocking = WebsocketKernelClient()
+        blocking.start_channels()
+        blocking.wait_for_ready(timeout=30)
+        assert blocking.execute_interactive("1", timeout=30)["content"]["status"] == "ok"
+        blocking.stop_channels()
+
+    await asyncio.to_thread(block)
+
+
+# Commands.
+
+
+async def test_papermill(there: W2z, here: Desk) -> None:
+    await here.install("far", there.url)
+    given, made = here.folder / "in.ipynb", here.folder / "out.ipynb"
+    cells = [new_code_cell("a = 1", metadata={"tags": ["parameters"]}), new_code_cell("print(a)")]
+    spec = {"name": "python3", "display_name": "Python", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), given)
+    arguments = (str(given), str(made), "-k", "far", "-p", "a", "7", "--no-progress-bar")
+    async with here.run("-m", "papermill", *arguments) as process:
+        assert await process.end() == 0, process.output
+    ran = nbformat.read(made, 4)
+    assert ran.cells[-1].outputs[0].text == "7\n"
+
+
+async def test_nbconvert(there: W2z, here: Desk) -> None:
+    await here.install("far", there.url)
+    given, made = here.folder / "in.ipynb", here.folder / "out.ipynb"
+    nbformat.write(notebook("print('in', 'nbconvert')"), given)
+    options = ("--to", "notebook", "--execute", "--ExecutePreprocessor.kernel_name=far")
+    arguments = ("nbconvert", *options, "--output", str(made), str(given))
+    async with here.run("-m", *arguments) as process:
+        assert await process.end() == 0, process.output
+    assert nbformat.read(made, 4).cells[0].outputs[0].text == "in nbconvert\n"
+
+
+def use_console(here: Desk, arguments: list[str], *, can_interrupt: bool) -> None:
+    """What a person does at a console."""
+    command = ["-m", "jupyter_console", "--simple-prompt", *arguments]
+    environment = {**here.environment, "TERM": "dumb"}
+    console: Any = pexpect.spawn(
+        sys.executable, command, timeout=40, encoding="utf-8", env=environment
+    )
+    try:
+        console.expect(PROMPT)
+        console.sendline("6 * 7")
+        console.expect("42")
+        console.expect(PROMPT)
+        console.sendline("name = input('who? ')")
+        console.expect(r"who\? ")
+        console.sendline("bob")
+        console.expect(PROMPT)
+        console.sendline("name + name")
+        console.expect("bobbob")
+        console.expect(PROMPT)
+        if can_interrupt:
+            console.sendline("print('be' + 'gun'); import time; time.sleep(60)")
+            console.expect("begun")
+            console.sendintr()
+            console.expect("KeyboardInterrupt")
+            console.expect(PROMPT)
+        console.sendeof()
+        console.expect(r"really want to exit")
+        console.sendline("y")
+        console.expect(pexpect.EOF)
+    finally:
+        console.close(force=True)
+
+
+async def test_jupyter_console_on_a_kernelspec(there: W2z, here: Desk) -> None:
+    await here.install("far", there.url)
+    await asyncio.to_thread(use_console, here, ["--kernel", "far"], can_interrupt=True)
+
+
+async def test_jupyter_console_on_a_connection_file(there: W2z, here: Desk) -> None:
+    async with here.run("-m", "w2z", "attach", there.url, env={"W2Z_TOKEN": TOKEN}) as process:
+        path = (await process.line(r"^/.*/kernel-.*\.json$"))[0]
+        assert (await asyncio.to_thread(Path(path).stat)).st_mode & 0o777 == 0o600
+        arguments = ["--existing", path]
+        await asyncio.to_thread(use_console, here, arguments, can_interrupt=False)
+        assert await process.end(15) == 128 + 15
+        assert not await asyncio.to_thread(Path(path).exists)
+
+
+# A Jupyter server, and so JupyterLab and Notebook.
+
+
+@asynccontextmanager
+async def jupyter_server(here: Desk) -> AsyncIterator[tuple[str, Rest]]:
+    options = {
+        "port": 0,
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.root_dir": here.folder / "home",
+        "IdentityProvider.token": ITS_TOKEN,
+        "AsyncMappingKernelManager.default_kernel_name": "far",
+        "KernelRestarter.time_to_dead": 0.5,
+    }
+    given = [f"--{name}={value}" for name, value in options.items()]
+    command = ("-m", "jupyter_server", "--no-browser", "--allow-root", *given)
+    async with here.run(*command) as process:
+        found = await process.line(r"(http://127.0.0.1:(\d+)/)\?token")
+        await listening(int(found[2]))
+        async with open_rest(found[1], f"Authorization: token {ITS_TOKEN}") as rest:
+            yield found[1], rest
+        await process.end(15)
+
+
+@asynccontextmanager
+async def client_of(url: str, kernel_id: str) -> AsyncIterator[Client]:
+    there = url.replace("http", "ws", 1)
+    query = f"token={ITS_TOKEN}&session_id=anna"
+    async with open_client(f"{there}api/kernels/{kernel_id}/channels?{query}", "v1") as made:
+        yield made
+
+
+@pytest.mark.parametrize("options", [(), ("--provisioner",)], ids=["argv", "provisioner"])
+async def test_a_jupyter_server(there: W2z, here: Desk, options: tuple[str, ...]) -> None:
+    await here.install("far", there.url, *options)
+    async with jupyter_server(here) as (url, rest):
+        specs = await rest.json("GET /api/kernelspecs")
+        assert specs["kernelspecs"]["far"]["spec"]["display_name"].startswith("Python 3")
+        kernel = await rest.json("POST /api/kernels", {"name": "far"}, status=201)
+        path = f"/api/kernels/{kernel['id']}"
+        async with client_of(url, kernel["id"]) as client:
+            assert stdout(await client.execute("kept = 1; print('hello ☃')")) == "hello ☃\n"
+            asked = await client.send(execute_request(ENDLESS))
+            await client.until("stream", asked)
+            await rest.done(f"POST {path}/interrupt")
+            reply = await client.until("execute_reply", asked)
+            assert reply.content["ename"] == "KeyboardInterrupt"
+            await rest.json(f"POST {path}/restart")
+        async with client_of(url, kernel["id"]) as client:
+            assert stdout(await client.execute("print('kept' in globals())")) == "False\n"
+            # The server's own restarter attaches anew.
+            await client.send(execute_request("import os; os._exit(9)"))
+            while (await client.until("status")).content["execution_state"] != "restarting":
+                pass
+        async with within(30, "a new kernel answers"), client_of(url, kernel["id"]) as client:
+            assert stdout(await client.execute("print('again')")) == "again\n"
+        await rest.done(f"DELETE {path}")
+    async with there.rest() as own:
+        [model] = await own.json("GET /api/kernels")
+        assert model["execution_state"] == "idle", "it stays"
+
+
+async def test_a_kernelspec_is_listed_and_removed(there: W2z, here: Desk) -> None:
+    await here.install("far", there.url, "--display-name", "Far away")
+    folder = here.folder / "jupyter_data_dir" / "kernels" / "far"
+    content = json.loads((folder / "kernel.json").read_text())
+    assert content["argv"][:5] == [sys.executable, "-m", "w2z", "attach", there.url]
+    assert content["display_name"] == "Far away"
+    assert content["language"] == "python"
+    assert content["metadata"]["debugger"] is True
+    token = here.folder / "config" / "w2z" / "tokens" / "far"
+    assert token.read_text() == TOKEN + "\n"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert token.parent.stat().st_mode & 0o777 == 0o700
+    assert TOKEN not in (folder / "kernel.json").read_text()
+    assert await here.w2z("kernelspec", "list") == f"far\t{there.url}\t{folder}"
+    await here.install("far", there.url)
+    await here.w2z("kernelspec", "remove", "far")
+    assert not folder.exists()
+    assert not token.exists()
+    assert await here.w2z("kernelspec", "list") == ""
+    assert "no kernelspec 'far'" in await here.w2z("kernelspec", "remove", "far", code=20)
