@@ -13,8 +13,9 @@ from pathlib import Path
 
 import click
 
-from w2z.cli import ENVIRONMENT_ONLY, cli
+from w2z.cli import cli
 from w2z.errors import ExitCode
+from w2z.setting_options import ENVIRONMENT_ONLY, GROUPS, SettingsCommand
 from w2z.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -38,8 +39,6 @@ settings, and w2z ignores them with a warning.
 `w2z serve [OPTIONS] [-- COMMAND...]`: with a command w2z starts the kernel; `{{connection_file}}`
 in it is replaced by the file's path.
 
-| option | environment | default | meaning |
-|---|---|---|---|
 {options}
 
 Only in the environment, because arguments show in process lists:
@@ -58,6 +57,9 @@ Only in the environment, because arguments show in process lists:
 """
 
 
+TABLE = ("| option | environment | default | meaning |", "|---|---|---|---|")
+
+
 def page() -> str:
     command = cli.commands["serve"]
     environment = [
@@ -67,7 +69,7 @@ def page() -> str:
     others = [section(name, one) for name, one in named(cli, "w2z") if one is not command]
     return HEAD.format(
         help=command.help,
-        options="\n".join(_option(one) for one in command.params if isinstance(one, click.Option)),
+        options="\n\n".join(_groups(command)),
         others="\n\n".join(others),
         environment="\n".join(environment),
         codes="\n".join(f"| {code} | {meaning} |" for code, meaning in _codes()),
@@ -84,11 +86,21 @@ def named(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
             yield words, one
 
 
+def _groups(command: click.Command) -> Iterator[str]:
+    """Yield, for each purpose, a table of the options that serve it."""
+    options = {one.name: one for one in command.params if isinstance(one, click.Option)}
+    for title, names in GROUPS.items():
+        rows = [_option(options[name]) for name in names]
+        yield "\n".join([f"### {title}", "", *TABLE, *rows])
+
+
 def section(name: str, command: click.Command) -> str:
     """Return what the page says of a command other than ``serve``."""
     usage = " ".join([name, *command.collect_usage_pieces(click.Context(command))])
     options = [_option(one) for one in command.params if isinstance(one, click.Option)]
-    table = ["", "| option | environment | default | meaning |", "|---|---|---|---|", *options]
+    if isinstance(command, SettingsCommand):
+        options = []  # those of serve
+    table = ["", *TABLE, *options]
     said = inspect.cleandoc(command.help or "")
     return "\n".join([f"## {name}", "", said, "", f"`{usage}`", *(table if options else [])])
 

@@ -2,9 +2,10 @@
 
 The map, from the top (each layer imports only those below it):
 
-- :mod:`w2z.__main__` and :mod:`w2z.cli`: the command line. | :mod:`w2z.remote_commands`: those
-  commands that talk to another w2z. | :mod:`w2z.attach_commands`: those that let a remote kernel
-  appear as a local one.
+- :mod:`w2z.__main__` and :mod:`w2z.cli`: the command line. | :mod:`w2z.setting_options`: an option
+  for each setting. | :mod:`w2z.local_commands`: commands that look at this machine. |
+  :mod:`w2z.remote_commands`: those that talk to another w2z. | :mod:`w2z.attach_commands`: those
+  that let a remote kernel appear as a local one.
 - :mod:`w2z.serve`: the program ``w2z serve``. | :mod:`w2z.client`: what talks to another w2z.
 - :mod:`w2z.server`: the listening side, HTTP and websockets on one port.
 - :mod:`w2z.bridge`: the only joint between the clients' side and the kernel's.

@@ -1,7 +1,7 @@
-"""The command line, made from :class:`~w2z.settings.Settings`.
+"""The command line: ``w2z serve``, and the commands beside it.
 
-Every option can also be given as an environment variable ``W2Z_*``. Options beat the environment,
-which beats the defaults. The exit codes are those of :class:`w2z.errors.ExitCode`.
+The options of ``serve`` are made from the settings (:mod:`w2z.setting_options`). The exit codes are
+those of :class:`w2z.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -10,54 +10,58 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, get_args
+from typing import Any
 
 import click
-from click.core import ParameterSource
-from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
-from w2z import __version__, environment, starting
+from w2z import starting
 from w2z.attach_commands import attach, kernelspec
-from w2z.errors import ExitCode, RemoteError, SettingsError, StartupError
+from w2z.errors import ExitCode, RemoteError, StartupError
+from w2z.local_commands import check_settings, kernels, versions
 from w2z.privacy import hide_process, take_variable
 from w2z.remote_commands import Duration, execute
-from w2z.settings import Settings
-from w2z.units import LONGEST
+from w2z.setting_options import (
+    WARNINGS,
+    SettingsCommand,
+    from_environment,
+    log_later,
+    settings_from,
+    unknown_variables,
+)
 
 log = logging.getLogger("w2z")
 
-WARNINGS = "w2z.warnings"
-"""The key of the warnings that wait for the log, in the context of a command."""
-
 PATIENCE = 0.5
 """Seconds to wait for a reader of stderr before an error is not printed."""
-
-ENVIRONMENT_ONLY = frozenset({"token"})
-"""Settings without an option, because process lists show the arguments of a command."""
-
-ARGUMENTS = frozenset({"command"})
-"""Settings that are positional arguments, not options."""
-
-NUMBER_MISTAKES = frozenset(
-    {
-        *("size", "duration", "int_parsing", "int_from_float", "float_parsing", "finite_number"),
-        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
-    }
-)
-"""The mistakes whose message shows the value: a number that cannot be used is no secret."""
 
 CLIENT_CODES = 10
 """The first exit code of the commands that talk to another w2z."""
 
 _CODES = [f"  {code}  {code.meaning}" for code in ExitCode if code < CLIENT_CODES]
 
+EXAMPLES = """
+\b
+Examples:
+  w2z --kernel python3                         start a kernel of the installed kernelspec
+  w2z -- python3 -m ipykernel_launcher -f {connection_file}
+                                               start it by a command
+  w2z --connection-file /run/kernel.json       serve a kernel that runs
+  w2z exec http://127.0.0.1:8888/ -c 'print(1)'
+                                               run code in it; W2Z_TOKEN has the token
+  w2z attach http://127.0.0.1:8888/            use it by jupyter console --existing
+"""
+
 EPILOG = """
+\b
+Examples:
+  w2z serve --kernel python3
+  w2z serve --port 9000 --token-file /run/secrets/token -- R --slave -e 'IRkernel::main()' \\
+      --args {connection_file}
+  w2z serve --connection-file /run/kernel.json --allow-origin https://lab.example
+
 With -- COMMAND w2z starts the kernel: {connection_file} in it is replaced by the file's path.
 
 When a kernel that w2z started ends for good, w2z ends with its exit code. Other exit codes:
@@ -73,111 +77,30 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``serve`` before arguments that begin with neither a command nor a group's option."""
-        own = {name for option in self.params for name in option.opts} | {"--help"}
+        own = {name for option in self.params for name in option.opts}
+        own |= set(ctx.help_option_names)
         if not args or (args[0] not in self.commands and args[0] not in own):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
 
-class SettingOption(click.Option):
-    """An option whose variable may have spaces around its value, or be somebody else's."""
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the variable's value, ``None`` for nothing, and for a link of the platform."""
-        text = super().resolve_envvar_value(ctx)
-        if text is not None and environment.is_link(text):
-            log_later(
-                ctx,
-                f"{self.envvar}={text.strip()} is no setting of w2z's, and is ignored: a"
-                " platform says with it where a service called w2z is",
-            )
-        return environment.value({"": text or ""}, "")
+def _show_versions(context: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(versions())
+        context.exit()
 
 
-def settings_options() -> list[click.Parameter]:
-    """Return an option for each setting, with its description as help, and the argument."""
-    options = [
-        _option(name, setting)
-        for name, setting in Settings.model_fields.items()
-        if name not in ENVIRONMENT_ONLY | ARGUMENTS
-    ]
-    return [*options, click.Argument(["command"], nargs=-1, type=click.UNPROCESSED)]
-
-
-def _option(name: str, setting: FieldInfo) -> click.Option:
-    flag = setting.annotation is bool
-    multiple = setting.annotation == tuple[str, ...]
-    choices = _choices(setting.annotation)
-    # click takes an option that says it is no flag, and has no default, for one whose value may be
-    # missing: it would be passed over.
-    is_flag = {"is_flag": True} if flag else {}
-    # Only texts and numbers are shown as defaults.
-    shown = setting.default if isinstance(setting.default, str | int | float) else None
-    shown = None if flag or setting.is_required() else shown
-    # Left out otherwise: click would take a default of None for a value that was given.
-    default: dict[str, Any] = {}
-    if shown is not None:
-        default = {"default": str(shown), "show_default": True}
-    return SettingOption(
-        ["--" + name.replace("_", "-")],
-        **is_flag,
-        multiple=multiple,
-        type=click.Choice(choices, case_sensitive=False) if choices else (bool if flag else str),
-        required=setting.is_required(),
-        **default,
-        envvar=f"W2Z_{name.upper()}",
-        show_envvar=True,
-        help=setting.description,
-        metavar=None if flag or choices else _metavar(setting),
-    )
-
-
-def _choices(annotation: object) -> list[str]:
-    """Return the texts of a Literal, which may be part of a union."""
-    found = []
-    for part in get_args(annotation):
-        found += [part] if isinstance(part, str) else _choices(part)
-    return found
-
-
-def _metavar(setting: FieldInfo) -> str:
-    if re.search(r"\b(int|float)\b", str(setting.annotation)):
-        return "NUMBER"
-    return "FILE" if "Path" in str(setting.annotation) else "TEXT"
-
-
-def settings_from(
-    options: dict[str, Any], environment_token: str | None, variables: Collection[str] = ()
-) -> Settings:
-    """Make the settings from the command line's values; ``variables`` are those of the environment.
-
-    Raises :class:`SettingsError`, which names the option, or the variable, and shows numbers that
-    cannot be used, but never the token.
-    """
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if environment_token is not None:
-        given["token"] = environment_token.strip()
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_context=False)
-    raise SettingsError("; ".join(_mistake(mistake, variables) for mistake in mistakes))
-
-
-def _mistake(mistake: ErrorDetails, variables: Collection[str]) -> str:
-    text = mistake["msg"]
-    if mistake["type"] in NUMBER_MISTAKES:
-        text += f", not {str(mistake['input'])[:LONGEST]!r}"
-    if not mistake["loc"]:
-        return text
-    name = str(mistake["loc"][0])
-    if name in ENVIRONMENT_ONLY or name in variables:
-        return f"W2Z_{name.upper()}: {text}"
-    return f"--{name.replace('_', '-')}: {text}"
-
-
-@click.group(cls=DefaultGroup)
-@click.version_option(__version__, prog_name="w2z")
+@click.group(
+    cls=DefaultGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_versions,
+    help="Show the versions of w2z, of Python and of what it uses, and exit.",
+)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Put a Jupyter kernel on the web. Without a command: serve."""
@@ -194,8 +117,10 @@ def _serve(**options: Any) -> None:
 
     hide_process()
     context = click.get_current_context()
-    variables = [name for name in options if _is_variable(context, name)]
+    variables = [name for name in options if from_environment(context, name)]
     settings = settings_from(options, take_variable("W2Z_TOKEN"), variables)
+    for text in unknown_variables(os.environ):
+        log_later(context, text)
     budget = ShutdownBudget.of(settings)
     with ServingOutput(settings.log_format, settings.log_level, budget.log / 2) as output:
         for text in context.meta.get(WARNINGS, ()):
@@ -212,17 +137,6 @@ def _serve(**options: Any) -> None:
     raise SystemExit(code)
 
 
-def _is_variable(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is ParameterSource.ENVIRONMENT
-
-
-def log_later(context: click.Context, text: str) -> None:
-    """Log a warning as soon as there is a log."""
-    warnings = context.meta.setdefault(WARNINGS, [])
-    if text not in warnings:
-        warnings.append(text)
-
-
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's loop if it is installed, else ``None`` for asyncio's."""
     if find_spec("uvloop") is None:
@@ -233,14 +147,33 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def _words() -> list[str]:
+    return [*cli.commands]
+
+
 cli.add_command(
-    click.Command(
-        "serve", callback=_serve, params=settings_options(), help=_serve.__doc__, epilog=EPILOG
+    SettingsCommand(
+        "serve",
+        _words,
+        callback=_serve,
+        help=_serve.__doc__,
+        short_help="Serve a kernel.",
+        epilog=EPILOG,
     )
 )
+cli.add_command(
+    SettingsCommand(
+        "check",
+        _words,
+        callback=check_settings,
+        help=check_settings.__doc__,
+        short_help="Look what serve would find, and who could get in.",
+    )
+)
+cli.add_command(kernels)
 
 
-@cli.command()
+@cli.command(short_help="Wait until a kernel is ready.")
 @click.argument("url", required=False)
 @click.option(
     "--timeout",

@@ -96,7 +96,7 @@ def remote_options(callback: CallbackT) -> CallbackT:
     return callback
 
 
-@click.command("exec")
+@click.command("exec", short_help="Run code in the kernel of another w2z.")
 @click.argument("url")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("-c", "--code", metavar="CODE", help="Code to run, in place of a file.")

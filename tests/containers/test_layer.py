@@ -78,7 +78,12 @@ async def test_neither_environment_reaches_the_other(tmp_path: Path) -> None:
     options = [word for name, value in told.items() for word in ("--env", f"{name}={value}")]
     name = with_w2z("busybox:stable-musl", tmp_path)
     # The kernel's process is a shell without libraries, or the first one would fail it, too.
-    shell = ["--", "sh", "-c", "cat /proc/self/environ | tr '\\0' '\\n'; exit 3"]
+    shell = [
+        "--",
+        "sh",
+        "-c",
+        ": {connection_file}; cat /proc/self/environ | tr '\\0' '\\n'; exit 3",
+    ]
     secret = ("--env", "W2Z_TOKEN_FILE=/run/secrets/w2z_token")
     entry = ("--hostname", "here", "--entrypoint", "/opt/w2z/bin/w2z")
     async with container(RUN, *options, *secret, *entry, name, *shell) as running:

@@ -22,6 +22,8 @@ from tests.support.waiting import TURN
 DOCKER_WAITS = 10.0
 """Seconds that ``docker stop`` leaves between SIGTERM and SIGKILL."""
 
+NO_KERNEL = ("--", "sh", "-c", "sleep 1000", "{connection_file}")
+
 DEAF = """
 import ctypes, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,7 +113,7 @@ async def test_a_stopped_kernel_is_killed_in_time(tmp_path: Path) -> None:
 
 async def test_a_deaf_kernel_that_never_got_ready_is_killed(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf')"
-    command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()")
+    command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()", "{connection_file}")
     options = ("--terminate-timeout", "0.2", *command)
     async with launched(tmp_path, *options, ends=143) as served:
         await served.process.line("^kernel: deaf$")
@@ -177,21 +179,21 @@ async def test_sigterm_while_a_restart_ends_the_kernel(tmp_path: Path) -> None:
 
 
 async def test_a_kernel_that_never_answers_is_exit_code_4(tmp_path: Path) -> None:
-    options = ("--ready-timeout", "1", "--", "sleep", "1000")
+    options = ("--ready-timeout", "1", *NO_KERNEL)
     async with launched(tmp_path, *options, ends=4) as served:
         await served.process.line(r"^w2z: the kernel was not ready within 1 s \(--ready-timeout\)")
         assert len(re.findall("started the kernel", served.process.output)) == 1
 
 
 async def test_sigterm_while_a_kernel_does_not_answer(tmp_path: Path) -> None:
-    async with launched(tmp_path, "--", "sleep", "1000", ends=143) as served:
+    async with launched(tmp_path, *NO_KERNEL, ends=143) as served:
         await served.kernel()
         assert await time_to_end(served) < DOCKER_WAITS
         assert "does not end" not in served.process.output
 
 
 async def test_a_command_that_fails_at_once_tells_why_and_is_run_once(tmp_path: Path) -> None:
-    command = ("--", "sh", "-c", "echo run >> runs; echo boom >&2; exit 3")
+    command = ("--", "sh", "-c", "echo run >> runs; echo boom >&2; exit 3", "{connection_file}")
     async with launched(tmp_path, *command, ends=3) as served:
         await served.process.line("end of output")
         said, told = served.process.output.split("w2z: the kernel ended with exit code 3")
@@ -203,7 +205,7 @@ async def test_a_command_that_fails_at_once_tells_why_and_is_run_once(tmp_path: 
 async def test_a_command_that_ends_at_once_without_complaint_is_exit_code_5(
     tmp_path: Path,
 ) -> None:
-    async with launched(tmp_path, "--", "true", ends=5) as served:
+    async with launched(tmp_path, "--", "true", "{connection_file}", ends=5) as served:
         await served.process.line("^w2z: the kernel ended with exit code 0 before it was ready")
 
 

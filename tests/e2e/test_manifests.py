@@ -16,8 +16,8 @@ import yaml
 
 from tests.containers.documented import build_commands
 from tests.support.proxies import ROOT
-from w2z.cli import settings_from
 from w2z.serve.budget import ShutdownBudget
+from w2z.setting_options import settings_from
 from w2z.settings import Settings
 
 KUBERNETES = ROOT / "containers" / "kubernetes"

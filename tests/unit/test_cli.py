@@ -13,16 +13,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from w2z import __version__, errors
-from w2z.cli import (
+from w2z.cli import EPILOG, cli, main
+from w2z.errors import SettingsError, StartupError
+from w2z.setting_options import (
     ARGUMENTS,
     ENVIRONMENT_ONLY,
-    EPILOG,
-    cli,
-    main,
+    GROUPS,
     settings_from,
     settings_options,
+    unknown_variables,
 )
-from w2z.errors import SettingsError, StartupError
 from w2z.settings import Settings
 
 OPTIONS = {
@@ -90,6 +90,11 @@ def test_every_setting_has_an_option_but_the_token_and_the_command():
     assert OPTIONS.keys() == Settings.model_fields.keys() - ENVIRONMENT_ONLY - ARGUMENTS
 
 
+def test_the_help_has_every_option_once_among_what_it_is_for():
+    named = [name for names in GROUPS.values() for name in names]
+    assert sorted(named) == sorted(OPTIONS)
+
+
 def test_what_stands_behind_two_dashes_is_the_command(serve):
     assert run("--port", "1", "--", "kernel", "--port", "2", "{connection_file}").exit_code == 0
     assert serve.given.command == ("kernel", "--port", "2", "{connection_file}")
@@ -101,6 +106,57 @@ def test_a_command_needs_the_two_dashes_when_it_has_options_of_its_own(serve):
     result = run("--connection-file", "k", "kernel", "-f", "x")
     assert result.exit_code == 2
     assert serve.given is None
+
+
+@pytest.mark.parametrize("name", [n for n, o in OPTIONS.items() if not o.is_flag])
+@pytest.mark.parametrize("behind", [[], ["--no-auth"], ["--", "k", "{connection_file}"]])
+def test_an_option_whose_value_is_missing_is_wrong_usage(name, behind, serve):
+    """With whatever stands behind it: --token-file --no-auth served anybody."""
+    option = OPTIONS[name].opts[0]
+    result = run("--kernel", "x", option, *behind)
+    assert (result.exit_code, serve.given) == (2, None)
+    assert f"Option '{option}' requires an argument." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["serv"], "'serv' is no command of w2z: did you mean 'serve'?"),
+        (["serve", "stop"], "'stop' is no command of w2z: "),
+        (["python3", "-V"], "No such option"),
+        (["--kernel", "python3", "status"], "'status' is no command of w2z: "),
+        (["help"], "use w2z --help"),
+        (["kernel", "{connection_file}"], "two dashes, as in: w2z -- kernel"),
+    ],
+)
+def test_a_word_is_not_taken_for_the_kernel_s_command(args, told, serve):
+    result = run(*args)
+    assert (result.exit_code, serve.given) == (2, None)
+    assert told in " ".join(result.stderr.split())
+
+
+def test_a_command_has_to_say_where_its_connection_file_is(serve):
+    result = run("--", "kernel", "-f", "x")
+    assert (result.exit_code, serve.given) == (2, None)
+    assert "the kernel's command has no {connection_file}" in " ".join(result.stderr.split())
+    # Whoever names the file may have told the kernel in another way.
+    assert run("--connection-file", "k", "--", "kernel").exit_code == 0
+    assert run("--", "sh", "-c", "kernel -f {connection_file}").exit_code == 0
+
+
+def test_a_variable_that_is_no_setting_is_told(serve, caplog):
+    assert run("--kernel", "x", W2Z_PORTT="1").exit_code == 0
+    told = "W2Z_PORTT is no setting of w2z's, and is ignored: did you mean W2Z_PORT?"
+    assert caplog.messages == [told]
+    links = [
+        "W2Z_SERVICE_HOST",
+        "W2Z_PORT_8888_TCP_ADDR",
+        "W2Z_SERVICE_PORT_HTTP",
+        "W2Z_LD_PRELOAD",
+    ]
+    known = [f"W2Z_{name.upper()}" for name in [*OPTIONS, "token", "timeout", "url", "ca_file"]]
+    assert unknown_variables([*links, *known, "PATH"]) == []
+    assert unknown_variables(["W2Z_QQQQ"]) == ["W2Z_QQQQ is no setting of w2z's, and is ignored"]
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -352,10 +408,38 @@ def test_help_of_serve_is_the_manual():
         assert " ".join(str(Settings.model_fields[setting].description).split()) in told
 
 
-def test_the_version_is_told():
+def test_the_versions_of_a_bug_report_are_told():
     result = run("--version")
     assert result.exit_code == 0
-    assert __version__ in result.stdout
+    assert result.stdout.startswith(f"w2z {__version__} (")
+    for name in ("Python 3.", "pyzmq ", "libzmq ", "websockets ", "uvloop"):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize("args", [["-h"], ["serve", "-h"], ["wait", "-h"], ["check", "--help"]])
+def test_help_is_asked_for_in_two_ways(args):
+    result = run(*args)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+
+
+def test_the_kernels_that_can_be_started_are_listed(monkeypatch, tmp_path):
+    folder = tmp_path / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text('{"argv": ["x"], "display_name": "Mine", "language": "x"}')
+    result = run("kernels", JUPYTER_PATH=str(tmp_path))
+    assert result.exit_code == 0
+    assert re.search(rf"^mine +Mine +{folder}$", result.stdout, re.MULTILINE)
+
+
+def test_a_kernel_s_name_is_completed(monkeypatch, tmp_path):
+    folder = tmp_path / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text('{"argv": ["x"], "display_name": "Mine", "language": "x"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    context = click.Context(cli.commands["serve"])
+    found = OPTIONS["kernel"].shell_complete(context, "MI")
+    assert [one.value for one in found] == ["mine"]
 
 
 def startup_errors() -> list[type[StartupError]]:

@@ -34,6 +34,10 @@ _CONTROLS = re.compile(
 """Control characters but the tab, the ends of lines, and the escapes that set colours."""
 
 
+_COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+"""For a severity its colour (ECMA-48, SGR): yellow, red, bright red."""
+
+
 def tamed(text: str) -> str:
     """Return ``text`` with control characters spelled out; tabs, line ends and colours stay."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
@@ -61,14 +65,22 @@ def json_line(fields: Mapping[str, Any]) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One message as text: the time of this place, the severity, who says it, and what."""
+    """One message as text: the time of this place, the severity, who says it, and what.
 
-    def __init__(self) -> None:
+    With ``colours`` warnings and errors are seen at a glance on a terminal.
+    """
+
+    def __init__(self, *, colours: bool = False) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._colours = _COLOURS if colours else {}
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the message as :func:`one_message`."""
-        return one_message(super().format(record))
+        text = one_message(super().format(record))
+        colour = self._colours.get(record.levelname)
+        if colour is None:
+            return text
+        return text.replace(record.levelname, f"\x1b[{colour}m{record.levelname}\x1b[0m", 1)
 
 
 class JsonFormatter(logging.Formatter):
@@ -86,9 +98,9 @@ class JsonFormatter(logging.Formatter):
         )
 
 
-def formatter(log_format: LogFormat) -> logging.Formatter:
-    """Return the formatter of ``--log-format``."""
-    return JsonFormatter() if log_format == "json" else TextFormatter()
+def formatter(log_format: LogFormat, *, colours: bool = False) -> logging.Formatter:
+    """Return the formatter of ``--log-format``; text may have ``colours``."""
+    return JsonFormatter() if log_format == "json" else TextFormatter(colours=colours)
 
 
 class KernelLines:

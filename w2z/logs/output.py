@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import time
 from types import TracebackType
@@ -27,7 +28,9 @@ class ServingOutput:
     """
 
     def __init__(self, log_format: LogFormat, level: str, patience: float) -> None:
-        self._format = formatter(log_format)
+        # https://no-color.org
+        colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        self._format = formatter(log_format, colours=colours)
         self._is_json = log_format == "json"
         self._level = level.upper()
         self._patience = patience

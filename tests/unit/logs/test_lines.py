@@ -126,3 +126,18 @@ def test_nothing_that_a_kernel_prints_begins_a_line_of_w2z(prints):
 
 def test_a_time_is_utc():
     assert timestamp(0) == "1970-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("INFO", "INFO"),
+        ("WARNING", "\x1b[33mWARNING\x1b[0m"),
+        ("ERROR", "\x1b[31mERROR\x1b[0m"),
+    ],
+)
+def test_on_a_terminal_a_severity_has_its_colour(level, shown):
+    made = logging.LogRecord("w2z", getattr(logging, level), "", 1, "an ERROR, said INFO", (), None)
+    line = formatter("text", colours=True).format(made)
+    assert line.endswith(f" {shown} w2z: an ERROR, said INFO")
+    assert formatter("text").format(made).endswith(f" {level} w2z: an ERROR, said INFO")
