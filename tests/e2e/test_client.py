@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -235,6 +236,31 @@ async def test_20000_outputs_over_200_cuts_come_once(served: W2z) -> None:
         assert cut == cuts
         assert done.gaps == []
         assert (await kernel.run("runs")).text == "1"
+
+
+async def test_each_of_90_runs_over_cuts_runs_once(served: W2z) -> None:
+    """Cut in all moments: while a request is on its way, while it runs, while its reply is."""
+    count, cuts = 90, 0
+    async with cable(served.url) as wire, connect(wire.url, token=TOKEN) as kernel:
+        await kernel.run("runs = []")
+
+        async def cut(ended: asyncio.Event) -> None:
+            nonlocal cuts
+            while not ended.is_set():
+                await asyncio.sleep(random.uniform(0, 0.1))
+                wire.cut()
+                cuts += 1
+
+        async with asyncio.TaskGroup() as tasks:
+            ended = asyncio.Event()
+            tasks.create_task(cut(ended))
+            for number in range(0, count, 3):
+                code = [f"runs.append({one}); {one}" for one in range(number, number + 3)]
+                done = await asyncio.gather(*map(kernel.run, code))
+                assert [one.text for one in done] == [str(number + one) for one in range(3)]
+            ended.set()
+        assert cuts > 5
+        assert (await kernel.run("runs == list(range(90))")).text == "True"
 
 
 async def test_w2z_that_is_killed_and_started_again_is_an_error_soon(kernel_file: Path) -> None:
