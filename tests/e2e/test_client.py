@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.test_attach_ends import w2z_to_end
+from tests.support.attaching import kernel_at, place
 from tests.support.cable import cable
 from tests.support.cells import ENDLESS, ROOMY
 from tests.support.kernels import within
@@ -208,6 +210,32 @@ async def test_a_kernel_is_stopped(tmp_path: Path) -> None:
             await kernel.run("1")
 
 
+async def test_a_kernel_that_is_dead_is_an_error_until_it_comes_back(tmp_path: Path) -> None:
+    path = place(tmp_path)
+    async with AsyncExitStack() as stack:
+        async with kernel_at(path) as process:
+            served = await stack.enter_async_context(w2z(path))
+            await served.ready()
+            kernel = await stack.enter_async_context(connect(served.url, token=TOKEN))
+            await kernel.run("1")
+            messages = kernel.messages()
+            process.process.kill()
+        while (await anext(messages)).content.get("execution_state") != "dead":
+            pass
+        messages.close()
+        with pytest.raises(KernelGone, match="is dead: the kernel ended"):
+            await kernel.run("1")
+        async with connect(served.url, token=TOKEN) as late:
+            with pytest.raises(KernelGone, match="is dead"):
+                await late.run("1")
+        messages = kernel.messages()
+        async with kernel_at(path):
+            while (await anext(messages)).content.get("execution_state") != "idle":
+                pass
+            messages.close()
+            assert (await kernel.run("2")).text == "2"
+
+
 async def test_a_session_that_is_taken_over(served: W2z, kernel: RemoteKernel) -> None:
     async with connect(served.url, token=TOKEN, session_id=kernel.session_id) as other:
         assert (await other.run("1")).text == "1"
@@ -235,6 +263,31 @@ async def test_20000_outputs_over_200_cuts_come_once(served: W2z) -> None:
         assert cut == cuts
         assert done.gaps == []
         assert (await kernel.run("runs")).text == "1"
+
+
+async def test_each_of_90_runs_over_cuts_runs_once(served: W2z) -> None:
+    """Cut in all moments: while a request is on its way, while it runs, while its reply is."""
+    count, cuts = 90, 0
+    async with cable(served.url) as wire, connect(wire.url, token=TOKEN) as kernel:
+        await kernel.run("runs = []")
+
+        async def cut(ended: asyncio.Event) -> None:
+            nonlocal cuts
+            while not ended.is_set():
+                await asyncio.sleep(random.uniform(0, 0.1))
+                wire.cut()
+                cuts += 1
+
+        async with asyncio.TaskGroup() as tasks:
+            ended = asyncio.Event()
+            tasks.create_task(cut(ended))
+            for number in range(0, count, 3):
+                code = [f"runs.append({one}); {one}" for one in range(number, number + 3)]
+                done = await asyncio.gather(*map(kernel.run, code))
+                assert [one.text for one in done] == [str(number + one) for one in range(3)]
+            ended.set()
+        assert cuts > 5
+        assert (await kernel.run("runs == list(range(90))")).text == "True"
 
 
 async def test_w2z_that_is_killed_and_started_again_is_an_error_soon(kernel_file: Path) -> None:

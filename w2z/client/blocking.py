@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from w2z.client.kernel import Messages, RemoteKernel, connect
+from w2z.client.kernel import RemoteKernel, connect
+from w2z.client.messages import Messages
 from w2z.client.run import Execution, KernelMessage, Output
 from w2z.errors import RemoteError
 

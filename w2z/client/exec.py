@@ -101,7 +101,9 @@ class _Executing:
             return ExitCode.FAILURE
         self._line.clear()
         if done.status == "timeout":
-            self._tell(f"not done in {self._task.timeout:g} seconds: interrupted")
+            what = "done" if done.has_begun else "begun"
+            then = "interrupted" if done.has_begun else "it may run later"
+            self._tell(f"not {what} in {self._task.timeout:g} seconds: {then}")
         elif done.status == "aborted":
             self._tell("not run: code before it failed")
         return exit_code(done)

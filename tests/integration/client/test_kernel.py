@@ -43,7 +43,7 @@ async def test_what_comes_after_a_timeout_is_dropped(
     remote: RemoteKernel, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This kernel cannot be interrupted."""
-    monkeypatch.setattr(module, "AFTER_INTERRUPT", 0.05)
+    monkeypatch.setattr(module, "SPEAKS_FOR", 0.05)
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(remote.run("x", timeout=0.2))
         identity, message = await begun(kernel)
