@@ -10,7 +10,6 @@ from w2z import units
 from w2z.client.engines.base import ABANDONED_AFTER, READY_WITHIN, ContainerSpec, Mount, Pull
 from w2z.errors import RemoteSettingsError
 
-
 PLACEHOLDER, ESCAPED = "{connection_file}", "{connection-file}"
 """What w2z in the container replaces in a kernel's command, and how a kernel.json has to have it:
 there frontends would put their own file in its place.
