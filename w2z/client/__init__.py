@@ -5,7 +5,8 @@ without an event loop. ``docs/client.md`` shows how.
 
 - :mod:`~w2z.client.kernel`: that kernel. | :mod:`~w2z.client.blocking`: its blocking twin.
 - :mod:`~w2z.client.running`: one run of code. | :mod:`~w2z.client.run`: what it brings.
-- :mod:`~w2z.client.inboxes`: who waits for which message.
+- :mod:`~w2z.client.inboxes`: who waits for which message. | :mod:`~w2z.client.messages`: messages
+  as programs see them.
 - :mod:`~w2z.client.exec`: the command ``w2z exec``. | :mod:`~w2z.client.saving`: data as files. |
   :mod:`~w2z.client.terminal`: the person at the terminal.
 - :mod:`~w2z.client.wait`: wait until that w2z serves a ready kernel.

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from w2z.client.kernel import Messages, RemoteKernel, connect
+from w2z.client.kernel import RemoteKernel, connect
+from w2z.client.messages import Messages
 from w2z.client.run import Execution, KernelMessage, Output
 from w2z.errors import RemoteError
 
@@ -121,14 +122,12 @@ class BlockingKernel:
         async def take() -> KernelMessage:
             return await anext(messages)
 
-        async def end() -> None:
-            messages.close()
-
         try:
             while True:
                 yield self._wait(take())
         finally:
-            self._wait(end())
+            with suppress(RuntimeError):  # the loop has ended, and all with it
+                self._loop.call_soon_threadsafe(messages.close)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return _Here(self._loop).wait(work)

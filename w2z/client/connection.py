@@ -65,6 +65,8 @@ class Connection:
         self._link = Link(self._new_header)
         self._attempt: Attempt | None = None
         self._closing = asyncio.Event()
+        self._opening: asyncio.Timeout | None = None
+        """The time that the present attempt to connect has."""
         self._is_held = False
         self._waits_for_room = False
 
@@ -139,6 +141,8 @@ class Connection:
         self._closing.set()
         if self._attempt is not None:
             self._attempt.websocket.close()
+        if self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(_now())
 
     async def _try(
         self, attempt: Attempt, context: ssl.SSLContext | None, patience: float, *, was_open: bool
@@ -150,11 +154,11 @@ class Connection:
         self._attempt = attempt
         attempt.hold(is_held=self._is_held)
         try:
-            async with asyncio.timeout(max(LEAST_ATTEMPT, min(OPEN_WITHIN, patience))):
+            seconds = max(LEAST_ATTEMPT, min(OPEN_WITHIN, patience))
+            async with asyncio.timeout(seconds) as self._opening:
                 await dial(self.remote, attempt.websocket, context)
-                if self._closing.is_set():
-                    attempt.websocket.close()
                 await attempt.settled.wait()
+            self._opening = None
             await attempt.over.wait()
         except TimeoutError:
             return Problem("it does not answer")
@@ -162,7 +166,7 @@ class Connection:
             return failed(error, self.remote, was_open=was_open)
         finally:
             attempt.websocket.abort()
-            self._attempt = None
+            self._attempt = self._opening = None
         if attempt.was_open and attempt.failure is None:
             return ended(attempt.websocket.close_code, attempt.websocket.close_reason, self.remote)
         return failed(attempt.failure, self.remote, was_open=was_open)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from typing import cast
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar, cast
 
 from websockets.exceptions import InvalidProxy
 from websockets.proxy import Proxy, get_proxy, parse_proxy, prepare_connect_request
@@ -12,6 +15,12 @@ from websockets.uri import WebSocketURI
 
 from w2z.client.remote import Remote
 from w2z.errors import RemoteSettingsError
+from w2z.threads import in_thread
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+
+ADDRESS_WITHIN = 4.0
+"""Seconds that one of several addresses of a host may take to answer."""
 
 MAX_PROXY_ANSWER = 2**16
 """Bytes of a proxy's answer to CONNECT."""
@@ -23,18 +32,16 @@ async def dial(remote: Remote, protocol: asyncio.Protocol, context: ssl.SSLConte
     Raises :class:`OSError` where that fails, and :class:`~w2z.errors.RemoteSettingsError` for a
     proxy that cannot be used.
     """
-    loop = asyncio.get_running_loop()
     proxy = proxy_of(remote)
     name = remote.host if context else None
     if proxy is None:
-        await loop.create_connection(
-            lambda: protocol, remote.host, remote.port, ssl=context, server_hostname=name
-        )
+        await _connected(lambda: protocol, remote.host, remote.port, context)
         return
     secure = ssl.create_default_context() if proxy.scheme == "https" else None
-    transport, tunnel = await loop.create_connection(
-        lambda: _Tunnel(proxy, _uri(remote)), proxy.host, proxy.port, ssl=secure
+    transport, tunnel = await _connected(
+        lambda: _Tunnel(proxy, _uri(remote)), proxy.host, proxy.port, secure
     )
+    loop = asyncio.get_running_loop()
     try:
         await tunnel.opened
         if context is None:
@@ -69,6 +76,28 @@ def proxy_of(remote: Remote) -> Proxy | None:
             " with USER:PASSWORD@ in front of the host if need be; or leave it out by NO_PROXY"
         )
     return proxy
+
+
+async def _connected(
+    make: Callable[[], ProtocolT], host: str, port: int, context: ssl.SSLContext | None
+) -> tuple[asyncio.Transport, ProtocolT]:
+    """Connect to the first address of ``host`` that answers."""
+    loop = asyncio.get_running_loop()
+    # Not by the event loop, whose end waits for a name server that is silent.
+    find = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(end[0] for *_, end in await in_thread(find)))
+    problem: OSError = OSError("no address has that name")
+    for address in addresses:
+        try:
+            async with asyncio.timeout(ADDRESS_WITHIN if len(addresses) > 1 else None):
+                return await loop.create_connection(
+                    make, str(address), port, ssl=context, server_hostname=host if context else None
+                )
+        except ssl.SSLError:
+            raise
+        except OSError as error:  # TimeoutError is one
+            problem = error
+    raise problem
 
 
 def _uri(remote: Remote) -> WebSocketURI:

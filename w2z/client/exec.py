@@ -6,7 +6,8 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,9 +16,9 @@ import click
 
 from w2z.client.kernel import LOST, RemoteKernel, connect
 from w2z.client.run import Execution, Output
-from w2z.client.saving import files_of
+from w2z.client.saving import File, files_of
 from w2z.client.terminal import StateLine, ask
-from w2z.errors import ENDED_BY_SIGNAL, ExitCode, RemoteError, RunError
+from w2z.errors import ENDED_BY_SIGNAL, ExitCode, RemoteError, RemoteSettingsError, RunError
 
 LEAVE_WITHIN = 1.0
 """Seconds after the first Ctrl-C in which a second one leaves at once."""
@@ -40,6 +41,9 @@ async def execute(url: str, task: Task, **options: Any) -> int:
     ``options`` are those of :func:`~w2z.client.kernel.connect`. Raises
     :class:`~w2z.errors.RemoteError`.
     """
+    if task.save_dir is not None:
+        with _told(task.save_dir):
+            task.save_dir.mkdir(parents=True, exist_ok=True)
     async with connect(url, **options) as kernel:
         return await _Executing(kernel, task).run()
 
@@ -97,7 +101,9 @@ class _Executing:
             return ExitCode.FAILURE
         self._line.clear()
         if done.status == "timeout":
-            self._tell(f"not done in {self._task.timeout:g} seconds: interrupted")
+            what = "done" if done.has_begun else "begun"
+            then = "interrupted" if done.has_begun else "it may run later"
+            self._tell(f"not {what} in {self._task.timeout:g} seconds: {then}")
         elif done.status == "aborted":
             self._tell("not run: code before it failed")
         return exit_code(done)
@@ -128,18 +134,23 @@ class _Executing:
         files = files_of(data)
         if not files:
             return
-        folder.mkdir(parents=True, exist_ok=True)
         self._files += 1
         for file in files:
-            while True:
-                count = self._execution.execution_count or 0
-                path = folder / f"{count}-{self._files}{file.suffix}"
-                with suppress(FileExistsError):
-                    with path.open("xb") as opened:
-                        opened.write(file.content)
-                    break
+            with _told(folder):
+                self._tell(f"saved {self._write(folder, file)}")
+
+    def _write(self, folder: Path, file: File) -> Path:
+        """Write a file that is not there yet."""
+        while True:
+            count = self._execution.execution_count or 0
+            path = folder / f"{count}-{self._files}{file.suffix}"
+            try:
+                with path.open("xb") as opened:
+                    opened.write(file.content)
+            except FileExistsError:
                 self._files += 1
-            self._tell(f"saved {path}")
+            else:
+                return path
 
     async def _ask(self, prompt: str, is_secret: bool) -> str:
         with self._line.asking():
@@ -183,6 +194,15 @@ def exit_code(done: Execution) -> int:
     if done.is_lost and done.error is not None:
         return int(LOST.get(done.error.name, RunError).exit_code)
     return ExitCode.FAILURE
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Say which folder it is that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RemoteSettingsError(f"{folder}: {error.strerror}") from None
 
 
 def _write(stream: TextIO, text: str) -> None:

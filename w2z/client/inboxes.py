@@ -33,7 +33,7 @@ class Inbox:
         at once what :meth:`fail` was given.
         """
         while self._failure is not None or not self._messages:
-            failure = self._failure or self._inboxes.failure
+            failure, self._failure = self._failure or self._inboxes.failure, None
             if failure is not None:
                 raise failure
             self._news.clear()
@@ -52,7 +52,7 @@ class Inbox:
         self._news.set()
 
     def fail(self, failure: Exception) -> None:
-        """Let who waits be told of this."""
+        """Let :meth:`take` raise this, once."""
         self._failure = failure
         self._news.set()
 

@@ -15,14 +15,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from w2z.client.connection import PATIENCE_AGAIN, Connection
 from w2z.client.inboxes import Inboxes
+from w2z.client.messages import Messages, heard
 from w2z.client.remote import Remote, TokenWay
 from w2z.client.rest import Rest
 from w2z.client.run import Execution, KernelMessage
-from w2z.client.running import InputCallback, OutputCallback, Run, heard
+from w2z.client.running import InputCallback, OutputCallback, Run
 from w2z.errors import KernelDead, KernelGone, SessionLost, TimedOut, TooLarge
 from w2z.message import Buffer, Channel, Message
 from w2z.wire.authored import header
@@ -39,32 +40,6 @@ LOST = {
     "Refused": TooLarge,
 }
 """The errors of w2z's own in a kernel's place, by the name that their reply has."""
-
-
-class Messages:
-    """An asynchronous iterator of messages. Take them quickly, or close it: what is not taken holds
-    up all others.
-    """
-
-    def __init__(self, inboxes: Inboxes) -> None:
-        self._inboxes = inboxes
-        self._inbox = inboxes.add_for_all()
-        self._is_closed = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> KernelMessage:
-        return heard(await self._inbox.take())
-
-    def close(self) -> None:
-        """Take no more."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._inboxes.remove_for_all(self._inbox)
-
-    def __del__(self) -> None:
-        self.close()
 
 
 class RemoteKernel:

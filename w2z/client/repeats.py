@@ -9,9 +9,9 @@ comes once more, with the same ``msg_id``, at the beginning of the next one
 - A ping comes behind everything before its position, and the next connection names that position.
   So only what came after the last ping of an earlier connection can come again. One generation more
   is kept: what came between the two last pings.
-- Repeats come in their order and without a gap, but w2z may send many pings while they come. They
-  are over when there were :data:`PINGS_WITHOUT` pings in a row with something new before each and
-  nothing that came before.
+- What comes again keeps its order, and comes before all news. So the first message that is news
+  proves that nothing more comes again on this connection. What w2z writes itself proves nothing: it
+  may come in between.
 - A question (``input_request``) that was not answered comes again whenever the session resumes.
 - A gap notice that comes again has a new id. It is known by its parent and its metadata.
 """
@@ -29,13 +29,11 @@ messages where a client catches up, and every 20 ms where it does not.
 MOST_QUESTION_IDS = 16
 """Questions that are remembered. A session has one at a time."""
 
-PINGS_WITHOUT = 2
-"""One would do if nothing new ever came before the repeats, such as a notice about the session."""
-
 MAX_PING_DIGITS = 20
 """Digits of a position in a ping (``docs/protocol.md``)."""
 
 _GAP = b'"w2z_gap"'
+_BY_W2Z = b'"username":"w2z"'
 
 
 class Repeats:
@@ -49,9 +47,6 @@ class Repeats:
         self._earlier: dict[str, None] = {}
         self._older: dict[str, None] = {}
         self._recent: dict[str, None] = {}
-        self._has_news = self._has_repeats = False
-        """What came since the last ping."""
-        self._without = 0
         self._questions: dict[str, None] = {}
         self._questions_before: dict[str, None] = {}
 
@@ -66,21 +61,13 @@ class Repeats:
             _shorten(self._earlier, MOST_IDS)
             self._questions_before.update(self._questions)
             _shorten(self._questions_before, MOST_QUESTION_IDS)
-        self._older, self._recent, self._without = {}, {}, 0
-        self._has_news = self._has_repeats = False
+        self._older, self._recent = {}, {}
 
     def ping(self, data: bytes) -> None:
         """Take note of a ping: everything before it was handed on."""
         if data.isdigit() and len(data) <= MAX_PING_DIGITS:
             self.position = int(data)
             self._older, self._recent = self._recent, {}
-            if self._has_repeats:
-                self._without = 0
-            elif self._has_news:
-                self._without += 1
-                if self._without == PINGS_WITHOUT:
-                    self._earlier = {}
-            self._has_news = self._has_repeats = False
 
     def is_repeat(self, message: Message, head: Head) -> bool:
         """Whether the message came on an earlier connection; else remember that it came."""
@@ -91,13 +78,13 @@ class Repeats:
             return False
         is_question = message.channel is Channel.STDIN
         before = self._questions_before if is_question else self._earlier
-        if key in before:
-            self.dropped += 1
-            self._has_repeats = self._has_repeats or not is_question
-            return True
-        self._has_news = True
         now = self._questions if is_question else self._recent
         now[key] = None
+        if key in before:
+            self.dropped += 1
+            return True
+        if before and not is_question and _BY_W2Z not in message.header:
+            before.clear()
         return False
 
 

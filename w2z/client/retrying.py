@@ -101,6 +101,11 @@ def refusal(status: int, told: str, url: str) -> RemoteError | None:
         return Unauthorized(f"w2z at {url} does not let this client in{because}: check the token")
     if status == 404:
         return UnknownKernel(f"there is no kernel of w2z at {url}{because}: check the path")
+    if 300 <= status < 400:
+        return NotW2z(
+            f"what answers at {url} sends clients elsewhere ({status}): check http:// or https://,"
+            " and the path"
+        )
     return NotW2z(f"what answers at {url} is not w2z: it said {status}{because}; check the URL")
 
 

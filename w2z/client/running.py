@@ -5,7 +5,7 @@ Rules:
 - The run is over when its reply and its *idle* have come; or, if *idle* does not, a while after the
   reply.
 - When the time is over, the kernel is interrupted if it has begun with this code, and what still
-  comes within :data:`LAST_WORDS` belongs to the run. Code that has not begun is not interrupted:
+  comes within :data:`SPEAKS_FOR` belongs to the run. Code that has not begun is not interrupted:
   that would end somebody else's.
 - A question is asked while outputs go on. Whatever ends the run takes it back.
 """
@@ -16,16 +16,14 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from w2z.client.inboxes import Inbox
+from w2z.client.messages import heard
 from w2z.client.run import Execution, KernelMessage, Output
 from w2z.errors import RemoteError
-from w2z.message import Message
 from w2z.threads import in_thread
-from w2z.wire.json import parse_object
 
-LAST_WORDS = 5.0
+SPEAKS_FOR = 5.0
 """Seconds that code may go on after it was interrupted because its time was over."""
 
 IDLE_WITHIN = 10.0
@@ -38,13 +36,6 @@ InputCallback = Callable[[str, bool], Awaitable[str] | str]
 """Called with a prompt, and whether what is typed must not be shown; returns the answer. One that
 is not async is called in a thread.
 """
-
-
-def heard(message: Message) -> KernelMessage:
-    """Return a message with its parts parsed; a part that is no JSON object is empty."""
-    header, parent_header, metadata, content = map(_parsed, message[1:5])
-    buffers = [bytes(one) for one in message.buffers]
-    return KernelMessage(message.channel, header, parent_header, metadata, content, buffers)
 
 
 class Run:
@@ -70,7 +61,9 @@ class Run:
         self._interrupt = interrupt
         self._answer = answer
         self._asking: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
+        self._is_unanswered = False
+        """Whether a question was not answered, because the callback failed."""
+        self._failure: Exception | None = None
 
     async def finish(self, seconds: float | None) -> Execution:
         """Follow the run to its end, for ``seconds`` at most. Raises what ended the session, or
@@ -81,6 +74,9 @@ class Run:
                 await self._follow_in_time(tasks, seconds)
             except Exception as error:  # noqa: BLE001 (raised below, and not as a group)
                 self._failure = error
+                if self._is_unanswered:
+                    # The code waits for an answer that nobody will give.
+                    await self._end(tasks)
             finally:
                 self._take_back()
         if self._failure is not None:
@@ -103,7 +99,7 @@ class Run:
         execution = self.execution
         if execution.has_begun and not execution.has_reply:
             with suppress(RemoteError, TimeoutError):
-                async with asyncio.timeout(LAST_WORDS):
+                async with asyncio.timeout(SPEAKS_FOR):
                     await self._try_interrupt()
                     await self._follow(tasks)
         execution.status = "timeout"
@@ -157,18 +153,10 @@ class Run:
                 text = await found if inspect.isawaitable(found) else found
             await self._answer(message, str(text))
         except Exception as error:  # noqa: BLE001 (raised again where the run is awaited)
-            # The code waits for an answer that nobody will give.
-            await self._try_interrupt()
+            self._is_unanswered = True
             self._inbox.fail(error)
 
     def _take_back(self) -> None:
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
-
-
-def _parsed(part: bytes) -> dict[str, Any]:
-    try:
-        return parse_object(part, "a part")
-    except ValueError:
-        return {}

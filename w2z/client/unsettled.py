@@ -222,12 +222,15 @@ class Unsettled:
     def resumed(self, lost: Lost | None) -> list[Message]:
         """Let what may not have arrived wait again, before all else.
 
-        With ``lost`` another kernel has been started meanwhile: what w2z has not proved to have is
-        given up. Returns the answers to that.
+        With ``lost`` another kernel has been started meanwhile. Then what w2z has not proved to
+        have is given up, and the rest is left to w2z for good. Returns the answers.
         """
         again = [one for one in self._kept if one.message is not None]
         if lost is not None:
-            return self._give_up([one for one in again if not one.is_taken], lost)
+            answers = self._give_up([one for one in again if not one.is_taken], lost)
+            for one in again:
+                self._release(one)
+            return answers
         self._waiting.extendleft(reversed(again))
         self._waiting_bytes += sum(one.size for one in again)
         return []

@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_yet_is_tried_again(status):
         (403, Unauthorized, "check the token"),
         (404, UnknownKernel, "check the path"),
         (200, NotW2z, "check the URL"),
-        (301, NotW2z, "check the URL"),
+        (301, NotW2z, "check http:// or https://"),
     ],
 )
 def test_another_refusal_is_final(status, kind, words):
