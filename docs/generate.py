@@ -76,6 +76,10 @@ def page() -> str:
     )
 
 
+HOW_TO = {"exec": "client.md", "attach": "frontends.md", "install": "frontends.md"}
+"""Pages that show how to use a command."""
+
+
 def named(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     """Yield each command below a group, with the words that call it."""
     for one in group.commands.values():
@@ -96,13 +100,15 @@ def _groups(command: click.Command) -> Iterator[str]:
 
 def section(name: str, command: click.Command) -> str:
     """Return what the page says of a command other than ``serve``."""
-    usage = " ".join([name, *command.collect_usage_pieces(click.Context(command))])
+    usage = "`" + " ".join([name, *command.collect_usage_pieces(click.Context(command))]) + "`"
+    if (how_to := HOW_TO.get(command.name or "")) is not None:
+        usage += f"; how to use it: [{how_to}](../{how_to}). The token may be in `W2Z_TOKEN`."
     options = [_option(one) for one in command.params if isinstance(one, click.Option)]
     if isinstance(command, SettingsCommand):
         options = []  # those of serve
     table = ["", *TABLE, *options]
     said = inspect.cleandoc(command.help or "")
-    return "\n".join([f"## {name}", "", said, "", f"`{usage}`", *(table if options else [])])
+    return "\n".join([f"## {name}", "", said, "", usage, *(table if options else [])])
 
 
 def _option(option: click.Option) -> str:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def ours() -> list[dict[str, Any]]:
     return listed
 
 
+@asynccontextmanager
+async def started() -> AsyncIterator[tuple[AsyncKernelManager, Any]]:
+    """A kernel of the kernelspec ``boxed``, until the end of the block."""
+    manager, client = await start_new_async_kernel(kernel_name="boxed")
+    try:
+        yield manager, client
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel()
+
+
 async def asked(client: Any, code: str) -> str:
     """Run code; return what it printed."""
     said: list[str] = []
@@ -89,67 +101,57 @@ async def test_a_kernelspec_of_an_image(here: Desk, name: str) -> None:
     spec = json.loads((here.folder / "jupyter_data_dir/kernels/boxed/kernel.json").read_text())
     assert spec["language"] == "python"
 
-    manager, client = await start_new_async_kernel(kernel_name="boxed")
-    assert (
-        await asked(client, "import os; print(os.environ['SOME'], os.getuid())") == "thing 1000\n"
-    )
-    [container] = ours()
-    told = podman("inspect", container["Id"])
-    assert '"Memory": 419430400' in told
-    assert '"NanoCpus": 1500000000' in told
-    assert token_of(container["Id"]) not in told
-    assert podman("port", container["Id"]).startswith("8888/tcp -> 127.0.0.1:")
+    async with started() as (manager, client):
+        code = "import os; print(os.environ['SOME'], os.getuid())"
+        assert await asked(client, code) == "thing 1000\n"
+        [container] = ours()
+        told = podman("inspect", container["Id"])
+        assert '"Memory": 419430400' in told
+        assert '"NanoCpus": 1500000000' in told
+        assert token_of(container["Id"]) not in told
+        assert podman("port", container["Id"]).startswith("8888/tcp -> 127.0.0.1:")
 
-    # Another frontend's kernel is in another container.
-    another, its_client = await start_new_async_kernel(kernel_name="boxed")
-    assert len(ours()) == 2
-    its_client.stop_channels()
-    await another.shutdown_kernel()
+        # Another frontend's kernel is in another container.
+        async with started():
+            assert len(ours()) == 2
 
-    await manager.restart_kernel()
-    await client.wait_for_ready(timeout=60)
-    assert await asked(client, "print('fresh')") == "fresh\n"
-    [later] = ours()
-    assert later["Id"] != container["Id"]
-    client.stop_channels()
-    await manager.shutdown_kernel()
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=60)
+        assert await asked(client, "print('fresh')") == "fresh\n"
+        [later] = ours()
+        assert later["Id"] != container["Id"]
 
 
 def token_of(container_id: str) -> str:
     return podman("exec", container_id, "cat", "/.w2z/token")
 
 
-async def provisioned(here: Desk, name: str, *options: str) -> tuple[AsyncKernelManager, Any]:
-    arguments = ("install", "boxed", "--image", name, "--provisioner", *options)
-    await here.w2z("kernelspec", *arguments, token=None)
-    return await start_new_async_kernel(kernel_name="boxed")
-
-
 async def test_a_provisioner_keeps_its_container_over_a_restart(here: Desk, name: str) -> None:
-    manager, client = await provisioned(here, name)
-    await asked(client, "kept = 1; open('/tmp/kept', 'w').close()")
-    [container] = ours()
-    await manager.restart_kernel()
-    await client.wait_for_ready(timeout=60)
-    assert [one["Id"] for one in ours()] == [container["Id"]]
-    assert await asked(client, "import os; print('kept' in globals(), os.path.exists('/tmp/kept'))")
-    client.stop_channels()
-    await manager.shutdown_kernel()
+    provisioned = ("install", "boxed", "--image", name, "--provisioner")
+    await here.w2z("kernelspec", *provisioned, token=None)
+    async with started() as (manager, client):
+        await asked(client, "kept = 1; open('/tmp/kept', 'w').close()")
+        [container] = ours()
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=60)
+        assert [one["Id"] for one in ours()] == [container["Id"]]
+        code = "import os; print('kept' in globals(), os.path.exists('/tmp/kept'))"
+        assert await asked(client, code) == "False True\n"
 
 
 async def test_a_container_that_is_gone_is_dead(here: Desk, name: str) -> None:
-    manager, client = await provisioned(here, name)
-    [container] = ours()
-    podman("rm", "--force", "--time=0", container["Id"])
-    async with within(20, "the kernel is dead"):
-        while await manager.is_alive():
-            await asyncio.sleep(0.05)
-    # The restart makes another one.
-    await manager.restart_kernel()
-    await client.wait_for_ready(timeout=60)
-    assert await asked(client, "print('again')") == "again\n"
-    client.stop_channels()
-    await manager.shutdown_kernel()
+    provisioned = ("install", "boxed", "--image", name, "--provisioner")
+    await here.w2z("kernelspec", *provisioned, token=None)
+    async with started() as (manager, client):
+        [container] = ours()
+        podman("rm", "--force", "--time=0", container["Id"])
+        async with within(20, "the kernel is dead"):
+            while await manager.is_alive():
+                await asyncio.sleep(0.05)
+        # The restart makes another one.
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=60)
+        assert await asked(client, "print('again')") == "again\n"
 
 
 async def test_what_was_left_behind_ends_by_itself(here: Desk, name: str) -> None:
@@ -170,10 +172,8 @@ async def test_a_mount_and_a_layer(here: Desk, tmp_path: Path) -> None:
     mount = ("--mount", f"{shared}:/shared:ro", "--pull", "never")
     base = "w2z-test-busybox-base"
     await here.w2z("kernelspec", "install", "boxed", "--image", base, *options, *mount, token=None)
-    manager, client = await start_new_async_kernel(kernel_name="boxed")
-    assert await asked(client, "say(open('/shared/said').read())") == "from outside"
-    client.stop_channels()
-    await manager.shutdown_kernel()
+    async with started() as (_, client):
+        assert await asked(client, "say(open('/shared/said').read())") == "from outside"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -84,7 +84,8 @@ class TinyKernel:
     def _answer(self, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
         if msg_type == "kernel_info_request":
             language = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}
-            return {"status": "ok", "implementation": "tiny", "language_info": language}
+            version = {"implementation": "tiny", "protocol_version": "5.4"}
+            return {"status": "ok", **version, "language_info": language}
         if msg_type == "execute_request":
             exec(content["code"], self._names)
         if msg_type == "shutdown_request":

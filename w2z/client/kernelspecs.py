@@ -38,7 +38,7 @@ SECRET, DIRECTORY = 0o600, 0o700
 PROVISIONERS = {"url": "w2z-remote", "image": "w2z-container"}
 """The provisioners of jupyter_client, by what a kernelspec is for."""
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_OURS = frozenset({"supported_encryption", "kernel_provisioner", "w2z", MARK})
 
 

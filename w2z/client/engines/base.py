@@ -26,6 +26,9 @@ started it may have been killed. It is longer than most cuts of the network.
 READY_WITHIN = 120.0
 """Seconds that a kernel in a container has to get ready."""
 
+STOP_WITHIN = 10
+"""Seconds between SIGTERM and SIGKILL for a container; w2z's own budget is 8.5."""
+
 LABEL = "w2z"
 """The first word of the labels of the containers that w2z starts."""
 
@@ -95,8 +98,8 @@ class Engine(Protocol):
     def last_words(self, container_id: str) -> str:
         """Return the end of what it printed; after its end only as far as it was followed."""
 
-    def stop(self, container_id: str) -> None:
-        """Stop and remove it, unless it is gone."""
+    def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
+        """Stop and remove it, unless it is gone. It has ``grace`` seconds to end by itself."""
 
 
 def labels() -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from w2z.client.engines.base import PORT, ContainerSpec, Mount, Running, labels
+from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running, labels
 from w2z.client.engines.inside import first_file, token_archive, user_and_group
 from w2z.errors import ContainerError
 
@@ -27,9 +27,6 @@ LOOPBACK_ONLY = "127.0.0.1"
 
 LONGEST_CALL = 600
 """Seconds for one request to the engine: it may have to fetch an image."""
-
-STOP_WITHIN = 10
-"""Seconds between SIGTERM and SIGKILL for a container; w2z's own budget is 8.5."""
 
 LAST_LINES = 10
 """Lines of a container's output that are kept, to say why it ended."""
@@ -70,7 +67,7 @@ class DockerEngine:
             self._follow(container)
             return Running(self._address(container), str(container.id))
         except BaseException:
-            self.stop(str(container.id))
+            self.stop(str(container.id), 0)
             raise
 
     def is_running(self, container_id: str) -> bool:
@@ -91,14 +88,14 @@ class DockerEngine:
         """Return the end of what it printed."""
         return "\n".join(self._said.get(container_id, ()))
 
-    def stop(self, container_id: str) -> None:
-        """Stop and remove it, unless it is gone."""
+    def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
+        """Stop and remove it, unless it is gone. It has ``grace`` seconds to end by itself."""
         container = self._find(container_id)
         if container is None:
             return
         # It may be on its way out by itself, which some engines call a conflict.
         with contextlib.suppress(self._errors.APIError):
-            container.stop(timeout=STOP_WITHIN)
+            container.stop(timeout=grace)
         with contextlib.suppress(self._errors.APIError):
             container.remove(force=True, v=True)
 

@@ -39,7 +39,7 @@ async def start(engine: Engine, spec: ContainerSpec) -> Running:
     except BaseException:
         with contextlib.suppress(ContainerError):
             running = await starting
-            await in_thread(lambda: engine.stop(running.id))
+            await in_thread(lambda: engine.stop(running.id, 0))
         raise
     return running
 
