@@ -24,6 +24,7 @@ from w2z.client.faults import Problem, ended, failed
 from w2z.client.link import Link
 from w2z.client.remote import Remote
 from w2z.client.retrying import Retrying
+from w2z.errors import Unauthorized
 from w2z.message import Message
 from w2z.threads import in_thread
 from w2z.wire.authored import header
@@ -33,6 +34,11 @@ PATIENCE_AGAIN = 300.0
 
 OPEN_WITHIN = 15.0
 """Seconds that one attempt to connect may take, the opening handshake included."""
+
+TOKEN_WITHIN = 60.0
+"""Seconds that a token file has to hold the next token, after w2z refused the last one. Kubernetes
+updates a mounted secret within a minute.
+"""
 
 LEAST_ATTEMPT = 0.1
 """Seconds that the last attempt may take when patience is nearly over."""
@@ -88,6 +94,7 @@ class Connection:
         context = await in_thread(self.remote.tls)
         retry = Retrying(self.remote.url, self._first_patience, _now())
         was_open = False
+        valid_at = _now()
         while not self._closing.is_set():
             token = await in_thread(self.remote.read_token)
             attempt = Attempt(
@@ -98,7 +105,14 @@ class Connection:
                 token=token,
                 wrote=self._wrote,
             )
-            problem = await self._try(attempt, context, retry.left(_now()), was_open=was_open)
+            try:
+                problem = await self._try(attempt, context, retry.left(_now()), was_open=was_open)
+            except Unauthorized as error:
+                valid_at = _now() if attempt.was_open else valid_at
+                is_over = _now() >= valid_at + TOKEN_WITHIN
+                if self.remote.token_file is None or not (was_open or attempt.was_open) or is_over:
+                    raise
+                problem = Problem(str(error))
             if attempt.was_open:
                 was_open = True
                 retry.ended(_now(), self._patience, has_worked=attempt.has_heard)

@@ -11,11 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from w2z.logs.lines import formatter
-from w2z.logs.writer import Descriptor, LineWriter, say
+from w2z.logs.writer import Descriptor, LineWriter, is_writable, say
 from w2z.settings import LogFormat
 
 STDOUT = 1
 STDERR = 2
+
+STARVED = 1.0
+"""Seconds more for the last lines where somebody reads them and the writer gets no processor."""
 
 log = logging.getLogger("w2z")
 
@@ -57,7 +60,9 @@ class ServingOutput:
     ) -> None:
         sys.stderr = self._before
         logging.getLogger().removeHandler(self._handler)
-        self._writer.close(self._patience)
+        if not self._writer.close(self._patience) and is_writable(STDERR):
+            # It is not the reader that is slow, but the machine.
+            self._writer.close(STARVED)
 
     def announce(self, line: str) -> None:
         """Print a line to stdout, at once: whoever starts w2z may wait for it."""

@@ -30,6 +30,7 @@ from tests.support.remote import (
 )
 from tests.support.serving import TOKEN, Served, serving
 from w2z.client import attempt, watch
+from w2z.client import connection as module
 from w2z.client.remote import TokenWay
 from w2z.errors import (
     NotW2z,
@@ -228,7 +229,10 @@ async def test_a_session_that_another_takes_over_ends(served: Served) -> None:
             assert not (await second.open()).is_new
 
 
-async def test_a_token_that_is_not_valid_any_more(tmp_path: Path, kernel: FakeKernel) -> None:
+async def test_a_token_that_is_not_valid_any_more(
+    tmp_path: Path, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOKEN_WITHIN", 0.3)
     file, mine = tmp_path / "token", tmp_path / "mine"
     for one in (file, mine):
         one.write_text(TOKEN)
@@ -236,6 +240,40 @@ async def test_a_token_that_is_not_valid_any_more(tmp_path: Path, kernel: FakeKe
     async with (
         serving(kernel.connection_file, token_file=file) as served,
         connected(remote(where(served), token=None, token_file=mine)) as (_, notes),
+    ):
+        await notes.open()
+        file.write_text("another-token-for-tests")
+        assert isinstance(await notes.over(), Unauthorized)
+
+
+async def test_the_next_token_may_come_a_while_after_the_last_one_went(
+    tmp_path: Path, kernel: FakeKernel
+) -> None:
+    """As where both ends mount the same secret."""
+    file, mine = tmp_path / "token", tmp_path / "mine"
+    for one in (file, mine):
+        one.write_text(TOKEN)
+        one.chmod(0o600)
+    async with (
+        serving(kernel.connection_file, token_file=file) as served,
+        connected(remote(where(served), token=None, token_file=mine)) as (_, notes),
+    ):
+        await notes.open()
+        file.write_text("another-token-for-tests")
+        await notes.until(lambda: len(notes.cuts) > 1)
+        assert "token" in notes.cuts[-1]
+        mine.write_text("another-token-for-tests")
+        await notes.until(lambda: len(notes.openings) > 1)
+        assert not notes.openings[-1].is_new
+
+
+async def test_a_token_that_was_given_has_no_next_one(tmp_path: Path, kernel: FakeKernel) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    file.chmod(0o600)
+    async with (
+        serving(kernel.connection_file, token_file=file) as served,
+        connected(remote(where(served))) as (_, notes),
     ):
         await notes.open()
         file.write_text("another-token-for-tests")
