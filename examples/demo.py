@@ -30,10 +30,12 @@ def main() -> int:
         assert w2z.stdout is not None
         greeting = w2z.stdout.readline().strip()
         print(greeting)
-        url = greeting.split()[-1].replace("http", "ws", 1) + "channels"
-        print(f"running code through {url}:")
+        url = greeting.split()[-1]
+        print("running code through its websocket:", flush=True)
         client = [sys.executable, str(Path(__file__).with_name("run_code.py")), url, CODE]
         ran = subprocess.run(client, env=environment, timeout=60, check=False)
+        if not ran.returncode:
+            print("It works. Next: w2z --kernel python3, and open the URL that it prints.")
     finally:
         w2z.terminate()
         w2z.wait()
