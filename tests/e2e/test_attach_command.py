@@ -152,7 +152,7 @@ async def test_bad_input_is_one_sentence_and_an_exit_code(
     assert file.read_text() == "{}"
     elsewhere = await refused(here, url, "-f", "/proc/kernel.json", code=3)
     assert "cannot be written" in elsewhere
-    assert "another kernel's id" in await refused(here, f"{url}api/kernels/other", code=13)
+    assert "Kernel does not exist: other" in await refused(here, f"{url}api/kernels/other", code=13)
 
 
 async def test_a_port_that_is_taken_is_told(there: W2z, here: Desk, tmp_path: Path) -> None:
