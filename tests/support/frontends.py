@@ -39,6 +39,10 @@ class Desk:
         for name in ("home", "tmpdir"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
+    def made(self, folder: str) -> list[Path]:
+        """What is in one of the directories."""
+        return list((self.folder / folder).iterdir())
+
     async def w2z(self, *arguments: str, code: int = 0, token: str | None = TOKEN) -> str:
         """Run a command of w2z to its end; return what it printed."""
         secret = {} if token is None else {"W2Z_TOKEN": token}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -28,9 +25,6 @@ READY_WITHIN = 120.0
 
 STOP_WITHIN = 10
 """Seconds between SIGTERM and SIGKILL for a container; w2z's own budget is 8.5."""
-
-LABEL = "w2z"
-"""The first word of the labels of the containers that w2z starts."""
 
 
 class Mount(NamedTuple):
@@ -100,13 +94,3 @@ class Engine(Protocol):
 
     def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
         """Stop and remove it, unless it is gone. It has ``grace`` seconds to end by itself."""
-
-
-def labels() -> dict[str, str]:
-    """Return labels that name who started a container: the host, and the process by its start."""
-    return {
-        LABEL: "kernel",
-        f"{LABEL}.owner.host": socket.gethostname(),
-        f"{LABEL}.owner.pid": str(os.getpid()),
-        f"{LABEL}.owner.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running, labels
+from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running
 from w2z.client.engines.inside import first_file, token_archive, user_and_group
 from w2z.errors import ContainerError
 
@@ -30,6 +32,9 @@ LONGEST_CALL = 600
 
 LAST_LINES = 10
 """Lines of a container's output that are kept, to say why it ended."""
+
+LABEL = "w2z"
+"""The first word of the labels of the containers that w2z starts."""
 
 LAYER = "/opt/w2z"
 
@@ -239,3 +244,13 @@ def _mount(mount: Mount) -> Any:
 def _as_file(chunks: Iterator[bytes]) -> Any:
     """Return the chunks as requests sends them: without knowing how many bytes they are."""
     return iter(chunks)
+
+
+def labels() -> dict[str, str]:
+    """Return labels that name who started a container: the host, and the process by its start."""
+    return {
+        LABEL: "kernel",
+        f"{LABEL}.owner.host": socket.gethostname(),
+        f"{LABEL}.owner.pid": str(os.getpid()),
+        f"{LABEL}.owner.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
