@@ -1,8 +1,9 @@
-"""Put the libraries of the page into w2z/page/vendor; with --check, only compare, without a network.
+"""Put the libraries of the page into w2z/page/vendor; with --check, only compare, offline.
 
-The packages come from npm at the versions below, as ``npm pack`` gets them. Each archive has to have
-the checksum in vendor.json, unless its version is another one there. esbuild makes one module of
-each library with what it needs. The results are committed: nothing is built when w2z is installed.
+The packages come from npm at the versions below, as ``npm pack`` gets them. Each archive has to
+have the checksum in vendor.json, unless its version is another one there. esbuild makes one module
+of each library with what it needs. The results are committed: nothing is built when w2z is
+installed.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ FONTS = (
     *("AMS-Regular", "Caligraphic-Regular", "Main-Bold", "Main-Italic", "Main-Regular"),
     *("Math-Italic", "Size1-Regular", "Size2-Regular", "Size3-Regular", "Size4-Regular"),
 )
-"""The fonts of KaTeX that are kept. For the others, which few formulas use, the browser has its own."""
+"""The fonts of KaTeX that are kept; for the few formulas that use others the browser has its."""
 
 
 def main() -> int:
@@ -100,7 +101,7 @@ def main() -> int:
         _bundle(folder)
         _katex(folder / "node_modules/katex/dist")
         (VENDOR / LICENCES).write_text(_licences(folder))
-    files = {path.name: _sha256(path) for path in sorted(VENDOR.iterdir())}
+    files = {path.name: checksum(path) for path in sorted(VENDOR.iterdir())}
     content = {"esbuild": ESBUILD, "packages": packages, "files": files}
     INDEX.write_text(json.dumps(content, indent=2) + "\n")
     return 0
@@ -109,7 +110,7 @@ def main() -> int:
 def mistakes() -> list[str]:
     """Return what is wrong with the folder, compared with vendor.json."""
     index = _index()
-    found = {path.name: _sha256(path) for path in VENDOR.iterdir() if path != INDEX}
+    found = {path.name: checksum(path) for path in VENDOR.iterdir() if path != INDEX}
     problems = [
         f"{name} is not what tools/vendor_page.py wrote"
         for name in sorted(found.keys() | index["files"].keys())
@@ -132,7 +133,8 @@ def _index() -> dict[str, Any]:
     return index
 
 
-def _sha256(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -140,8 +142,8 @@ def _fetch(folder: Path, name: str, version: str) -> dict[str, str]:
     """Unpack a package below ``folder``; return what vendor.json tells about it."""
     command = ["npm", "pack", f"{name}@{version}", "--json", "--silent"]
     told = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
-    answer = json.loads(told)
-    archive = folder / Path(str((answer[0] if isinstance(answer, list) else answer)["filename"])).name
+    [answer] = json.loads(told)
+    archive = folder / answer["filename"]
     target = folder / "node_modules" / name
     target.mkdir(parents=True)
     with tarfile.open(archive) as opened:
@@ -150,7 +152,7 @@ def _fetch(folder: Path, name: str, version: str) -> dict[str, str]:
     for one in top.iterdir():
         one.rename(target / one.name)
     licence = json.loads((target / "package.json").read_text())["license"]
-    return {"version": version, "licence": licence, "sha256": _sha256(archive)}
+    return {"version": version, "licence": licence, "sha256": checksum(archive)}
 
 
 def _bundle(folder: Path) -> None:

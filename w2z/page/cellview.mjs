@@ -21,7 +21,7 @@ const STATES = new Map([
 export class CellView {
   /**
    * @param {object} kernel
-   * @param {import("./transcript.mjs").Entry} cell
+   * @param {import("./cell.mjs").Entry} cell
    * @param {(element: HTMLElement, code: string) => void} showCode
    */
   constructor(kernel, cell, showCode) {

@@ -2,7 +2,7 @@
 
 import { CellView } from "./cellview.mjs";
 import { announce, h, inFrame } from "./dom.mjs";
-import { plain } from "./terminal.mjs";
+import { plain } from "./runs.mjs";
 import { count } from "./words.mjs";
 
 /** Pixels from the end within which the end stays in view. */

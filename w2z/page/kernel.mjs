@@ -3,14 +3,13 @@
  * the traffic. It has no place in the page; who shows something of it listens.
  */
 
+import { Answers } from "./answers.mjs";
 import { ApiError } from "./api.mjs";
 import { Link } from "./link.mjs";
 import { execution, newId, request } from "./requests.mjs";
 import { Traffic } from "./traffic.mjs";
 import { Transcript } from "./transcript.mjs";
 
-/** Milliseconds that a completion or an inspection may take. */
-const PATIENCE = 5000;
 /** Milliseconds between two looks at the model. */
 const LOOK = 15_000;
 /** Milliseconds after a connection is back in which the end of cells has to be heard. */
@@ -31,8 +30,7 @@ export class Kernel extends EventTarget {
     this.connection = { phase: "new" };
     this.traffic = new Traffic();
     this.transcript = new Transcript();
-    this._asked = new Map();
-    this._changed = new Set();
+    this._answers = new Answers();
     this.link = new Link(base, session ?? newId(), {
       message: message => this._message(message),
       sent: (message, size) => this._passed("to_kernel", message, size),
@@ -93,24 +91,13 @@ export class Kernel extends EventTarget {
    * @returns {Promise<object>} the reply's content
    * @throws {Error} when there is no connection, or the kernel is busy for too long
    */
-  ask(type, content, patience = PATIENCE) {
+  ask(type, content, patience) {
     if (this.link.phase !== "open") {
       return Promise.reject(new Error("There is no connection to the kernel."));
     }
     const message = request(this.link.session, type, content);
-    const id = message.header.msg_id;
     this.link.send(message);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this._asked.delete(id);
-        reject(new Error("The kernel is busy."));
-      }, patience);
-      this._asked.set(id, reply => {
-        clearTimeout(timer);
-        this._asked.delete(id);
-        resolve(reply);
-      });
-    });
+    return this._answers.to(message.header.msg_id, patience);
   }
 
   async interrupt() {
@@ -158,7 +145,7 @@ export class Kernel extends EventTarget {
         this._execution(content.execution_state, content.reason ?? "");
       }
     } else {
-      this._asked.get(message.parent_header.msg_id)?.(content);
+      this._answers.take(message.parent_header.msg_id, content);
     }
     this._touch(this.transcript.receive(message, Date.now()));
   }

@@ -3,6 +3,7 @@
  * ones, as progress bars do. What it holds is bounded: the first lines go, and are counted.
  */
 
+import { lengthOf, overlay, plain, runsOf, slice } from "./runs.mjs";
 import { Styles } from "./sgr.mjs";
 
 const MOST_LINES = 200_000;
@@ -19,11 +20,6 @@ const SPECIAL = /[\r\x08\x1b]/;
 // eslint-disable-next-line no-control-regex
 const UNSEEN = /[\0-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g;
 
-/**
- * A line: a text without style, or runs of text with one.
- * @typedef {string | {text: string, style: import("./sgr.mjs").Style | null}[]} Line
- */
-
 export class Terminal {
   constructor(mostLines = MOST_LINES, mostCharacters = MOST_CHARACTERS) {
     this._mostLines = mostLines;
@@ -33,7 +29,7 @@ export class Terminal {
     this._held = "";
     this._row = 0;
     this._column = 0;
-    /** @type {Line[]} */
+    /** @type {import("./runs.mjs").Line[]} */
     this.lines = [""];
     /** How many lines went before the first one that is kept. */
     this.dropped = 0;
@@ -215,47 +211,4 @@ export class Terminal {
       this._changed = Math.max(this._changed, this.dropped);
     }
   }
-}
-
-/** @returns {string} a line without its styles */
-export function plain(line) {
-  return typeof line === "string" ? line : line.map(run => run.text).join("");
-}
-
-function lengthOf(line) {
-  return typeof line === "string" ? line.length : line.reduce((sum, run) => sum + run.text.length, 0);
-}
-
-function runsOf(line) {
-  return typeof line === "string" ? (line ? [{ text: line, style: null }] : []) : line;
-}
-
-/** The runs from one column to another. */
-function slice(runs, from, to) {
-  const found = [];
-  let column = 0;
-  for (const { text, style } of runs) {
-    const piece = text.slice(Math.max(0, from - column), Math.max(0, to - column));
-    if (piece) {
-      found.push({ text: piece, style });
-    }
-    column += text.length;
-  }
-  return found;
-}
-
-/** The runs with another one in the place of what is at that column. */
-function overlay(runs, column, run) {
-  const length = lengthOf(runs);
-  const before = slice(runs, 0, column);
-  if (column > length) {
-    before.push({ text: " ".repeat(column - length), style: null });
-  }
-  const last = before.at(-1);
-  if (last !== undefined && last.style === run.style) {
-    before[before.length - 1] = { text: last.text + run.text, style: run.style };
-  } else {
-    before.push(run);
-  }
-  return [...before, ...slice(runs, column + run.text.length, length)];
 }

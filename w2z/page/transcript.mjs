@@ -3,7 +3,8 @@
  * told apart; and notices between them. Messages go in, and which entry they changed comes out.
  */
 
-import { Outputs, update } from "./outputs.mjs";
+import { isNotice, isOpen, newCell } from "./cell.mjs";
+import { update } from "./outputs.mjs";
 
 const MOST_ENTRIES = 300;
 const MOST_WEIGHT = 96 * 2 ** 20;
@@ -24,25 +25,11 @@ const OUTPUTS = new Set([
   "clear_output"
 ]);
 
-/**
- * @typedef {object} Entry
- * @property {string} id
- * @property {"cell" | "notice"} kind
- * @property {"here" | "before" | "other" | "kernel"} [by] who ran it: this page, this page before it
- *   was loaded again, another client, nobody in particular
- * @property {string | null} [code]
- * @property {number | null} [count]
- * @property {"waiting" | "running" | "done" | "failed" | "aborted" | "lost"} [state]
- * @property {Outputs} [outputs]
- * @property {object | null} [question] the input_request that waits for an answer
- * @property {string} [text] of a notice
- */
-
 export class Transcript {
   constructor({ mostEntries = MOST_ENTRIES, mostWeight = MOST_WEIGHT } = {}) {
     this._mostEntries = mostEntries;
     this._mostWeight = mostWeight;
-    /** @type {Entry[]} */
+    /** @type {import("./cell.mjs").Entry[]} */
     this.entries = [];
     this.dropped = 0;
     this._cells = new Map();
@@ -66,7 +53,7 @@ export class Transcript {
    * Take a message of the kernel.
    * @param {object} message
    * @param {number} time in milliseconds
-   * @returns {Entry[]} what changed
+   * @returns {import("./cell.mjs").Entry[]} what changed
    */
   receive(message, time) {
     const { channel, header } = message;
@@ -219,12 +206,8 @@ export class Transcript {
   }
 
   _addCell(id, fields) {
-    const outputs = new Outputs();
-    const cell = { id, kind: "cell", count: null, failed: false, question: null, outputs, ...fields };
+    const cell = newCell(id, fields);
     this._cells.set(id, cell);
-    if (cell.by === "kernel") {
-      cell.state = "done";
-    }
     return this._add(cell);
   }
 
@@ -248,18 +231,4 @@ export class Transcript {
       this.dropped += 1;
     }
   }
-}
-
-/** Whether a message is w2z's own word to the client, or that output is missing here. */
-function isNotice({ header, parent_header, metadata, content }) {
-  return (
-    header.msg_type === "stream" &&
-    (metadata.w2z_gap !== undefined ||
-      (parent_header.msg_id === undefined && /^(w2z:|\[w2z\])/.test(content.text)))
-  );
-}
-
-/** @returns {boolean} whether a cell has not ended */
-export function isOpen(cell) {
-  return cell.state === "waiting" || cell.state === "running";
 }

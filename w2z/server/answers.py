@@ -1,8 +1,8 @@
 """What every HTTP answer has in common: the headers that keep browsers and caches from misusing it.
 
 But for the page (:mod:`w2z.server.page`), which says so, nothing that w2z answers is one. So a
-browser that shows an answer as a page runs nothing in it, frames it nowhere and tells nobody where it
-was, and no cache keeps it.
+browser that shows an answer as a page runs nothing in it, frames it nowhere and tells nobody where
+it was, and no cache keeps it.
 """
 
 from __future__ import annotations

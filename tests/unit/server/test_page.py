@@ -91,7 +91,8 @@ async def test_the_page_has_no_script_or_style_of_its_own():
 
 async def test_a_file_is_as_it_is_in_the_package():
     found = page()
-    for name, kind in (("main.mjs", "text/javascript; charset=utf-8"), ("icon.svg", "image/svg+xml")):
+    kinds = {"main.mjs": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
+    for name, kind in kinds.items():
         got = await file(found, name)
         assert (got.status, got.headers["Content-Type"]) == (200, kind)
         assert got.body == (FOLDER / name).read_bytes()
@@ -108,7 +109,8 @@ async def test_who_takes_gzip_gets_it():
 
 @pytest.mark.parametrize("value", ["", "br", "gzip;q=0", "gzip; q=0.0", "identity, *"])
 async def test_who_does_not_take_gzip_does_not_get_it(value):
-    assert "Content-Encoding" not in (await file(page(), "main.mjs", ("accept-encoding", value))).headers
+    got = await file(page(), "main.mjs", ("accept-encoding", value))
+    assert "Content-Encoding" not in got.headers
 
 
 def test_what_gets_no_shorter_is_not_compressed(tmp_path):
