@@ -79,7 +79,6 @@ export class ConsoleView {
     this._hint.hidden = entries.length > 0 || dropped > 0;
     this._dropped.hidden = dropped === 0;
     this._dropped.textContent = `${count(dropped, "earlier entry", "earlier entries")} not shown.`;
-    this._stay();
   }
 
   _touch(entries) {

@@ -8,6 +8,7 @@ import { ApiError } from "./api.mjs";
 import { Link } from "./link.mjs";
 import { execution, newId, request } from "./requests.mjs";
 import { Traffic } from "./traffic.mjs";
+import { stateAfter } from "./status.mjs";
 import { Transcript } from "./transcript.mjs";
 
 /** Milliseconds between two looks at the model. */
@@ -61,7 +62,8 @@ export class Kernel extends EventTarget {
       this._refused(error);
       return;
     }
-    if (this.connection.phase !== "open" || this.execution === "unknown") {
+    const isNews = this.execution === "unknown" || this.model.execution_state === "dead";
+    if (isNews || this.connection.phase !== "open") {
       this._execution(this.model.execution_state, "");
     }
     this._tell("facts");
@@ -142,7 +144,7 @@ export class Kernel extends EventTarget {
     this._passed("to_client", message, message.size);
     if (channel === "iopub") {
       if (header.msg_type === "status") {
-        this._execution(content.execution_state, content.reason ?? "");
+        this._execution(stateAfter(this.execution, message), content.reason ?? "");
       }
     } else {
       this._answers.take(message.parent_header.msg_id, content);
@@ -162,9 +164,6 @@ export class Kernel extends EventTarget {
     }
     this.execution = state;
     this.deadReason = state === "dead" ? reason : "";
-    if (state === "restarting" && reason) {
-      this._touch([this.transcript.notice(`The kernel is being restarted: ${reason}`, Date.now())]);
-    }
     this._tell("facts");
   }
 

@@ -31,6 +31,13 @@ export class Traffic {
     }
     this.records.push({ number: this.passed, direction, message, size, time, text: null });
     this.bytes += size;
+    if (this.records.length > 1.1 * this._most || this.bytes > this._mostBytes) {
+      this._trim();
+    }
+  }
+
+  /** Let the first messages go. That is done for many at once, because all others move then. */
+  _trim() {
     let least = 0;
     while (
       this.records.length - least > this._most ||

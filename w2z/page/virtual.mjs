@@ -16,15 +16,17 @@ export class VirtualRows {
     this._space = h("div", { class: "space", role: "presentation" }, this._rows);
     this.element = h("div", { ...props, class: `virtual ${props.class ?? ""}` }, this._space);
     this._count = 0;
+    /** The height of a row, and of the box. They are read seldom: that makes the page be laid out. */
     this._height = 0;
-    this._draw = () => this.draw();
-    this.element.addEventListener("scroll", () => inFrame(this._draw), { passive: true });
-    new ResizeObserver(() => inFrame(this._draw)).observe(this.element);
+    this._seen = 0;
     /** Whether the last row stays in view when more come. */
     this.follows = true;
-    this.element.addEventListener("scroll", () => (this.follows = this._isAtEnd()), {
-      passive: true
-    });
+    this._draw = () => this._drawAt(this.element.scrollTop);
+    this.element.addEventListener("scroll", () => this._scrolled(), { passive: true });
+    new ResizeObserver(([{ contentRect }]) => {
+      this._seen = contentRect.height;
+      inFrame(() => this.draw());
+    }).observe(this.element);
   }
 
   /** Say how many rows there are now. */
@@ -39,37 +41,49 @@ export class VirtualRows {
       return;
     }
     this._height ||= this._measure();
-    const { element } = this;
+    this._seen ||= this.element.clientHeight;
     this._space.style.height = `${this._count * this._height}px`;
     if (this.follows) {
-      element.scrollTop = element.scrollHeight;
+      const top = Math.max(0, this._count * this._height - this._seen);
+      this._drawAt(top);
+      this.element.scrollTop = top;
+    } else {
+      this._draw();
     }
-    const first = Math.max(0, Math.floor(element.scrollTop / this._height) - BEYOND);
-    const many = Math.ceil(element.clientHeight / this._height) + 2 * BEYOND;
+  }
+
+  /** Scroll so that a row is seen. */
+  show(index) {
+    const top = index * this._height;
+    const { scrollTop } = this.element;
+    if (top < scrollTop) {
+      this.element.scrollTop = top;
+    } else if (top + this._height > scrollTop + this._seen) {
+      this.element.scrollTop = top + this._height - this._seen;
+    }
+    this.follows = this._isAtEnd();
+    this.draw();
+  }
+
+  _drawAt(top) {
+    const first = Math.max(0, Math.floor(top / this._height) - BEYOND);
+    const last = Math.ceil((top + this._seen) / this._height) + BEYOND;
     const rows = [];
-    for (let index = first; index < Math.min(this._count, first + many); index += 1) {
+    for (let index = first; index < Math.min(this._count, last); index += 1) {
       rows.push(this._row(index));
     }
     this._rows.style.transform = `translateY(${first * this._height}px)`;
     this._rows.replaceChildren(...rows);
   }
 
-  /** Scroll so that a row is seen. */
-  show(index) {
-    const top = index * this._height;
-    const { element } = this;
-    if (top < element.scrollTop) {
-      element.scrollTop = top;
-    } else if (top + this._height > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + this._height - element.clientHeight;
-    }
+  _scrolled() {
     this.follows = this._isAtEnd();
-    this.draw();
+    inFrame(this._draw);
   }
 
   _isAtEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.element;
-    return scrollHeight - scrollTop - clientHeight < 2 * (this._height || 20);
+    const end = this._count * this._height - this._seen;
+    return end - this.element.scrollTop < 2 * (this._height || 20);
   }
 
   /** The height of a row, which is as high as one line. */

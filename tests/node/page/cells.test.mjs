@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Outputs } from "../../../w2z/page/outputs.mjs";
+import { stateAfter } from "../../../w2z/page/status.mjs";
 import { Traffic, summary } from "../../../w2z/page/traffic.mjs";
 import { Transcript } from "../../../w2z/page/transcript.mjs";
 
@@ -185,9 +186,11 @@ test("of the traffic the last messages are kept, in a number and in bytes", () =
   const traffic = new Traffic(10, 1000);
   for (let index = 0; index < 25; index += 1) {
     traffic.add("to_client", message("status", {}), 10, new Date(0));
+    assert.ok(traffic.records.length <= 11);
   }
-  assert.deepEqual([traffic.records.length, traffic.dropped, traffic.passed, traffic.bytes], [10, 15, 25, 100]);
-  assert.equal(traffic.records[0].number, 16);
+  const { records, dropped, passed, bytes } = traffic;
+  assert.deepEqual([records.length + dropped, passed, bytes], [25, 25, 10 * records.length]);
+  assert.equal(records.at(-1).number, 25);
   traffic.add("to_client", message("status", {}), 5000, new Date(0));
   assert.deepEqual([traffic.records.length, traffic.bytes], [1, 5000], "the last one stays however large");
   traffic.isPaused = true;
@@ -223,4 +226,15 @@ test("a message is told in a line", () => {
   assert.equal(of({ status: "ok" }), "ok");
   assert.equal(of({}), "");
   assert.equal(of({ code: "x".repeat(500) }).length, 161);
+});
+
+test("a dead kernel stays dead though what was lost with it ends", () => {
+  const parent = { msg_id: "r1" };
+  const after = (before, state, more) => stateAfter(before, message("status", { execution_state: state }, more));
+  assert.equal(after("dead", "idle", { parent }), "dead");
+  assert.equal(after("restarting", "idle", { parent }), "restarting");
+  assert.equal(after("dead", "idle"), "idle", "another one is there");
+  assert.equal(after("restarting", "starting"), "starting");
+  assert.equal(after("dead", "busy", { parent }), "busy");
+  assert.equal(after("busy", "idle", { parent }), "idle");
 });

@@ -146,6 +146,21 @@ async def test_there_is_nothing_else(name):
     assert caught.value.status == 404
 
 
+def test_all_modules_that_the_page_begins_with_are_asked_for_at_once():
+    needed, following = set(), ["main.mjs"]
+    while following:
+        name = following.pop()
+        needed.add(name)
+        if not name.startswith("vendor/"):
+            text = (FOLDER / name).read_text()
+            found = re.findall(r'^import [^;]*?"\./([\w/.]+)";', text, re.MULTILINE)
+            following += [one for one in found if one not in needed]
+    page_text = (FOLDER / "index.html").read_text()
+    asked = set(re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', page_text))
+    assert asked == needed - {"main.mjs"}
+    assert "vendor/codemirror.mjs" not in asked, "what is large comes when it is needed"
+
+
 def test_files_of_another_kind_are_not_served(tmp_path):
     (tmp_path / "a.py").write_text("x = 1")
     assert read("a.py", tmp_path) is None
