@@ -39,6 +39,7 @@ class ConsolePage:
         """Follow what a page does. What is of another origin than ``url`` it does not get."""
         made = cls(page, url)
         page.on("request", made._hear)
+        page.on("requestfailed", made._spare)
         page.on("pageerror", lambda error: made.complaints.append(str(error)))
         page.on("console", lambda message: made._complain(message.type, message.text))
         page.on("websocket", lambda socket: made.sockets.append(socket.url))
@@ -133,6 +134,11 @@ class ConsolePage:
 
     def _hear(self, request: Request) -> None:
         self.asked.append(request.url)
+
+    def _spare(self, request: Request) -> None:
+        """What the page's policy forbids was not sent."""
+        if request.failure == "csp":
+            self.asked.remove(request.url)
 
     def _complain(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
