@@ -13,7 +13,8 @@ export class AboutView {
     this._ways = h("div", { class: "ways" });
     this._lines = "";
     this.element = document.getElementById("about");
-    const token = "The token is in the variable W2Z_TOKEN in all of them; the page shows it nowhere.";
+    const token =
+      "The token is in the variable W2Z_TOKEN in all of them; the page shows it nowhere.";
     const shared = "Everybody who connects has the same kernel, with the same variables.";
     this.element.append(
       h("h2", {}, "This kernel"),
@@ -57,7 +58,10 @@ export class AboutView {
       ["State", execution === "unknown" ? model.execution_state : execution],
       ["Last activity", `${duration(quiet)} ago`],
       ["Clients", `${model.connections} connected`],
-      ["w2z", up === null ? "" : `up for ${duration(up)}${own.version ? `, version ${own.version}` : ""}`],
+      [
+        "w2z",
+        up === null ? "" : `up for ${duration(up)}${own.version ? `, version ${own.version}` : ""}`
+      ],
       ["Image", own.image],
       ["Address", base],
       ["Kernel id", model.id],
@@ -71,7 +75,12 @@ function way({ name, words, lines }) {
   return h(
     "section",
     { class: "way" },
-    h("div", { class: "head" }, h("h3", {}, name), copyButton(() => lines, `the lines for ${name}`)),
+    h(
+      "div",
+      { class: "head" },
+      h("h3", {}, name),
+      copyButton(() => lines, `the lines for ${name}`)
+    ),
     words ? h("p", {}, words) : null,
     h("pre", { tabindex: "0", role: "group", "aria-label": `Lines for ${name}` }, lines)
   );

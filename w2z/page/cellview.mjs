@@ -49,7 +49,8 @@ export class CellView {
   update() {
     const { code, count, state, by } = this._cell;
     this.element.dataset.state = state;
-    this._label.textContent = by === "kernel" ? "" : `In [${count ?? (state === "running" ? "*" : " ")}]`;
+    this._label.textContent =
+      by === "kernel" ? "" : `In [${count ?? (state === "running" ? "*" : " ")}]`;
     this.element.setAttribute("aria-label", by === "kernel" ? BY.get(by) : `Cell ${count ?? ""}`);
     this._state.textContent = this._stateWords();
     if (code !== this._shown) {

@@ -112,7 +112,11 @@ export class Composer {
     terminal.end();
     const view = new TextView(terminal, "explanation");
     view.update();
-    const close = h("button", { type: "button", class: "quiet", onclick: () => this._close() }, "Close");
+    const close = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this._close() },
+      "Close"
+    );
     const props = { class: "words", tabindex: "0", role: "group", "aria-label": "Explanation" };
     this._explained.replaceChildren(h("div", props, view.element), close);
     this._explained.hidden = false;

@@ -30,10 +30,19 @@ export class ConsoleView {
       { class: "hint" },
       "Nothing has been run here yet. Variables are shared with everybody who uses this kernel."
     );
-    this._list = h("div", { class: "cells", role: "log", "aria-live": "off", "aria-label": "Cells" });
+    this._list = h("div", {
+      class: "cells",
+      role: "log",
+      "aria-live": "off",
+      "aria-label": "Cells"
+    });
     this._list.append(this._hint, this._dropped);
     this._scroll = h("div", { class: "scroll", tabindex: "-1" }, this._list);
-    this._latest = h("button", { type: "button", class: "latest", hidden: true }, "Latest output ↓");
+    this._latest = h(
+      "button",
+      { type: "button", class: "latest", hidden: true },
+      "Latest output ↓"
+    );
     this._latest.addEventListener("click", () => this.toEnd());
     this._follows = true;
     this._scroll.addEventListener("scroll", () => this._scrolled(), { passive: true });

@@ -61,7 +61,11 @@ export async function copy(text) {
  * @param {string} what it copies, for screen readers
  */
 export function copyButton(text, what) {
-  const button = h("button", { type: "button", class: "quiet", "aria-label": `Copy ${what}` }, "Copy");
+  const button = h(
+    "button",
+    { type: "button", class: "quiet", "aria-label": `Copy ${what}` },
+    "Copy"
+  );
   button.addEventListener("click", async () => {
     await copy(text());
     button.textContent = "Copied";

@@ -119,7 +119,10 @@ export class Editor {
       { key: "ArrowUp", run: () => this._recall(-1) },
       { key: "ArrowDown", run: () => this._recall(1) },
       { key: "Ctrl-c", run: () => this._hasNoSelection() && this._does.interrupt() },
-      { key: "Escape", run: () => cm.completionStatus(this.view.state) === null && this._does.escape() }
+      {
+        key: "Escape",
+        run: () => cm.completionStatus(this.view.state) === null && this._does.escape()
+      }
     ];
   }
 

@@ -13,7 +13,7 @@ const HIGHEST = 1200;
 
 const STYLE = `
   .w2z { font: 14px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-  .w2z table { border-collapse: collapse; font-size: 13px; overflow-wrap: normal; }
+  .w2z table { border-collapse: collapse; border: 0; font-size: 13px; overflow-wrap: normal; }
   .w2z th, .w2z td { padding: 4px 10px; text-align: right; border: 0; vertical-align: top; }
   .w2z thead th { border-bottom: 1px solid GrayText; }
   .w2z tbody tr:nth-child(even) { background: color-mix(in srgb, GrayText 12%, transparent); }
@@ -67,12 +67,16 @@ export function frame(html, name) {
 }
 
 function isSeen(body) {
-  const found = body.querySelector("img, svg, table, hr, video, audio, math, input, progress, meter");
+  const found = body.querySelector(
+    "img, svg, table, hr, video, audio, math, input, progress, meter"
+  );
   return found !== null || visibleText(body).trim() !== "";
 }
 
 function visibleText(body) {
-  return Array.from(body.childNodes, one => (one.nodeName === "STYLE" ? "" : one.textContent)).join("");
+  return Array.from(body.childNodes, one => (one.nodeName === "STYLE" ? "" : one.textContent)).join(
+    ""
+  );
 }
 
 /**

@@ -68,7 +68,11 @@ async function begin() {
   let editing = null;
   const showCode = (element, code) => {
     const language = composer.editor?.language ?? null;
-    editing === null ? (element.textContent = code) : editing.showCode(element, code, language);
+    if (editing === null) {
+      element.textContent = code;
+    } else {
+      editing.showCode(element, code, language);
+    }
   };
   const console = new ConsoleView(kernel, showCode, composer.element);
   const traffic = new TrafficView(kernel);
@@ -80,6 +84,9 @@ async function begin() {
   tabs(id => {
     traffic.draw();
     about.draw();
+    if (id === "about" && kernel.api !== null) {
+      kernel.look();
+    }
     if (id === "console") {
       console.toEnd();
       composer.editor?.focus();
@@ -87,8 +94,11 @@ async function begin() {
   });
   kernel.addEventListener("refused", event => enter(null, event.detail));
   kernel.addEventListener("info", () => {
+    if (composer.editor === null) {
+      return; // told again when the editor is there
+    }
     const name = kernel.info.language_info?.name ?? kernel.spec?.language;
-    composer.editor?.setLanguage(editing.languageOf(name));
+    composer.editor.setLanguage(editing.languageOf(name));
     console.drawCodes();
     recall();
   });
@@ -103,7 +113,10 @@ async function begin() {
   editing = await import("./editor.mjs");
   await composer.begin();
   await entered;
-  composer.editor.focus();
+  // Where there is a keyboard: on a phone one would cover half of the page.
+  if (!matchMedia("(pointer: coarse)").matches) {
+    composer.editor.focus();
+  }
   if (kernel.info !== null) {
     kernel.dispatchEvent(new CustomEvent("info"));
   }

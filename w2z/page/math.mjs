@@ -33,11 +33,13 @@ export const DELIMITERS = [
   { left: "\\[", right: "\\]", display: true },
   { left: "$", right: "$", display: false },
   { left: "\\(", right: "\\)", display: false },
-  ...["equation", "equation*", "align", "align*", "gather", "gather*", "alignat", "CD"].map(name => ({
-    left: `\\begin{${name}}`,
-    right: `\\end{${name}}`,
-    display: true
-  }))
+  ...["equation", "equation*", "align", "align*", "gather", "gather*", "alignat", "CD"].map(
+    name => ({
+      left: `\\begin{${name}}`,
+      right: `\\end{${name}}`,
+      display: true
+    })
+  )
 ];
 
 /** @returns {string} LaTeX as kernels send it, with delimiters around it if it has none */

@@ -39,5 +39,9 @@ export function messageView(record, close) {
 function text(message) {
   const { channel, header, parent_header, metadata, content, buffers } = message;
   const sizes = buffers.map(buffer => `${buffer.length} bytes`);
-  return JSON.stringify({ channel, header, parent_header, metadata, content, buffers: sizes }, null, 2);
+  return JSON.stringify(
+    { channel, header, parent_header, metadata, content, buffers: sizes },
+    null,
+    2
+  );
 }

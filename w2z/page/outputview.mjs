@@ -44,7 +44,11 @@ class TextOutput {
   constructor(item) {
     const isError = item.kind === "error";
     this._view = new TextView(item.terminal, isError ? "traceback" : item.name);
-    this.element = h("div", { class: `output ${isError ? "error" : item.name}` }, this._view.element);
+    this.element = h(
+      "div",
+      { class: `output ${isError ? "error" : item.name}` },
+      this._view.element
+    );
   }
 
   update() {

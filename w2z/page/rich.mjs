@@ -48,7 +48,10 @@ function asJson(data, metadata, mime) {
 
 function picture(data, metadata, mime) {
   const alt = metadata[mime]?.alt ?? (data["text/plain"] ? textOf(data["text/plain"]) : "picture");
-  const image = h("img", { src: `data:${mime};base64,${textOf(data[mime]).replace(/\s/g, "")}`, alt });
+  const image = h("img", {
+    src: `data:${mime};base64,${textOf(data[mime]).replace(/\s/g, "")}`,
+    alt
+  });
   const { width, height } = metadata[mime] ?? {};
   if (Number.isFinite(width)) {
     image.setAttribute("width", width);

@@ -12,7 +12,9 @@ export function plain(line) {
 
 /** @returns {number} how many characters a line has */
 export function lengthOf(line) {
-  return typeof line === "string" ? line.length : line.reduce((sum, run) => sum + run.text.length, 0);
+  return typeof line === "string"
+    ? line.length
+    : line.reduce((sum, run) => sum + run.text.length, 0);
 }
 
 /** @returns {object[]} a line as runs */

@@ -11,13 +11,10 @@ const MOST_CHARACTERS = 32 * 2 ** 20;
 const LONGEST_LINE = 50_000;
 
 /** A part of the text that means one thing: a line's end, a movement, an escape sequence, text. */
-// eslint-disable-next-line no-control-regex
-const PARTS = /\r?\n|\r|\x08|\x1b\[([0-9;:<=>?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]]|[^\r\n\x08\x1b]+|\x1b/g;
-// eslint-disable-next-line no-control-regex
+const PARTS =
+  /\r?\n|\r|\x08|\x1b\[([0-9;:<=>?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]]|[^\r\n\x08\x1b]+|\x1b/g;
 const UNFINISHED = /(?:\x1b(?:\[[0-9;:<=>?]*[ -/]*|\][^\x07\x1b]{0,4096}\x1b?)?|\r)$/;
-// eslint-disable-next-line no-control-regex
 const SPECIAL = /[\r\x08\x1b]/;
-// eslint-disable-next-line no-control-regex
 const UNSEEN = /[\0-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g;
 
 export class Terminal {
@@ -82,9 +79,7 @@ export class Terminal {
   }
 
   _isAtEnd() {
-    return (
-      this._row === this.lines.length - 1 && this._column === lengthOf(this.lines[this._row])
-    );
+    return this._row === this.lines.length - 1 && this._column === lengthOf(this.lines[this._row]);
   }
 
   /** Text without style behind the last line: the quick way. */

@@ -104,6 +104,9 @@ export function summary(message) {
     content.status ??
     content.comm_id ??
     "";
-  const line = String(said).trim().split("\n", 1)[0];
+  const line = String(said)
+    .trim()
+    .split("\n", 1)[0]
+    .replace(/[\0-\x1f]/g, one => String.fromCharCode(0x2400 + one.charCodeAt(0)));
   return line.length > 160 ? `${line.slice(0, 160)}…` : line;
 }

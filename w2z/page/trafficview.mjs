@@ -54,7 +54,12 @@ export class TrafficView {
   _filter() {
     const draw = () => this.draw();
     this._channels = CHANNELS.map(name => {
-      const box = h("input", { type: "checkbox", value: name, id: `channel-${name}`, onchange: draw });
+      const box = h("input", {
+        type: "checkbox",
+        value: name,
+        id: `channel-${name}`,
+        onchange: draw
+      });
       box.checked = true;
       return box;
     });
@@ -65,8 +70,17 @@ export class TrafficView {
     for (const [value, label] of DIRECTIONS) {
       this._direction.append(h("option", { value }, label));
     }
-    this._type = h("select", { "aria-label": "Type", onchange: draw }, h("option", { value: "" }, "any type"));
-    this._text = h("input", { type: "search", placeholder: "Text", "aria-label": "Text", oninput: draw });
+    this._type = h(
+      "select",
+      { "aria-label": "Type", onchange: draw },
+      h("option", { value: "" }, "any type")
+    );
+    this._text = h("input", {
+      type: "search",
+      placeholder: "Text",
+      "aria-label": "Text",
+      oninput: draw
+    });
     const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
     pause.addEventListener("click", () => {
       this._traffic.isPaused = !this._traffic.isPaused;
@@ -80,7 +94,16 @@ export class TrafficView {
       this.draw();
     });
     const channels = h("fieldset", {}, h("legend", { class: "unseen" }, "Channels"), ...labels);
-    return h("div", { class: "filter" }, channels, this._direction, this._type, this._text, pause, clear);
+    return h(
+      "div",
+      { class: "filter" },
+      channels,
+      this._direction,
+      this._type,
+      this._text,
+      pause,
+      clear
+    );
   }
 
   _offerTypes() {
@@ -109,7 +132,11 @@ export class TrafficView {
         "aria-setsize": String(this._shown.length)
       },
       h("span", { class: "time" }, clock(time)),
-      h("span", { class: "way", title: isSent ? "to the kernel" : "to this page" }, isSent ? "→" : "←"),
+      h(
+        "span",
+        { class: "way", title: isSent ? "to the kernel" : "to this page" },
+        isSent ? "→" : "←"
+      ),
       h("span", { class: "unseen" }, isSent ? "to the kernel" : "to this page"),
       h("span", { class: "channel" }, message.channel),
       h("span", { class: "type" }, String(message.header.msg_type)),

@@ -46,7 +46,11 @@ export class Transcript {
 
   /** Add a notice. */
   notice(text, time) {
-    return this._add({ id: `notice-${this.dropped + this.entries.length}-${time}`, kind: "notice", text });
+    return this._add({
+      id: `notice-${this.dropped + this.entries.length}-${time}`,
+      kind: "notice",
+      text
+    });
   }
 
   /**

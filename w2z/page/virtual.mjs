@@ -19,6 +19,8 @@ export class VirtualRows {
     /** The height of a row, and of the box. They are read seldom: that makes the page be laid out. */
     this._height = 0;
     this._seen = 0;
+    /** Where the page itself scrolled to last. */
+    this._put = 0;
     /** Whether the last row stays in view when more come. */
     this.follows = true;
     this._draw = () => this._drawAt(this.element.scrollTop);
@@ -46,7 +48,7 @@ export class VirtualRows {
     if (this.follows) {
       const top = Math.max(0, this._count * this._height - this._seen);
       this._drawAt(top);
-      this.element.scrollTop = top;
+      this._scrollTo(top);
     } else {
       this._draw();
     }
@@ -57,12 +59,17 @@ export class VirtualRows {
     const top = index * this._height;
     const { scrollTop } = this.element;
     if (top < scrollTop) {
-      this.element.scrollTop = top;
+      this._scrollTo(top);
     } else if (top + this._height > scrollTop + this._seen) {
-      this.element.scrollTop = top + this._height - this._seen;
+      this._scrollTo(top + this._height - this._seen);
     }
-    this.follows = this._isAtEnd();
+    this.follows = false;
     this.draw();
+  }
+
+  _scrollTo(top) {
+    this._put = top;
+    this.element.scrollTop = top;
   }
 
   _drawAt(top) {
@@ -77,13 +84,12 @@ export class VirtualRows {
   }
 
   _scrolled() {
-    this.follows = this._isAtEnd();
+    const { scrollTop } = this.element;
+    // Where a person scrolls to the end, it is followed from then on.
+    if (Math.abs(scrollTop - this._put) > 1) {
+      this.follows = this._count * this._height - this._seen - scrollTop < this._height;
+    }
     inFrame(this._draw);
-  }
-
-  _isAtEnd() {
-    const end = this._count * this._height - this._seen;
-    return end - this.element.scrollTop < 2 * (this._height || 20);
   }
 
   /** The height of a row, which is as high as one line. */

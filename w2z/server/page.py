@@ -25,6 +25,9 @@ from w2z.threads import in_thread
 
 FOLDER = Path(__file__).parent.parent / "page"
 
+FILES = ("/static/{name}", "/static/vendor/{vendored}")
+"""The routes of the page's files."""
+
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -93,10 +96,7 @@ class Page:
         """Return the routes of the page and its files."""
         # Files are answered whatever host was asked for: a page of a name that has to show a token
         # has shown it already, and what is in them everybody has who has w2z.
-        files = [
-            Route("GET", path, self.file, needs_token=False, is_probe=True)
-            for path in ("/static/{name}", "/static/vendor/{vendored}")
-        ]
+        files = [Route("GET", path, self.file, needs_token=False, is_probe=True) for path in FILES]
         front = Route("GET", "/", self.front, needs_token=False)
         return [front] if self._is_off else [front, *files]
 

@@ -9,7 +9,11 @@ import { Transcript } from "../../../w2z/page/transcript.mjs";
 
 let numbers = 0;
 
-function message(type, content, { parent = {}, channel = "iopub", metadata = {}, size = 100 } = {}) {
+function message(
+  type,
+  content,
+  { parent = {}, channel = "iopub", metadata = {}, size = 100 } = {}
+) {
   numbers += 1;
   const header = { msg_id: `m${numbers}`, msg_type: type };
   return { channel, header, parent_header: parent, metadata, content, buffers: [], size };
@@ -38,13 +42,21 @@ test("a cell waits, runs and is done", () => {
   hear("execute_result", { data: { "text/plain": "1" }, metadata: {}, execution_count: 7 });
   hear("execute_reply", { status: "ok", execution_count: 7 }, { channel: "shell" });
   hear("status", { execution_state: "idle" });
-  assert.deepEqual([cell.state, cell.count, cell.by, said(cell.outputs)], ["done", 7, "here", ["1"]]);
+  assert.deepEqual(
+    [cell.state, cell.count, cell.by, said(cell.outputs)],
+    ["done", 7, "here", ["1"]]
+  );
   assert.deepEqual(transcript.unfinished(), []);
 });
 
 test("text of one stream is one output, and each stream has its own", () => {
   const { cell, hear } = running();
-  for (const [name, text] of [["stdout", "a"], ["stdout", "b\n"], ["stderr", "c"], ["stdout", "d"]]) {
+  for (const [name, text] of [
+    ["stdout", "a"],
+    ["stdout", "b\n"],
+    ["stderr", "c"],
+    ["stdout", "d"]
+  ]) {
     hear("stream", { name, text });
   }
   assert.deepEqual(said(cell.outputs), ["ab\n", "c", "d"]);
@@ -53,14 +65,21 @@ test("text of one stream is one output, and each stream has its own", () => {
 test("an error is a traceback, whoever tells it", () => {
   const failed = running();
   failed.hear("error", { ename: "E", evalue: "v", traceback: ["\x1b[31mone\x1b[0m", "two"] });
-  failed.hear("execute_reply", { status: "error", ename: "E", evalue: "v", traceback: [] }, { channel: "shell" });
+  failed.hear(
+    "execute_reply",
+    { status: "error", ename: "E", evalue: "v", traceback: [] },
+    { channel: "shell" }
+  );
   failed.hear("status", { execution_state: "idle" });
   assert.deepEqual([failed.cell.state, said(failed.cell.outputs)], ["failed", ["one\ntwo"]]);
   const lost = running();
   const reply = { status: "error", ename: "KernelLost", evalue: "it ended", traceback: [] };
   lost.hear("execute_reply", reply, { channel: "shell" });
   lost.hear("status", { execution_state: "idle" });
-  assert.deepEqual([lost.cell.state, said(lost.cell.outputs)], ["failed", ["KernelLost: it ended"]]);
+  assert.deepEqual(
+    [lost.cell.state, said(lost.cell.outputs)],
+    ["failed", ["KernelLost: it ended"]]
+  );
 });
 
 test("a cell behind one that failed was not run", () => {
@@ -84,7 +103,11 @@ test("what is cleared is cleared at once, or when the next output comes", () => 
 
 test("displays of one id are updated in whichever cell they are", () => {
   const { transcript, cell, hear } = running();
-  const shown = text => ({ data: { "text/plain": text }, metadata: {}, transient: { display_id: "d" } });
+  const shown = text => ({
+    data: { "text/plain": text },
+    metadata: {},
+    transient: { display_id: "d" }
+  });
   hear("display_data", shown("one"));
   const second = transcript.run("r2", "2", 0);
   const parent = { msg_id: "r2", msg_type: "execute_request", session: "me" };
@@ -101,7 +124,10 @@ test("displays of one id are updated in whichever cell they are", () => {
 test("what others run is told apart", () => {
   const { transcript } = running();
   const of = (id, session) => ({ parent: { msg_id: id, msg_type: "execute_request", session } });
-  transcript.receive(message("execute_input", { code: "2", execution_count: 3 }, of("x", "them")), 0);
+  transcript.receive(
+    message("execute_input", { code: "2", execution_count: 3 }, of("x", "them")),
+    0
+  );
   transcript.receive(message("stream", { name: "stdout", text: "theirs" }, of("x", "them")), 0);
   transcript.receive(message("stream", { name: "stdout", text: "old" }, of("y", "me")), 0);
   transcript.receive(message("stream", { name: "stdout", text: "from a thread" }), 0);
@@ -162,20 +188,33 @@ test("what is kept is bounded", () => {
   for (let index = 0; index < 5; index += 1) {
     transcript.run(`r${index}`, "", 0);
   }
-  assert.deepEqual(transcript.entries.map(one => one.id), ["r2", "r3", "r4"]);
+  assert.deepEqual(
+    transcript.entries.map(one => one.id),
+    ["r2", "r3", "r4"]
+  );
   assert.equal(transcript.dropped, 2);
   const parent = { msg_id: "r3", msg_type: "execute_request" };
   const big = { name: "stdout", text: "x".repeat(20_000) };
   transcript.receive(message("stream", big, { parent, size: 8 * 2 ** 20 }), 0);
-  assert.deepEqual(transcript.entries.map(one => one.id), ["r4"]);
+  assert.deepEqual(
+    transcript.entries.map(one => one.id),
+    ["r4"]
+  );
   transcript.clear();
-  assert.deepEqual(transcript.entries.map(one => one.id), ["r4"], "what runs is not cleared");
+  assert.deepEqual(
+    transcript.entries.map(one => one.id),
+    ["r4"],
+    "what runs is not cleared"
+  );
 
   const outputs = new Outputs(10);
   for (let index = 0; index < 25; index += 1) {
     outputs.display({ data: { "text/plain": String(index) } });
   }
-  assert.deepEqual([outputs.items.length, outputs.dropped, outputs.items[0].data["text/plain"]], [10, 15, "15"]);
+  assert.deepEqual(
+    [outputs.items.length, outputs.dropped, outputs.items[0].data["text/plain"]],
+    [10, 15, "15"]
+  );
   for (let index = 0; index < 5; index += 1) {
     outputs.display({ data: { "image/png": "x".repeat(20 * 2 ** 20) } });
   }
@@ -192,7 +231,11 @@ test("of the traffic the last messages are kept, in a number and in bytes", () =
   assert.deepEqual([records.length + dropped, passed, bytes], [25, 25, 10 * records.length]);
   assert.equal(records.at(-1).number, 25);
   traffic.add("to_client", message("status", {}), 5000, new Date(0));
-  assert.deepEqual([traffic.records.length, traffic.bytes], [1, 5000], "the last one stays however large");
+  assert.deepEqual(
+    [traffic.records.length, traffic.bytes],
+    [1, 5000],
+    "the last one stays however large"
+  );
   traffic.isPaused = true;
   traffic.add("to_client", message("status", {}), 10, new Date(0));
   assert.deepEqual([traffic.records.length, traffic.passed], [1, 27]);
@@ -203,7 +246,12 @@ test("of the traffic the last messages are kept, in a number and in bytes", () =
 test("the traffic is filtered by channel, direction, type and text", () => {
   const traffic = new Traffic();
   const time = new Date(0);
-  traffic.add("to_kernel", message("execute_request", { code: "needle" }, { channel: "shell" }), 1, time);
+  traffic.add(
+    "to_kernel",
+    message("execute_request", { code: "needle" }, { channel: "shell" }),
+    1,
+    time
+  );
   traffic.add("to_client", message("stream", { text: "Needle" }), 1, time);
   traffic.add("to_client", message("status", { execution_state: "busy" }), 1, time);
   const shown = more =>
@@ -224,13 +272,15 @@ test("a message is told in a line", () => {
   assert.equal(of({ text: "\nfirst\nsecond" }), "first");
   assert.equal(of({ data: { "text/plain": "42" } }), "42");
   assert.equal(of({ status: "ok" }), "ok");
+  assert.equal(of({ text: "\x1b[31mred" }), "␛[31mred");
   assert.equal(of({}), "");
   assert.equal(of({ code: "x".repeat(500) }).length, 161);
 });
 
 test("a dead kernel stays dead though what was lost with it ends", () => {
   const parent = { msg_id: "r1" };
-  const after = (before, state, more) => stateAfter(before, message("status", { execution_state: state }, more));
+  const after = (before, state, more) =>
+    stateAfter(before, message("status", { execution_state: state }, more));
   assert.equal(after("dead", "idle", { parent }), "dead");
   assert.equal(after("restarting", "idle", { parent }), "restarting");
   assert.equal(after("dead", "idle"), "idle", "another one is there");

@@ -10,7 +10,9 @@ import { execution, newId, request } from "../../../w2z/page/requests.mjs";
 import { subprotocols, takeToken } from "../../../w2z/page/token.mjs";
 import { decode, encode } from "../../../w2z/page/v1.mjs";
 
-const VECTORS = JSON.parse(readFileSync(new URL("../../../docs/vectors/messages.json", import.meta.url)));
+const VECTORS = JSON.parse(
+  readFileSync(new URL("../../../docs/vectors/messages.json", import.meta.url))
+);
 
 function bytesOf(hex) {
   return Uint8Array.from(Buffer.from(hex, "hex"));
@@ -27,7 +29,12 @@ test("it reads the vectors of the documentation", () => {
 });
 
 test("it reads what it writes", () => {
-  const sent = request("s", "comm_msg", { text: "☃" }, { buffers: [new Uint8Array([1, 2]), new Uint8Array()] });
+  const sent = request(
+    "s",
+    "comm_msg",
+    { text: "☃" },
+    { buffers: [new Uint8Array([1, 2]), new Uint8Array()] }
+  );
   const { size, ...read } = decode(encode(sent).buffer);
   assert.deepEqual(read, sent);
   assert.ok(size > 100);
@@ -48,8 +55,19 @@ test("each request has an id of its own", () => {
 });
 
 test("a request has all that kernels expect of a header", () => {
-  const { header, channel, parent_header, metadata } = request("me", "execute_request", execution("1"));
-  assert.deepEqual(Object.keys(header).sort(), ["date", "msg_id", "msg_type", "session", "username", "version"]);
+  const { header, channel, parent_header, metadata } = request(
+    "me",
+    "execute_request",
+    execution("1")
+  );
+  assert.deepEqual(Object.keys(header).sort(), [
+    "date",
+    "msg_id",
+    "msg_type",
+    "session",
+    "username",
+    "version"
+  ]);
   assert.equal(header.session, "me");
   assert.deepEqual([channel, parent_header, metadata], ["shell", {}, {}]);
   assert.equal(execution("1").allow_stdin, true);
@@ -85,7 +103,10 @@ test("a revoked token is asked for, a taken session is left, all else is tried a
   assert.equal(afterClose({ code: 4401, reason: "" }, 1, 0).next, "ask");
   assert.equal(afterClose({ code: 4409, reason: "" }, 1, 0).next, "renew");
   for (const code of [1000, 1001, 1005, 1006, 1011, 1012, 1013, 4404]) {
-    assert.deepEqual([afterClose({ code, reason: "" }, 1, 0).next, afterClose({ code, reason: "" }, 1, 0).words], ["retry", ""]);
+    assert.deepEqual(
+      [afterClose({ code, reason: "" }, 1, 0).next, afterClose({ code, reason: "" }, 1, 0).words],
+      ["retry", ""]
+    );
   }
   const fault = afterClose({ code: 1009, reason: "it is too long" }, 1, 0);
   assert.equal(fault.next, "retry");
@@ -115,9 +136,9 @@ test("the token is taken out of the address, and the rest of it stays", () => {
 test("a token is offered as a subprotocol may be spelled", () => {
   assert.deepEqual(subprotocols("v1", null), ["v1"]);
   assert.deepEqual(subprotocols("v1", "a-B_9.~"), ["v1", "v1.token.websocket.jupyter.org.a-B_9.~"]);
-  const [, odd] = subprotocols("v1", "a/b+c=(d)%\"@");
+  const [, odd] = subprotocols("v1", 'a/b+c=(d)%"@');
   assert.match(odd.slice(31), /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/);
-  assert.equal(decodeURIComponent(odd.slice(31)), "a/b+c=(d)%\"@");
+  assert.equal(decodeURIComponent(odd.slice(31)), 'a/b+c=(d)%"@');
 });
 
 test("a reply goes to who waits for it, for so long", async () => {

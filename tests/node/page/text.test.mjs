@@ -87,7 +87,18 @@ test("what is kept is bounded, and what went is counted", () => {
 
 test("characters are counted rightly whatever is written over", () => {
   const terminal = new Terminal();
-  const parts = ["abc", "\r", "\x1b[31mxy\x1b[0m", "\n", "\x1b[A", "\x1b[2K", "hello", "\b\b", "\x1b[K", "é"];
+  const parts = [
+    "abc",
+    "\r",
+    "\x1b[31mxy\x1b[0m",
+    "\n",
+    "\x1b[A",
+    "\x1b[2K",
+    "hello",
+    "\b\b",
+    "\x1b[K",
+    "é"
+  ];
   for (let index = 0; index < 500; index += 1) {
     terminal.write(parts[(index * 7 + Math.floor(index / 3)) % parts.length]);
   }
@@ -153,7 +164,8 @@ test("bytes can be read", () => {
 });
 
 test("formulas survive Markdown", () => {
-  const text = "a $x_1$ and $$y_2\n$$, `$code$`, costs $5 and $6, \\(z\\), \\begin{align}a\\end{align}";
+  const text =
+    "a $x_1$ and $$y_2\n$$, `$code$`, costs $5 and $6, \\(z\\), \\begin{align}a\\end{align}";
   const { text: marked, formulas } = takeFormulas(text);
   assert.deepEqual(formulas, ["$x_1$", "$$y_2\n$$", "\\(z\\)", "\\begin{align}a\\end{align}"]);
   assert.ok(marked.includes("`$code$`") && marked.includes("$5 and $6"));
@@ -172,7 +184,10 @@ test("of an output the best that can be shown is shown", () => {
   const data = { "text/plain": "a", "text/html": "<b>", "image/png": "x" };
   assert.deepEqual(choose(data), { mime: "text/html", kind: "frame" });
   assert.deepEqual(choose(data, ["text/html"]), { mime: "image/png", kind: "picture" });
-  assert.deepEqual(choose({ "application/x+json": {} }), { mime: "application/x+json", kind: "json" });
+  assert.deepEqual(choose({ "application/x+json": {} }), {
+    mime: "application/x+json",
+    kind: "json"
+  });
   assert.equal(choose({ "application/vnd.jupyter.widget-view+json": {} }), null);
   assert.equal(choose({}), null);
   assert.equal(isScripted({ "application/javascript": "" }), true);
@@ -183,17 +198,25 @@ test("of an output the best that can be shown is shown", () => {
 
 test("numbers are told in words", () => {
   assert.deepEqual([size(5), size(2048), size(50 * 2 ** 20)], ["5 B", "2.0 KiB", "50 MiB"]);
-  assert.deepEqual(
-    [5e3, 65e3, 7.5e6, 2e8, -5].map(duration),
-    ["5 s", "1 min 5 s", "2 h 5 min", "2 d 7 h", "0 s"]
-  );
+  assert.deepEqual([5e3, 65e3, 7.5e6, 2e8, -5].map(duration), [
+    "5 s",
+    "1 min 5 s",
+    "2 h 5 min",
+    "2 d 7 h",
+    "0 s"
+  ]);
   assert.deepEqual([310, 12_340, 61_000].map(taken), ["0.31 s", "12.3 s", "1 min 1 s"]);
-  assert.deepEqual([count(1, "line"), count(2300, "line"), count(2, "entry", "entries")], ["1 line", "2,300 lines", "2 entries"]);
+  assert.deepEqual(
+    [count(1, "line"), count(2300, "line"), count(2, "entry", "entries")],
+    ["1 line", "2,300 lines", "2 entries"]
+  );
 });
 
 test("the lines to copy are for this very address, and have no token", () => {
   const about = { kernelId: "k-1", needsToken: true };
-  const lines = connectLines("https://h.example/user/a/", about).map(one => one.lines).join("\n");
+  const lines = connectLines("https://h.example/user/a/", about)
+    .map(one => one.lines)
+    .join("\n");
   for (const part of [
     "jupyter lab --gateway-url=https://h.example/user/a\n",
     "https://h.example/user/a/?token=$W2Z_TOKEN",
@@ -207,7 +230,10 @@ test("the lines to copy are for this very address, and have no token", () => {
   }
   const open = connectLines("http://h/", { ...about, needsToken: false });
   assert.ok(!open.some(one => one.lines.includes("W2Z_TOKEN")));
-  assert.deepEqual(open.map(one => one.name), ["JupyterLab", "VS Code", "w2z attach", "Python", "Browser or Node.js", "curl"]);
+  assert.deepEqual(
+    open.map(one => one.name),
+    ["JupyterLab", "VS Code", "w2z attach", "Python", "Browser or Node.js", "curl"]
+  );
 });
 
 test("a word is quoted for the shell where it has to be", () => {
