@@ -45,7 +45,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Its end, and that of w2z": (
         *("shutdown_timeout", "terminate_timeout", "idle_timeout", "max_lifetime"),
     ),
-    "Where to listen": ("host", "port", "base_url", "register_with_chp", "advertise"),
+    "Where to listen": (
+        *("host", "port", "base_url", "no_console", "register_with_chp", "advertise"),
+    ),
     "Who is let in": (
         *("token_file", "token_fd", "no_auth", "allow_origin", "strict_origin", "allow_host"),
         *("trust_proxy",),

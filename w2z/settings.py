@@ -160,6 +160,11 @@ class Settings(BaseModel):
         False,
         description="Serve anyone without a token. Whoever reaches the port runs code.",
     )
+    no_console: bool = Field(
+        False,
+        description="Serve no page at the base URL, only the API. The page has a console for "
+        "whoever has the token.",
+    )
     allow_origin: tuple[str, ...] = Field(
         (),
         description="Origin of web pages that may read answers (CORS), such as "

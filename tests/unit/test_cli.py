@@ -190,6 +190,7 @@ VALUES = {
     "token_file": ("t", Path("t")),
     "token_fd": ("3", 3),
     "no_auth": ("true", True),
+    "no_console": ("true", True),
     "allow_origin": ("https://a.example", ("https://a.example",)),
     "allow_host": ("kernel.example", ("kernel.example",)),
     "trust_proxy": ("10.0.0.0/8", ("10.0.0.0/8",)),

@@ -23,6 +23,7 @@
 - :mod:`~w2z.server.upstream`: one client's requests, waiting for the kernel in order.
 - :mod:`~w2z.server.app`: answers the HTTP requests of all connections.
 - :mod:`~w2z.server.handshake`: accepts an upgrade request, or rejects it.
+- :mod:`~w2z.server.page`: the page at the base URL, and its files.
 - :mod:`~w2z.server.routes`: finds the handler of an HTTP request.
 - :mod:`~w2z.server.request`: HTTP requests and responses, apart from any connection.
 - :mod:`~w2z.server.access_log`: a line of log for each request and each websocket.

@@ -13,13 +13,14 @@ from typing import Any
 
 from w2z.counts import Counts, RequestKind
 from w2z.message import Author, digest
+from w2z.server.page import FILES
 from w2z.server.request import Request, Response
 from w2z.server.routes import Router
 
 log = logging.getLogger("w2z.access")
 
-PROBES = ("/", "/livez", "/readyz", "/metrics")
-"""Routes that are asked every few seconds: their lines are for debugging."""
+PROBES = frozenset({"/", "/livez", "/readyz", "/metrics", *FILES})
+"""Routes that are asked every few seconds, or many times at once: their lines are for debugging."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

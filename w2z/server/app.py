@@ -16,6 +16,7 @@ from w2z.server.access.policy import AccessPolicy, principal_of
 from w2z.server.access_log import AccessLog
 from w2z.server.connections import Boundary
 from w2z.server.handshake import Accepted, accept
+from w2z.server.page import Page
 from w2z.server.request import Request, Response, error_response, shown
 from w2z.server.rest.api import Api
 from w2z.server.routes import Route, Router
@@ -65,6 +66,7 @@ class App:
         routes = [
             Route("GET", "/channels", self._upgrade_required),
             Route("GET", "/api/kernels/{kernel_id}/channels", self._upgrade_required),
+            *Page(settings).routes(),
             *Api(settings, bridge, keeper, stop, specs=specs).routes(),
         ]
         self._router = Router(routes, settings.base_url)

@@ -57,7 +57,7 @@ class Router:
         """Return the route of a request, and the decoded fields of its path.
 
         HEAD gets GET's route. Raises :class:`~w2z.errors.HttpError`: 404, 405 with Allow, or 308
-        with Location where the path has too many slashes behind the base URL.
+        with Location where the path has too many slashes behind the base URL, or no slash at all.
         """
         path = self.below_base(request.path)
         for pattern, methods in self._table:
@@ -96,14 +96,20 @@ class Router:
         return "/" + "/".join(segments[depth:])
 
     def _redirect(self, path: str | None, request: Request) -> None:
-        """Send a client that joined a URL ending in a slash with a path to the path that it meant.
+        """Send a client to the path that it meant: one that joined a URL ending in a slash with a
+        path, or one that left out the slash behind the base URL, which a page's links need.
 
         It is not served at once: what a proxy allows or denies by path has to see that path.
         """
-        if path is None or not path.startswith("//") or len(request.target) > LONGEST_REDIRECTED:
+        if path is None and self._base_url and self.below_base(request.path + "/") == "/":
+            meant, fault = "", "there is no slash at the end of this path"
+        elif path is not None and path.startswith("//"):
+            meant, fault = path.lstrip("/"), "there are too many slashes in this path"
+        else:
             return
-        meant = path.lstrip("/")
+        if len(request.target) > LONGEST_REDIRECTED:
+            return
         if any(pattern.fullmatch("/" + meant) for pattern, _ in self._table):
             _, mark, query = request.target.partition("?")
             location = f"{self._base_url}/{meant}{mark}{query}"
-            raise HttpError(308, "there are too many slashes in this path", {"Location": location})
+            raise HttpError(308, fault, {"Location": location})

@@ -6,12 +6,16 @@ which they offered protocols and got none). JEP 121
 put its token among the protocols, either as ``v1.token.websocket.jupyter.org.TOKEN`` or as the bare
 name followed by the token in the next value. The answer never contains the token; it is the bare
 name if that was offered and the kernel subprotocol was not. Two tokens count as none.
+
+A subprotocol has few characters (RFC 6455 section 4.1), and base64 has others. So the token may be
+percent-encoded, and a percent sign in it has to be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from w2z.wire.default import DefaultCodec
 from w2z.wire.payload import Codec
@@ -47,4 +51,4 @@ def _token(offered: Sequence[str]) -> str | None:
     if not found and offered.count(TOKEN_SUBPROTOCOL) == 1:
         after = offered.index(TOKEN_SUBPROTOCOL) + 1
         found = [name for name in offered[after : after + 1] if name != SUBPROTOCOL]
-    return found[0] if len(found) == 1 else None
+    return unquote(found[0]) if len(found) == 1 else None

@@ -172,5 +172,17 @@ def test_too_many_slashes_behind_the_base_url_lead_to_the_path_that_is_meant(bas
     assert refused(f"{base}/api/kernels?{'x' * 3000}", router=router).status == 404
 
 
+def test_a_base_url_without_its_slash_leads_to_the_base_url():
+    front = Route("GET", "/", LIST.handler, needs_token=False)
+    router = Router([front], "/user/a%20b/")
+    error = refused("/user/a%20b?token=x", router=router)
+    assert (error.status, error.headers) == (308, {"Location": "/user/a%20b/?token=x"})
+    # Only where there is something, and nothing at length.
+    assert refused("/user/a%20b", router=Router(TABLE, "/user/a%20b/")).status == 404
+    assert refused(f"/user/a%20b?{'x' * 3000}", router=router).status == 404
+    assert refused("/user", router=router).status == 404
+    assert refused("?x", router=Router([front], "/")).status == 404
+
+
 def test_a_method_is_not_repeated_at_length():
     assert len(refused("/api/kernels", "A" * 60_000).message) < 100

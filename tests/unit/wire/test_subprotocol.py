@@ -23,6 +23,9 @@ TOKEN = f"{TOKEN_SUBPROTOCOL}.s3cret"
         ([TOKEN, SUBPROTOCOL], Choice(V1, SUBPROTOCOL, "s3cret")),
         ([TOKEN], Choice(DEFAULT, None, "s3cret")),
         ([f"{TOKEN}.with.dots"], Choice(DEFAULT, None, "s3cret.with.dots")),
+        # Percent-encoded: a token may have characters that a subprotocol may not.
+        ([f"{TOKEN}%2F%3d%25"], Choice(DEFAULT, None, "s3cret/=%")),
+        ([TOKEN_SUBPROTOCOL, "s3%2Fcret"], Choice(DEFAULT, TOKEN_SUBPROTOCOL, "s3/cret")),
         # The token in the value after the bare name.
         ([SUBPROTOCOL, TOKEN_SUBPROTOCOL, "s3cret"], Choice(V1, SUBPROTOCOL, "s3cret")),
         ([TOKEN_SUBPROTOCOL, "s3cret"], Choice(DEFAULT, TOKEN_SUBPROTOCOL, "s3cret")),

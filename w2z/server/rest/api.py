@@ -35,12 +35,6 @@ from w2z.wire.authored import timestamp
 JUPYTER_SERVER_VERSION = "2.21.1"
 """w2z serves a part of this jupyter_server's API; clients choose features by the version."""
 
-FRONT = b"""This is w2z: it serves one Jupyter kernel to clients that have the token.
-
-Clients of Jupyter Server connect to this URL. /livez and /readyz tell how it is, without a token.
-"""
-"""The page at the base URL."""
-
 
 class Api:
     """The handlers, for one bridge and the keeper of its kernel; ``stop`` ends w2z."""
@@ -64,7 +58,6 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes of everything but the websocket."""
         return [
-            Route("GET", "/", self.front, needs_token=False),
             Route("GET", "/livez", self.live, needs_token=False, is_probe=True),
             Route("GET", "/readyz", self.ready, needs_token=False, is_probe=True),
             Route("GET", "/api", self.version, needs_token=False),
@@ -101,10 +94,6 @@ class Api:
         )
 
     # The server.
-
-    async def front(self, request: Request) -> Response:
-        """Return 200 and what this is: load balancers ask here by default, and people do."""
-        return Response(200, FRONT, {"Content-Type": "text/plain; charset=utf-8"})
 
     async def live(self, request: Request) -> Response:
         """Return 200: a process that answers is alive."""
