@@ -11,8 +11,14 @@ export function connectLines(base, { kernelId, needsToken }) {
   const token = needsToken ? "process.env.W2Z_TOKEN" : '""';
   return [
     {
-      name: "JupyterLab",
-      words: "Notebooks of this machine, run by this kernel.",
+      name: "Any Jupyter frontend",
+      words:
+        "A kernel called far, in JupyterLab, VS Code, nbclient, papermill and consoles of this machine.",
+      lines: `w2z kernelspec install far --url ${shell(base)}`
+    },
+    {
+      name: "JupyterLab without w2z",
+      words: "Notebooks of this machine, all of them run by this kernel.",
       lines: lines(
         needsToken && 'export JUPYTER_GATEWAY_AUTH_TOKEN="$W2Z_TOKEN"',
         `jupyter lab --gateway-url=${shell(bare)}`
@@ -34,14 +40,12 @@ export function connectLines(base, { kernelId, needsToken }) {
       name: "Python",
       words: needsToken ? "The token is read from W2Z_TOKEN." : "",
       lines: lines(
-        "import asyncio, os",
+        "import asyncio",
         "import w2z.client",
         "",
         "async def main():",
         `    url = ${JSON.stringify(base)}`,
-        needsToken
-          ? '    async with w2z.client.connect(url, token=os.environ["W2Z_TOKEN"]) as kernel:'
-          : "    async with w2z.client.connect(url) as kernel:",
+        "    async with w2z.client.connect(url) as kernel:",
         '        print((await kernel.run("6 * 7")).text)',
         "",
         "asyncio.run(main())"

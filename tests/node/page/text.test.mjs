@@ -218,6 +218,7 @@ test("the lines to copy are for this very address, and have no token", () => {
     .map(one => one.lines)
     .join("\n");
   for (const part of [
+    "w2z kernelspec install far --url https://h.example/user/a/",
     "jupyter lab --gateway-url=https://h.example/user/a\n",
     "https://h.example/user/a/?token=$W2Z_TOKEN",
     "w2z attach https://h.example/user/a/",
@@ -232,7 +233,15 @@ test("the lines to copy are for this very address, and have no token", () => {
   assert.ok(!open.some(one => one.lines.includes("W2Z_TOKEN")));
   assert.deepEqual(
     open.map(one => one.name),
-    ["JupyterLab", "VS Code", "w2z attach", "Python", "Browser or Node.js", "curl"]
+    [
+      "Any Jupyter frontend",
+      "JupyterLab without w2z",
+      "VS Code",
+      "w2z attach",
+      "Python",
+      "Browser or Node.js",
+      "curl"
+    ]
   );
 });
 
