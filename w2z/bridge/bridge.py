@@ -331,7 +331,8 @@ class Bridge:
         """The session's client took the place of one that was still there, and had read output
         without sending anything since: tell the client that it may not have that output.
         """
-        told = stream("stderr", self._own.header("stream"), self._running, READ_BY_ANOTHER)
+        header, parent = self._own.header("stream"), self.kernel.state.running
+        told = stream("stderr", header, parent, READ_BY_ANOTHER)
         self.clients.send(session_id, [told], own=True)
 
     def _too_large(self, size: int) -> Message:
@@ -339,13 +340,8 @@ class Bridge:
 
     def _gap(self, messages: int, size: int, reason: str) -> Message:
         """Return a gap notice for the cell that is running."""
-        return Gap(messages, size, self._running, reason).notice(self._own.header("stream"))
-
-    @property
-    def _running(self) -> bytes:
-        """The parent_header of what the cell that is running, or ran last, sends."""
-        running = self.kernel.state.last_status
-        return b"{}" if running is None else running.parent_header
+        gap = Gap(messages, size, self.kernel.state.running, reason)
+        return gap.notice(self._own.header("stream"))
 
     # What clients learn of the kernel (:class:`~w2z.kernel.listener.KernelListener`).
 

@@ -39,9 +39,7 @@ class Introduction:
             return None
         reply = self._own.kernel_info_reply(request, content)
         # The reply ends with an idle, which frontends show: say again that the kernel is busy.
-        running = self._kernel.state.last_status
-        parent = b"{}" if running is None else running.parent_header
-        busy = self._own.status("busy", parent_header=parent)
+        busy = self._own.status("busy", parent_header=self._kernel.state.running)
         self._clients.send(session_id, [*reply, busy], own=True)
         return True
 

@@ -82,6 +82,11 @@ class KernelState:
         """Whether the execution state is ``busy``. A mark hides that a kernel is busy."""
         return self.execution_state == "busy"
 
+    @property
+    def running(self) -> bytes:
+        """The parent_header of what the cell that is running, or ran last, sends."""
+        return b"{}" if self.last_status is None else self.last_status.parent_header
+
     def is_busy_for(self, seconds: float, now: float) -> bool:
         """Whether the kernel has been busy for at least ``seconds``."""
         return self.is_busy and now - self._busy_since >= seconds

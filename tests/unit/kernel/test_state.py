@@ -51,6 +51,16 @@ def test_the_state_is_what_the_kernel_says(said):
     assert state.execution_state == said
 
 
+def test_what_runs_or_ran_last_is_known_by_its_parent():
+    state = KernelState(START, "w2z")
+    assert state.running == b"{}"
+    asked = b'{"msg_id": "1"}'
+    state.observe([status("busy")._replace(parent_header=asked)], START, 0)
+    assert state.running == asked
+    state.observe([status("idle")._replace(parent_header=asked)], START, 1)
+    assert state.running == asked
+
+
 def test_the_last_status_of_a_batch_counts():
     state = heard(status("busy"), message("stream"), status("idle"), message("stream"))
     assert state.execution_state == "idle"
