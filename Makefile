@@ -12,7 +12,7 @@ WORKERS ?= 3
 # In sum, for all fuzzers: some minutes.
 INPUTS ?= 2000000
 
-.PHONY: demo format lint types layers test measured unmeasured fuzz fuzz-minute docs bench attacks hooks dist e2e check images image-check image-test clean
+.PHONY: demo format lint types layers test measured unmeasured fuzz fuzz-minute docs bench attacks vendor hooks dist e2e check images image-check image-test clean
 
 # The system and its programs first: types are checked with what they bring.
 check: $(VENV)/system $(VENV)/e2e lint types layers docs test fuzz-minute e2e image-check  ## all that has to hold; what CI runs
@@ -82,6 +82,9 @@ image-check: $(VENV)/e2e $(VENV)/podman  ## the images that take little time to 
 
 image-test: $(VENV)/e2e $(VENV)/podman  ## all images at work, and what they cost
 	$(BIN)/python -m tests.containers.apart $(BIN)/python -m pytest tests/containers
+
+vendor: $(VENV)/system $(VENV)/dev  ## the libraries of the page, from npm, with their checksums
+	$(BIN)/python tools/vendor_page.py
 
 # What is installed, each marked by a file.
 

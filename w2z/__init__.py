@@ -24,6 +24,9 @@ The map, from the top (each layer imports only those below it):
   :mod:`w2z.environment`: its variables. |
   :mod:`w2z.starting`: what comes before all.
 
+The folder ``page`` has no Python: it is the page at the base URL, as browsers get it
+(:mod:`w2z.server.page`).
+
 The words, each with one meaning. Jupyter, ZMQ and RFC 6455 define the first group.
 
 Messages:

@@ -17,7 +17,8 @@ export function headView(kernel) {
   const banner = new Banners($("banners"));
   const facts = () => {
     const name = kernel.spec?.display_name ?? kernel.model?.name ?? "Kernel";
-    const state = STATES.get(kernel.execution) ?? "unknown";
+    const isKnown = kernel.connection.phase === "open" || kernel.execution === "dead";
+    const state = (isKnown && STATES.get(kernel.execution)) || "unknown";
     $("name").textContent = name;
     $("state").dataset.state = state;
     $("state").firstElementChild.textContent = state === "unknown" ? "…" : state;
@@ -48,7 +49,7 @@ export function headView(kernel) {
     } else if (phase === "open" || phase === "refused") {
       banner.set("connection", "");
     }
-    buttons();
+    facts();
   };
   kernel.addEventListener("facts", facts);
   kernel.addEventListener("connection", connection);
