@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections import deque
@@ -15,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running
-from w2z.client.engines.inside import first_file, token_archive, user_and_group
+from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running, why
+from w2z.client.engines.inside import first_file, folder_archive, token_archive, user_and_group
 from w2z.errors import ContainerError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ LONGEST_CALL = 600
 LAST_LINES = 10
 """Lines of a container's output that are kept, to say why it ended."""
 
-LABEL = "w2z"
-"""The first word of the labels of the containers that w2z starts."""
+OWNER = "w2z.owner"
+"""The first words of the labels that say who started a container."""
 
 LAYER = "/opt/w2z"
 
@@ -63,13 +64,14 @@ class DockerEngine:
 
     def start(self, spec: ContainerSpec) -> Running:
         """Start a container; see :class:`~w2z.client.engines.base.Engine`."""
+        self._ask(self._sweep)
         self._fetch(spec.image, spec.pull)
         container = self._ask(lambda: self._create(spec))
         try:
             self._ask(lambda: self._fill(container, spec))
-            # Before the start: what the container says may be all there is to know.
+            # Before the start: what it says may be all there is to know of one that ends at once.
+            self._ask(lambda: self._follow(container))
             self._ask(container.start)
-            self._follow(container)
             return Running(self._address(container), str(container.id))
         except BaseException:
             self.stop(str(container.id), 0)
@@ -90,7 +92,7 @@ class DockerEngine:
         return None
 
     def last_words(self, container_id: str) -> str:
-        """Return the end of what it printed."""
+        """Return the end of what it printed, as far as it has come."""
         return "\n".join(self._said.get(container_id, ()))
 
     def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
@@ -103,6 +105,17 @@ class DockerEngine:
             container.stop(timeout=grace)
         with contextlib.suppress(self._errors.APIError):
             container.remove(force=True, v=True)
+
+    def _sweep(self) -> None:
+        """Remove containers that were made and never started, because who made them was killed.
+
+        One that was started ends by itself.
+        """
+        ours = {"label": [f"{OWNER}.host={socket.gethostname()}"], "status": "created"}
+        for container in self._client.containers.list(all=True, filters=ours):
+            if not Path("/proc", container.labels[f"{OWNER}.pid"]).exists():
+                with contextlib.suppress(self._errors.APIError):
+                    container.remove(force=True, v=True)
 
     def _create(self, spec: ContainerSpec) -> Container:
         command: list[str] | None = list(spec.command) or None
@@ -133,8 +146,14 @@ class DockerEngine:
             self._fetch(spec.layer, spec.pull)
             source = self._client.containers.create(spec.layer, labels=labels())
             try:
-                chunks, _ = source.get_archive(LAYER)
-                container.put_archive(str(Path(LAYER).parent), _as_file(chunks))
+                # Docker wants the directory to be there, and locks the source until all is read.
+                parent = Path(LAYER).parent
+                container.put_archive("/", folder_archive(parent.name))
+                with tempfile.TemporaryFile() as kept:
+                    chunks, _ = source.get_archive(LAYER)
+                    kept.writelines(chunks)
+                    kept.seek(0)
+                    container.put_archive(str(parent), kept)
             finally:
                 source.remove(force=True, v=True)
 
@@ -168,19 +187,19 @@ class DockerEngine:
         self._ask(container.reload)
         found = container.ports.get(f"{PORT}/tcp") or []
         if not found:
-            raise ContainerError(
-                f"the container ended at once, or has no port: {self.last_words(container.id)}"
-            )
+            said = self.last_words(str(container.id))
+            raise ContainerError(why("ended at once", said))
         return f"http://{LOOPBACK_ONLY}:{found[0]['HostPort']}/"
 
     def _follow(self, container: Container) -> None:
         """Keep the last lines of what it prints: they are gone with the container."""
         said: deque[str] = deque(maxlen=LAST_LINES)
         self._said[str(container.id)] = said
+        stream = container.attach(stdout=True, stderr=True, stream=True, logs=True)
 
         def read() -> None:
             with contextlib.suppress(Exception):  # the engine ends the stream as it likes
-                for chunk in container.logs(stream=True, follow=True):
+                for chunk in stream:
                     said.extend(chunk.decode(errors="replace").splitlines())
 
         threading.Thread(target=read, name="w2z-container", daemon=True).start()
@@ -241,16 +260,10 @@ def _mount(mount: Mount) -> Any:
     }
 
 
-def _as_file(chunks: Iterator[bytes]) -> Any:
-    """Return the chunks as requests sends them: without knowing how many bytes they are."""
-    return iter(chunks)
-
-
 def labels() -> dict[str, str]:
     """Return labels that name who started a container: the host, and the process by its start."""
     return {
-        LABEL: "kernel",
-        f"{LABEL}.owner.host": socket.gethostname(),
-        f"{LABEL}.owner.pid": str(os.getpid()),
-        f"{LABEL}.owner.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        f"{OWNER}.host": socket.gethostname(),
+        f"{OWNER}.pid": str(os.getpid()),
+        f"{OWNER}.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
