@@ -203,7 +203,7 @@ async def test_bad_input_is_told_and_leaves_nothing(here: Desk) -> None:
     never = ("--pull", "never")
     told = await complaint(here, "--image", "no-such-image", *never, code=21)
     assert "no-such-image" in told
-    told = await complaint(here, "--image", busybox, "--command", "false", *never, code=21)
+    told = await complaint(here, "--image", busybox, "--command", "sleep 1", *never, code=21)
     assert "ended before a kernel was ready" in told
     quick = ("--command", "sleep 60", "--ready-timeout", "1")
     told = await complaint(here, "--image", busybox, *quick, *never, code=21)

@@ -95,6 +95,9 @@ class Engine(Protocol):
     def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
         """Stop and remove it, unless it is gone. It has ``grace`` seconds to end by itself."""
 
+    def close(self) -> None:
+        """Close the connections to the engine; this is the last call."""
+
 
 def why(what: str, said: str) -> str:
     """Return what happened to a container, with what it said last."""

@@ -69,9 +69,8 @@ class DockerEngine:
         container = self._ask(lambda: self._create(spec))
         try:
             self._ask(lambda: self._fill(container, spec))
-            # Before the start: what it says may be all there is to know of one that ends at once.
-            self._ask(lambda: self._follow(container))
             self._ask(container.start)
+            self._follow(container)
             return Running(self._address(container), str(container.id))
         except BaseException:
             self.stop(str(container.id), 0)
@@ -105,6 +104,10 @@ class DockerEngine:
             container.stop(timeout=grace)
         with contextlib.suppress(self._errors.APIError):
             container.remove(force=True, v=True)
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
 
     def _sweep(self) -> None:
         """Remove containers that were made and never started, because who made them was killed.
@@ -184,22 +187,21 @@ class DockerEngine:
             ) from None
 
     def _address(self, container: Container) -> str:
-        self._ask(container.reload)
-        found = container.ports.get(f"{PORT}/tcp") or []
+        # One that ended at once is gone by now, or has no port any more.
+        there = self._find(str(container.id))
+        found = None if there is None else there.ports.get(f"{PORT}/tcp")
         if not found:
-            said = self.last_words(str(container.id))
-            raise ContainerError(why("ended at once", said))
+            raise ContainerError(why("ended at once", self.last_words(str(container.id))))
         return f"http://{LOOPBACK_ONLY}:{found[0]['HostPort']}/"
 
     def _follow(self, container: Container) -> None:
         """Keep the last lines of what it prints: they are gone with the container."""
         said: deque[str] = deque(maxlen=LAST_LINES)
         self._said[str(container.id)] = said
-        stream = container.attach(stdout=True, stderr=True, stream=True, logs=True)
 
         def read() -> None:
             with contextlib.suppress(Exception):  # the engine ends the stream as it likes
-                for chunk in stream:
+                for chunk in container.logs(stream=True, follow=True):
                     said.extend(chunk.decode(errors="replace").splitlines())
 
         threading.Thread(target=read, name="w2z-container", daemon=True).start()
