@@ -155,7 +155,7 @@ async def test_a_container_that_is_gone_is_dead(here: Desk, name: str) -> None:
 
 
 async def test_what_was_left_behind_ends_by_itself(here: Desk, name: str) -> None:
-    command = ("attach", "--image", name, "--abandoned-after", "2")
+    command = ("attach", "--image", name, "--abandoned-after", "8")
     async with here.run("-m", "w2z", *command, env=ENGINE) as process:
         await process.line(r"^/.*\.json$")
         assert len(ours()) == 1

@@ -208,9 +208,15 @@ class DockerEngine:
 
     def _find(self, container_id: str) -> Container | None:
         def find() -> Container | None:
-            with contextlib.suppress(self._errors.NotFound):
+            try:
                 return self._client.containers.get(container_id)
-            return None
+            except self._errors.NotFound:
+                return None
+            except self._errors.APIError as error:
+                # Podman, of one that goes just now.
+                if "no such container" in str(error.explanation):
+                    return None
+                raise
 
         return self._ask(find)
 
