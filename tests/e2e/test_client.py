@@ -7,12 +7,13 @@ import random
 import re
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.test_attach_ends import w2z_to_end
+from tests.support.attaching import kernel_at, place
 from tests.support.cable import cable
 from tests.support.cells import ENDLESS, ROOMY
 from tests.support.kernels import within
@@ -207,6 +208,32 @@ async def test_a_kernel_is_stopped(tmp_path: Path) -> None:
         await kernel.stop()
         with pytest.raises(KernelGone, match="was stopped"):
             await kernel.run("1")
+
+
+async def test_a_kernel_that_is_dead_is_an_error_until_it_comes_back(tmp_path: Path) -> None:
+    path = place(tmp_path)
+    async with AsyncExitStack() as stack:
+        async with kernel_at(path) as process:
+            served = await stack.enter_async_context(w2z(path))
+            await served.ready()
+            kernel = await stack.enter_async_context(connect(served.url, token=TOKEN))
+            await kernel.run("1")
+            messages = kernel.messages()
+            process.process.kill()
+        while (await anext(messages)).content.get("execution_state") != "dead":
+            pass
+        messages.close()
+        with pytest.raises(KernelGone, match="is dead: the kernel ended"):
+            await kernel.run("1")
+        async with connect(served.url, token=TOKEN) as late:
+            with pytest.raises(KernelGone, match="is dead"):
+                await late.run("1")
+        messages = kernel.messages()
+        async with kernel_at(path):
+            while (await anext(messages)).content.get("execution_state") != "idle":
+                pass
+            messages.close()
+            assert (await kernel.run("2")).text == "2"
 
 
 async def test_a_session_that_is_taken_over(served: W2z, kernel: RemoteKernel) -> None:

@@ -12,16 +12,17 @@ import signal
 import sys
 import termios
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.test_attach_ends import w2z_to_end
+from tests.support.attaching import kernel_at, place
 from tests.support.cells import ENDLESS
 from tests.support.kernels import within
-from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched
+from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched, w2z
 from tests.support.remote import remote
 from w2z.client.rest import Rest
 from w2z.errors import ExitCode
@@ -240,6 +241,18 @@ async def test_a_kernel_that_dies(tmp_path: Path) -> None:
         ran = await run(served.url, "-c", code)
         assert ran.code == ExitCode.KERNEL_DEAD
         assert "KernelLost: the kernel was killed by signal 9" in ran.err
+
+
+async def test_a_kernel_that_is_dead(tmp_path: Path) -> None:
+    path = place(tmp_path)
+    async with AsyncExitStack() as stack:
+        async with kernel_at(path) as kernel:
+            served = await stack.enter_async_context(w2z(path))
+            await served.ready()
+            kernel.process.kill()
+        ran = await run(served.url, "-c", "1")
+        assert (ran.code, ran.out) == (ExitCode.KERNEL_DEAD, "")
+        assert ran.last.endswith("is dead: the kernel ended")
 
 
 async def test_a_message_that_is_too_large(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from w2z.client.attempt import Opening
 from w2z.client.connection import Connection
+from w2z.errors import KernelGone
 from w2z.message import Message, size_of
-from w2z.wire.heads import HeadReader
+from w2z.wire.heads import HeadReader, execution_state
+from w2z.wire.json import parse_object
 
 MOST_UNTAKEN = 8 * 2**20
 """Bytes of messages that wait to be taken; then nothing more is read, and w2z keeps the rest."""
@@ -21,19 +23,24 @@ MESSAGES_A_TURN = 64
 class Inbox:
     """The messages for one request, or for whoever wants all."""
 
-    def __init__(self, inboxes: Inboxes) -> None:
+    def __init__(self, inboxes: Inboxes, *, is_for_one: bool) -> None:
         self._inboxes = inboxes
+        self._is_for_one = is_for_one
         self._messages: deque[Message] = deque()
         self._news = asyncio.Event()
         self._failure: Exception | None = None
         self._taken = 0
 
     async def take(self) -> Message:
-        """Wait for the next message. Raises what ended the session, behind the last message; or
-        at once what :meth:`fail` was given.
+        """Wait for the next message.
+
+        Raises, behind the last message, what ended the session, or for a request that the kernel is
+        dead; at once what :meth:`fail` was given.
         """
         while self._failure is not None or not self._messages:
             failure, self._failure = self._failure or self._inboxes.failure, None
+            if failure is None and self._is_for_one:
+                failure = self._inboxes.death
             if failure is not None:
                 raise failure
             self._news.clear()
@@ -73,6 +80,8 @@ class Inboxes:
         self.connection: Connection | None = None
         self.failure: Exception | None = None
         """What ended the session."""
+        self.death: KernelGone | None = None
+        """What requests are told while the kernel is dead."""
         self.problem: str | None = "not connected yet"
         """Why there is no connection now; ``None`` while there is one."""
         self._first = asyncio.Event()
@@ -85,7 +94,7 @@ class Inboxes:
 
     def add(self, msg_id: str) -> Inbox:
         """Make an inbox for what has the request ``msg_id`` as its parent."""
-        inbox = self._by_request[msg_id] = Inbox(self)
+        inbox = self._by_request[msg_id] = Inbox(self, is_for_one=True)
         return inbox
 
     def remove(self, msg_id: str) -> None:
@@ -94,7 +103,7 @@ class Inboxes:
 
     def add_for_all(self) -> Inbox:
         """Make an inbox for every message that comes from now on."""
-        inbox = Inbox(self)
+        inbox = Inbox(self, is_for_one=False)
         self._of_all.append(inbox)
         return inbox
 
@@ -111,13 +120,14 @@ class Inboxes:
 
     async def send(self, message: Message) -> None:
         """Send a message, as soon as there is room for it. Raises what ended the session."""
-        while self.failure is None and self.connection is not None:
+        while True:
+            failure = self.failure or self.death
+            if failure is not None:
+                raise failure
             self._room.clear()
-            if self.connection.send(message):
+            if self.connection is not None and self.connection.send(message):
                 return
             await self._room.wait()
-        if self.failure is not None:
-            raise self.failure
 
     def took(self, message: Message) -> None:
         """Take note that a message was taken."""
@@ -130,9 +140,7 @@ class Inboxes:
         """Take note of the session's end: whoever waits is told."""
         self.failure = self.failure or failure
         self._first.set()
-        self._room.set()
-        for inbox in (*self._by_request.values(), *self._of_all):
-            inbox.wake()
+        self._wake()
 
     # Listener
 
@@ -145,7 +153,10 @@ class Inboxes:
         """Sort messages."""
         for message in messages:
             inboxes = [*self._of_all]
-            mine = self._by_request.get(self._heads.read(message).parent_id)
+            head = self._heads.read(message)
+            mine = self._by_request.get(head.parent_id)
+            if head.msg_type == "status" and not head.parent_id:
+                self._live_or_die(message)
             if mine is not None:
                 inboxes.append(mine)
             for inbox in inboxes:
@@ -162,3 +173,17 @@ class Inboxes:
     def writable(self) -> None:
         """Let go who waits to send."""
         self._room.set()
+
+    def _live_or_die(self, status: Message) -> None:
+        """Take note of a state that w2z tells for the kernel: it may be dead, and come back."""
+        self.death = None
+        if execution_state(status.content) == "dead" and self.connection is not None:
+            reason = parse_object(status.content, "content").get("reason") or "it has ended"
+            url = self.connection.remote.url
+            self.death = KernelGone(f"the kernel of w2z at {url} is dead: {reason}")
+            self._wake()
+
+    def _wake(self) -> None:
+        self._room.set()
+        for inbox in (*self._by_request.values(), *self._of_all):
+            inbox.wake()
