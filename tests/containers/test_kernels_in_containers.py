@@ -155,7 +155,7 @@ async def test_a_container_that_is_gone_is_dead(here: Desk, name: str) -> None:
 
 
 async def test_what_was_left_behind_ends_by_itself(here: Desk, name: str) -> None:
-    command = ("attach", "--image", name, "--abandoned-after", "2")
+    command = ("attach", "--image", name, "--abandoned-after", "8")
     async with here.run("-m", "w2z", *command, env=ENGINE) as process:
         await process.line(r"^/.*\.json$")
         assert len(ours()) == 1
@@ -203,7 +203,7 @@ async def test_bad_input_is_told_and_leaves_nothing(here: Desk) -> None:
     never = ("--pull", "never")
     told = await complaint(here, "--image", "no-such-image", *never, code=21)
     assert "no-such-image" in told
-    told = await complaint(here, "--image", busybox, "--command", "false", *never, code=21)
+    told = await complaint(here, "--image", busybox, "--command", "sleep 1", *never, code=21)
     assert "ended before a kernel was ready" in told
     quick = ("--command", "sleep 60", "--ready-timeout", "1")
     told = await complaint(here, "--image", busybox, *quick, *never, code=21)

@@ -104,12 +104,14 @@ async def attach_container(
         signals.to = cancel
         try:
             engine = await in_thread(lambda: find_engine(engine_name))
-            async with started(engine, spec) as running:
-                remote = Remote.at(running.url, token=spec.token, environment={})
-                ended = begin(lambda: engine.wait(running.id))
-                return await _attach(
-                    remote, options, path, announce, signals=signals, container=ended
-                )
+            with contextlib.closing(engine):
+                async with started(engine, spec) as running:
+                    remote = Remote.at(running.url, token=spec.token, environment={})
+                    ended = begin(lambda: engine.wait(running.id))
+                    joined = _attach(
+                        remote, options, path, announce, signals=signals, container=ended
+                    )
+                    return await joined
         except asyncio.CancelledError:
             return ENDED_BY_SIGNAL + caught[0]
 

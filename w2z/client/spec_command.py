@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,10 @@ async def install_container(
     where = Path(sys.prefix) if sys_prefix else None
     check_free(name, where)
     found = await in_thread(lambda: engine(engine_name))
-    async with started(found, spec) as running:
-        remote = Remote.at(running.url, token=spec.token, environment={})
-        described = Described.of(await Rest(remote).kernelspec())
+    with closing(found):
+        async with started(found, spec) as running:
+            remote = Remote.at(running.url, token=spec.token, environment={})
+            described = Described.of(await Rest(remote).kernelspec())
     given = {option: value for option, value in chosen.items() if option != "image"}
     content = kernel_json(
         described,

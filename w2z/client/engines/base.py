@@ -94,3 +94,12 @@ class Engine(Protocol):
 
     def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
         """Stop and remove it, unless it is gone. It has ``grace`` seconds to end by itself."""
+
+    def close(self) -> None:
+        """Close the connections to the engine; this is the last call."""
+
+
+def why(what: str, said: str) -> str:
+    """Return what happened to a container, with what it said last."""
+    hint = f"; its last words:\n{said}" if said else "; it said nothing: has the image w2z in it?"
+    return f"the container {what}{hint}"

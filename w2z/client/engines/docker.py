@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections import deque
@@ -15,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running
-from w2z.client.engines.inside import first_file, token_archive, user_and_group
+from w2z.client.engines.base import PORT, STOP_WITHIN, ContainerSpec, Mount, Running, why
+from w2z.client.engines.inside import first_file, folder_archive, token_archive, user_and_group
 from w2z.errors import ContainerError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ LONGEST_CALL = 600
 LAST_LINES = 10
 """Lines of a container's output that are kept, to say why it ended."""
 
-LABEL = "w2z"
-"""The first word of the labels of the containers that w2z starts."""
+OWNER = "w2z.owner"
+"""The first words of the labels that say who started a container."""
 
 LAYER = "/opt/w2z"
 
@@ -63,11 +64,11 @@ class DockerEngine:
 
     def start(self, spec: ContainerSpec) -> Running:
         """Start a container; see :class:`~w2z.client.engines.base.Engine`."""
+        self._ask(self._sweep)
         self._fetch(spec.image, spec.pull)
         container = self._ask(lambda: self._create(spec))
         try:
             self._ask(lambda: self._fill(container, spec))
-            # Before the start: what the container says may be all there is to know.
             self._ask(container.start)
             self._follow(container)
             return Running(self._address(container), str(container.id))
@@ -90,7 +91,7 @@ class DockerEngine:
         return None
 
     def last_words(self, container_id: str) -> str:
-        """Return the end of what it printed."""
+        """Return the end of what it printed, as far as it has come."""
         return "\n".join(self._said.get(container_id, ()))
 
     def stop(self, container_id: str, grace: int = STOP_WITHIN) -> None:
@@ -103,6 +104,21 @@ class DockerEngine:
             container.stop(timeout=grace)
         with contextlib.suppress(self._errors.APIError):
             container.remove(force=True, v=True)
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
+
+    def _sweep(self) -> None:
+        """Remove containers that were made and never started, because who made them was killed.
+
+        One that was started ends by itself.
+        """
+        ours = {"label": [f"{OWNER}.host={socket.gethostname()}"], "status": "created"}
+        for container in self._client.containers.list(all=True, filters=ours):
+            if not Path("/proc", container.labels[f"{OWNER}.pid"]).exists():
+                with contextlib.suppress(self._errors.APIError):
+                    container.remove(force=True, v=True)
 
     def _create(self, spec: ContainerSpec) -> Container:
         command: list[str] | None = list(spec.command) or None
@@ -133,8 +149,14 @@ class DockerEngine:
             self._fetch(spec.layer, spec.pull)
             source = self._client.containers.create(spec.layer, labels=labels())
             try:
-                chunks, _ = source.get_archive(LAYER)
-                container.put_archive(str(Path(LAYER).parent), _as_file(chunks))
+                # Docker wants the directory to be there, and locks the source until all is read.
+                parent = Path(LAYER).parent
+                container.put_archive("/", folder_archive(parent.name))
+                with tempfile.TemporaryFile() as kept:
+                    chunks, _ = source.get_archive(LAYER)
+                    kept.writelines(chunks)
+                    kept.seek(0)
+                    container.put_archive(str(parent), kept)
             finally:
                 source.remove(force=True, v=True)
 
@@ -165,12 +187,11 @@ class DockerEngine:
             ) from None
 
     def _address(self, container: Container) -> str:
-        self._ask(container.reload)
-        found = container.ports.get(f"{PORT}/tcp") or []
+        # One that ended at once is gone by now, or has no port any more.
+        there = self._find(str(container.id))
+        found = None if there is None else there.ports.get(f"{PORT}/tcp")
         if not found:
-            raise ContainerError(
-                f"the container ended at once, or has no port: {self.last_words(container.id)}"
-            )
+            raise ContainerError(why("ended at once", self.last_words(str(container.id))))
         return f"http://{LOOPBACK_ONLY}:{found[0]['HostPort']}/"
 
     def _follow(self, container: Container) -> None:
@@ -187,9 +208,15 @@ class DockerEngine:
 
     def _find(self, container_id: str) -> Container | None:
         def find() -> Container | None:
-            with contextlib.suppress(self._errors.NotFound):
+            try:
                 return self._client.containers.get(container_id)
-            return None
+            except self._errors.NotFound:
+                return None
+            except self._errors.APIError as error:
+                # Podman, of one that goes just now.
+                if "no such container" in str(error.explanation):
+                    return None
+                raise
 
         return self._ask(find)
 
@@ -241,16 +268,10 @@ def _mount(mount: Mount) -> Any:
     }
 
 
-def _as_file(chunks: Iterator[bytes]) -> Any:
-    """Return the chunks as requests sends them: without knowing how many bytes they are."""
-    return iter(chunks)
-
-
 def labels() -> dict[str, str]:
     """Return labels that name who started a container: the host, and the process by its start."""
     return {
-        LABEL: "kernel",
-        f"{LABEL}.owner.host": socket.gethostname(),
-        f"{LABEL}.owner.pid": str(os.getpid()),
-        f"{LABEL}.owner.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        f"{OWNER}.host": socket.gethostname(),
+        f"{OWNER}.pid": str(os.getpid()),
+        f"{OWNER}.started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

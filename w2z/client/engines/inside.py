@@ -35,13 +35,19 @@ def token_archive(token: str, uid: int, gid: int) -> bytes:
     """Return an archive for ``/`` with the token in a file that only that user can read."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
-        folder = tarfile.TarInfo(TOKEN_PATH.strip("/").partition("/")[0])
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(folder)
+        archive.addfile(_folder(TOKEN_PATH.strip("/").partition("/")[0]))
         text = token.encode() + b"\n"
         file = tarfile.TarInfo(TOKEN_PATH.strip("/"))
         file.size, file.mode, file.uid, file.gid = len(text), MODE, uid, gid
         archive.addfile(file, io.BytesIO(text))
+    return data.getvalue()
+
+
+def folder_archive(name: str) -> bytes:
+    """Return an archive for ``/`` with a directory that is not there yet, or is as it is."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        archive.addfile(_folder(name))
     return data.getvalue()
 
 
@@ -53,6 +59,12 @@ def first_file(archive: bytes) -> str:
             if file is not None:
                 return file.read().decode(errors="replace")
     return ""
+
+
+def _folder(name: str) -> tarfile.TarInfo:
+    folder = tarfile.TarInfo(name)
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+    return folder
 
 
 def _number(text: str) -> int:

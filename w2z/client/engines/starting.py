@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from w2z.client.engines.base import ContainerSpec, Engine, Running
+from w2z.client.engines.base import ContainerSpec, Engine, Running, why
 from w2z.client.wait import wait_ready
 from w2z.errors import ContainerError
 from w2z.threads import begin, in_thread
@@ -49,14 +49,10 @@ async def _ready(engine: Engine, running: Running, spec: ContainerSpec) -> None:
     while await in_thread(lambda: wait_ready([running.url], LOOK_FOR)) is not None:
         is_running = await in_thread(lambda: engine.is_running(running.id))
         if not is_running:
-            raise ContainerError(_why("ended before a kernel was ready in it", engine, running))
+            said = engine.last_words(running.id)
+            raise ContainerError(why("ended before a kernel was ready in it", said))
         if asyncio.get_running_loop().time() > deadline:
+            said = engine.last_words(running.id)
             raise ContainerError(
-                _why(f"had no ready kernel in {spec.ready_timeout:g} seconds", engine, running)
+                why(f"had no ready kernel in {spec.ready_timeout:g} seconds", said)
             )
-
-
-def _why(what: str, engine: Engine, running: Running) -> str:
-    said = engine.last_words(running.id)
-    hint = f"; its last words:\n{said}" if said else "; it said nothing: has the image w2z in it?"
-    return f"the container {what}{hint}"

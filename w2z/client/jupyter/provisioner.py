@@ -107,7 +107,10 @@ class ContainerProvisioner(RemoteTraits, LocalProvisioner):  # type: ignore[meta
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the container, unless the kernel is restarted in it."""
         await super().cleanup(restart=restart)
-        if not restart and self._found is not None and self._running is not None:
-            found, running = self._found, self._running
-            self._running = None
+        found, running = self._found, self._running
+        if restart or found is None:
+            return
+        self._found = self._running = None
+        if running is not None:
             await asyncio.to_thread(found.stop, running.id)
+        await asyncio.to_thread(found.close)

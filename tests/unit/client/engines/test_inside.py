@@ -5,7 +5,13 @@ import tarfile
 
 import pytest
 
-from w2z.client.engines.inside import TOKEN_PATH, first_file, token_archive, user_and_group
+from w2z.client.engines.inside import (
+    TOKEN_PATH,
+    first_file,
+    folder_archive,
+    token_archive,
+    user_and_group,
+)
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nkernel:x:1000:100::/home/kernel:\nbroken\nodd:x:a:b\n"
 
@@ -39,6 +45,12 @@ def test_the_token_is_for_one_user_alone():
         opened = archive.extractfile(file)
         assert opened is not None
         assert opened.read() == b"a-token\n"
+
+
+def test_a_directory_can_be_put_there():
+    with tarfile.open(fileobj=io.BytesIO(folder_archive("opt"))) as archive:
+        [folder] = archive.getmembers()
+    assert (folder.name, folder.isdir(), folder.mode, folder.uid) == ("opt", True, 0o755, 0)
 
 
 def test_the_first_file_of_an_archive_is_read():
