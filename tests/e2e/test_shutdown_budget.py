@@ -148,7 +148,7 @@ async def test_requests_that_wait_for_an_attached_kernel(tmp_path: Path) -> None
 
 async def test_requests_that_wait_for_a_kernel_that_is_only_starting(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf')"
-    command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()")
+    command = ("--", sys.executable, "-u", "-c", f"{deaf}; signal.pause()", "{connection_file}")
     options = (*ID, "--terminate-timeout", "0.2")
     async with (
         launched(tmp_path, *options, *command, ends=143) as served,

@@ -138,14 +138,15 @@ class Bridge:
         return self._hub.load.memory + self._hub.remembered + self.waiting + requests
 
     def newcomer_status(self) -> Message | None:
-        """Return the status that tells a newcomer what the kernel is doing.
+        """Return the status that tells a newcomer what the kernel is doing: the last one, as a
+        message of its own. A client of several sessions refuses a message that comes again.
 
         ``None`` where no status was seen and the REST model says only starting or idle.
         """
-        state = self.kernel.state
-        if state.last_status is None and state.execution_state not in ("starting", "idle"):
+        state, last = self.kernel.state, self.kernel.state.last_status
+        if last is None and state.execution_state not in ("starting", "idle"):
             return self._own.status(state.execution_state)
-        return state.last_status
+        return None if last is None else last._replace(header=self._own.header("status"))
 
     def printed(self, name: str, text: str) -> None:
         """Send all clients text that the kernel's process printed, unless the kernel is busy."""

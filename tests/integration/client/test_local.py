@@ -70,7 +70,8 @@ async def client(endpoints: Endpoints) -> AsyncIterator[AsyncKernelClient]:
 async def opened(endpoints: Endpoints, **changes: str) -> AsyncIterator[AsyncKernelClient]:
     context = zmq.asyncio.Context()
     client = client_of(endpoints.info.model_copy(update=changes), context=context)
-    client.start_channels()
+    # Without the heartbeat: its thread may fail when it is stopped right after its start.
+    client.start_channels(hb=False)
     try:
         yield client
     finally:
