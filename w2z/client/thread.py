@@ -12,7 +12,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from w2z.client.attach import Attach, Options
+from w2z.client.attach import Attach
+from w2z.client.options import Options
 from w2z.client.remote import Remote
 from w2z.errors import RemoteError, W2zError
 from w2z.kernel.connection_file import ConnectionInfo
