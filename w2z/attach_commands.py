@@ -150,9 +150,9 @@ def attach(url: str | None, connection_file: Path | None, **options: Any) -> Non
     """
     # Before the token is read.
     hide_process()
-    from w2z.client.attach import Options  # noqa: PLC0415 (only this needs it)
     from w2z.client.command import attach as run  # noqa: PLC0415
     from w2z.client.command import attach_container  # noqa: PLC0415
+    from w2z.client.options import Options  # noqa: PLC0415 (only this needs it)
 
     engine = options.pop("engine")
     container = {name: options.pop(name) for name in _CONTAINER}

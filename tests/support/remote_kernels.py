@@ -11,7 +11,8 @@ import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from tests.support.serving import TOKEN
-from w2z.client.attach import Attach, Options
+from w2z.client.attach import Attach
+from w2z.client.options import Options
 from w2z.client.remote import Remote
 from w2z.errors import RemoteError
 from w2z.kernel.connection_file import ConnectionInfo

@@ -30,7 +30,8 @@ A remote kernel as a local one:
 - :mod:`~w2z.client.spec_command`: the program ``w2z kernelspec``. |
   :mod:`~w2z.client.kernelspecs`: the files.
 - :mod:`~w2z.client.engines`: containers with a kernel in them.
-- :mod:`~w2z.client.attach`: joins the local sockets and the session.
+- :mod:`~w2z.client.attach`: joins the local sockets and the session. | :mod:`~w2z.client.options`:
+  how it behaves, and what it tells of itself.
 - :mod:`~w2z.client.local`: the sockets. | :mod:`~w2z.client.waiting`: what clients do not read. |
   :mod:`~w2z.client.published`: the connection file.
 - :mod:`~w2z.client.policy`: what requests, signals and states do. | :mod:`~w2z.client.routes`:

@@ -15,13 +15,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from w2z.client.connection import PATIENCE_AGAIN, Connection, Opening
-from w2z.client.local import Endpoints, Transport
+from w2z.client.connection import Connection, Opening
+from w2z.client.local import Endpoints
+from w2z.client.options import Options, State
 from w2z.client.own import answer, failure, own_message
-from w2z.client.policy import Do, OnShutdown, OnStart, Policy, Step
+from w2z.client.policy import Do, Policy, Step
 from w2z.client.remote import Remote
 from w2z.client.rest import Rest
 from w2z.client.routes import Routes
@@ -49,35 +49,6 @@ that were lost with the kernel come right behind the news.
 
 CLOSED_WITHIN = 1.0
 """Seconds that w2z has to answer the close frame."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How one attach behaves; :mod:`w2z.client.policy` says what the first five mean.
-
-    ``patience``: the seconds without a connection after which it gives up. Heartbeats are answered
-    as long.
-    """
-
-    one_kernel: bool = False
-    on_start: OnStart = "attach"
-    on_shutdown: OnShutdown = "detach"
-    is_fresh: bool = False
-    is_terminal: bool = False
-    patience: float = PATIENCE_AGAIN
-    transport: Transport = "tcp"
-
-
-@dataclass
-class State:
-    """What a person may want to know."""
-
-    is_connected: bool = False
-    was_connected: bool = False
-    trouble: str = ""
-    """Why there is no connection."""
-    kernel: str = ""
-    """The kernel's execution_state, as it was last told."""
 
 
 class Attach:

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TextIO
 
-from w2z.client.attach import Attach, Options, State
+from w2z.client.attach import Attach
 from w2z.client.engines.base import ContainerSpec
 from w2z.client.engines.docker import EngineName
 from w2z.client.engines.docker import engine as find_engine
 from w2z.client.engines.starting import started
+from w2z.client.options import Options, State
 from w2z.client.published import Published, given, new_path
 from w2z.client.remote import Remote
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode

@@ -12,7 +12,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from w2z.client.attach import Attach, Options
+from w2z.client.attach import Attach
+from w2z.client.options import Options
 from w2z.client.remote import Remote
 from w2z.errors import RemoteError, W2zError
 from w2z.kernel.connection_file import ConnectionInfo
@@ -34,6 +35,8 @@ class AttachThread:
         self._given = remote, options, info
         self._bound: Future[ConnectionInfo] = Future()
         self._connected: Future[None] = Future()
+        self._is_left = False
+        """Whether the end was asked for, perhaps before the thread had begun."""
         self._attach: Attach
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="w2z-attach", daemon=True)
@@ -81,7 +84,8 @@ class AttachThread:
 
     def leave(self) -> None:
         """End soon; the kernel stays as it is."""
-        self._soon(self._attach.leave)
+        self._is_left = True
+        self._soon(self._leave)
 
     def join(self) -> None:
         """Wait until it has ended."""
@@ -109,7 +113,12 @@ class AttachThread:
     async def _main(self) -> int:
         self._loop = asyncio.get_running_loop()
         self._attach = Attach(*self._given, bound=self._bound.set_result, changed=self._note)
+        if self._is_left:
+            self._attach.leave()
         return await self._attach.run()
+
+    def _leave(self) -> None:
+        self._attach.leave()
 
     def _note(self) -> None:
         if self._attach.state.is_connected and not self._connected.done():

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from w2z.client.attach import State
 from w2z.client.command import StateLine, sentence
+from w2z.client.options import State
 
 URL = "http://there:1/"
 

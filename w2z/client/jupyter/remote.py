@@ -7,8 +7,8 @@ from typing import Any
 
 from traitlets import Enum, Float, HasTraits, Unicode
 
-from w2z.client.attach import Options
 from w2z.client.connection import PATIENCE_AGAIN
+from w2z.client.options import Options
 from w2z.client.remote import Remote, TokenWay
 from w2z.errors import RemoteSettingsError
 
