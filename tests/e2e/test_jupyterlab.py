@@ -5,31 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import nbformat
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
-from tests.support.browser import chromium, screenshot
+from tests.support.browser import screenshot
 from tests.support.cable import cable
+from tests.support.cells import ENDLESS
 from tests.support.client import open_client
-from tests.support.processes import TOKEN, Process, listening, running, supervised_ipykernel, w2z
-
-PLOT = """\
-import matplotlib.pyplot as plt
-_, axes = plt.subplots(figsize=(4, 2))
-axes.plot([1, 4, 9, 16])
-"""
-
-SLEEP = """\
-import signal
-print('begun', end='', flush=True)
-signal.pause()
-"""
+from tests.support.lab import PLOT, Notebook, jupyterlab
+from tests.support.processes import TOKEN, supervised_ipykernel, w2z
 
 SLIDER = """\
 import ipywidgets
@@ -47,78 +35,19 @@ print('after')
 """
 
 
-class Notebook:
-    """The open notebook, as its user sees it."""
-
-    def __init__(self, page: Page, server: Process) -> None:
-        self.page = page
-        self.server = server
-        self.status = page.locator(".jp-StatusBar-TextItem").filter(has_text=" | ")
-
-    def cell(self, number: int) -> Locator:
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-
-    def outputs(self, number: int) -> Locator:
-        return self.cell(number).locator(".jp-OutputArea-output")
-
-    async def run(self, number: int) -> Locator:
-        """Run that cell; where its outputs appear."""
-        await self.cell(number).locator(".cm-content").click()
-        await self.page.keyboard.press("Shift+Enter")
-        return self.outputs(number)
-
-    async def ran(self, number: int, count: int) -> None:
-        """Wait for the cell's end, as the execution with that count."""
-        await expect(self.cell(number).locator(".jp-InputPrompt")).to_have_text(f"[{count}]:")
-
-    async def kernel(self, entry: str) -> None:
-        """Use the menu *Kernel*."""
-        await self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
-        await (
-            self.page.locator(".lm-Menu-itemLabel")
-            .filter(has_text=re.compile(f"^{entry}$"))
-            .click()
-        )
-
-    async def idle(self) -> None:
-        await expect(self.status).to_have_text("Python 3 (ipykernel) | Idle")
-
-
 @asynccontextmanager
 async def lab(url: str, folder: Path, *cells: str) -> AsyncIterator[Notebook]:
     """JupyterLab with its kernels from ``url``, and a notebook of those cells open."""
-    documents = folder / "documents"
-    documents.mkdir()
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": spec})
-    notebook.cells = [nbformat.v4.new_code_cell(code.strip()) for code in cells]
-    nbformat.write(notebook, documents / "a.ipynb")
-    settings = folder / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    environment = {
-        **os.environ,
+    variables = {
         "JUPYTER_GATEWAY_AUTH_TOKEN": TOKEN,
-        "JUPYTER_TOKEN": "of-jupyterlab",
         "HOME": str(folder),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
     }
-    command = [sys.executable, "-m", "jupyter", "lab", f"--gateway-url={url.rstrip('/')}"]
-    command += ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
-    async with (
-        running(*command, env=environment, cwd=documents) as server,
-        chromium(folder) as page,
-    ):
-        found = await server.line(r"(http://127.0.0.1:(\d+))/lab\?")
-        await listening(int(found[2]))
-        await page.goto(f"{found[1]}/lab/tree/a.ipynb?token=of-jupyterlab")
-        shown = Notebook(page, server)
-        await shown.idle()
-        yield shown
+    gateway = f"--gateway-url={url.rstrip('/')}"
+    async with jupyterlab(folder, os.environ | variables, *cells, options=[gateway]) as notebook:
+        yield notebook
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +63,7 @@ async def test_a_notebook(tmp_path: Path) -> None:
         "print('hello ☃')\n6 * 7",
         PLOT,
         "print('hello', input('who? '))",
-        SLEEP,
+        ENDLESS,
         SLIDER,
         "slider.value",
         CUT.format(path=str(pipe)),

@@ -14,6 +14,7 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.families import HAS_IPV6, ipv6, without
 from tests.support.raw_http import raw_http
 from tests.support.serving import serving
+from tests.support.transports import other_end
 from w2z.errors import ListenError
 from w2z.hosts import openable
 from w2z.server import addresses
@@ -99,6 +100,15 @@ async def test_localhost_is_listened_on(kernel: FakeKernel) -> None:
         raw_http("localhost", served.port) as peer,
     ):
         assert (await peer.ask("GET /livez")).status == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=ipv6)])
+async def test_no_small_write_waits_for_an_acknowledgement(host: str, kernel: FakeKernel) -> None:
+    async with serving(kernel.connection_file, host=host) as served:
+        async with raw_http(host, served.port) as peer:
+            await peer.ask("GET /livez")
+            theirs = other_end(peer.writer).get_extra_info("socket")
+            assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Machines that have less.

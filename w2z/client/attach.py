@@ -197,9 +197,9 @@ class Attach:
         for message in messages:
             head = self._heads.read(message)
             if message.channel is Channel.IOPUB:
-                self._endpoints.publish(head.msg_type, message)
-                if head.msg_type == "status":
-                    self._hear(message, has_parent=bool(head.parent_id))
+                is_status = head.msg_type == "status"
+                if not is_status or self._hear(message, has_parent=bool(head.parent_id)):
+                    self._endpoints.publish(head.msg_type, message)
                 continue
             self._policy.has_answered = True
             identity = self._routes.find(message.channel, head.parent_id)
@@ -210,22 +210,25 @@ class Attach:
                 if not self._follows:
                     self.leave(self._exit_code)
 
-    def _hear(self, status: Message, *, has_parent: bool) -> None:
+    def _hear(self, status: Message, *, has_parent: bool) -> bool:
+        """Take note of a state, and do what it means. Returns whether local clients hear of it."""
         try:
             content = parse_small_object(status.content, "content")
         except ValueError:
-            return
+            return True
         state = str(content.get("execution_state", ""))
         if state != self.state.kernel:
             self.state.kernel = state
             self._changed()
-        if not has_parent:
-            was_asked_for = self._policy.is_leaving
-            step = self._policy.on_status(state, str(content.get("reason", "")))
-            if step.do is Do.LEAVE:
-                self._is_ending = True
-                pause = 0 if was_asked_for else LOST_ANSWERS_WITHIN
-                asyncio.get_running_loop().call_later(pause, self.leave, step.exit_code)
+        if has_parent:
+            return True
+        was_asked_for = self._policy.is_leaving
+        step = self._policy.on_status(state, str(content.get("reason", "")))
+        if step.do is Do.LEAVE:
+            self._is_ending = True
+            pause = 0 if was_asked_for else LOST_ANSWERS_WITHIN
+            asyncio.get_running_loop().call_later(pause, self.leave, step.exit_code)
+        return self._policy.is_for_clients(state)
 
     def _take(self, step: Step, request: Request | None, identity: bytes) -> None:
         """Do what was decided about a request, or about a signal."""

@@ -47,6 +47,10 @@ dead                         as one kernel it ends. As a command it stays and an
 any other                    nothing
 ===========================  ==============================================================
 
+As one kernel, attach keeps these announcements of an end to itself, as a local kernel says nothing
+of its own. The frontend sees the process end, and says what that means. JupyterLab would say a
+second time that the kernel died, and would say so of a restart that its user asked for.
+
 An end that somebody asked for has the exit code 0, and so has that of a kernel which ended by
 itself with 0 (``exit()`` in a console). What ends the connection for good has a code of its own
 (:mod:`w2z.errors`).
@@ -172,6 +176,10 @@ class Policy:
             self.is_leaving = True
             return leave._replace(do=Do.STOP_AND_LEAVE)
         return leave if number in (SIGTERM, SIGHUP) else NOTHING
+
+    def is_for_clients(self, state: str) -> bool:
+        """Whether local clients hear of an announced state."""
+        return not (self._one_kernel and (state == "dead" or state in STARTS_ANEW))
 
     def on_status(self, state: str, reason: str = "") -> Step:
         """Decide about a status without a parent, and the ``reason`` that w2z gave for it."""

@@ -103,7 +103,8 @@ def _listen(addresses: Sequence[Address], port: int) -> list[socket.socket]:
 def _bound(address: Address, port: int) -> socket.socket:
     family, (host, _, *more) = address
     try:
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol: asyncio sets TCP_NODELAY on the connections of no other socket.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         if error.errno == errno.EAFNOSUPPORT:
             raise OSError(error.errno, _MISSING[family]) from None

@@ -55,7 +55,7 @@ class Listener:
         self._stack.push_async_callback(self.connections.close, self._closes_within)
         self._stack.enter_context(_quiet_about_files(reports))
         for listening in sockets:
-            # asyncio sets TCP_NODELAY on every connection, so no small write waits for a TCP ACK.
+            # asyncio sets TCP_NODELAY, so no small write waits for a TCP ACK.
             server = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self.connections, partial(HttpConnection, self._app, self.door)),
                 sock=listening,

@@ -270,7 +270,14 @@ async def test_as_one_kernel_it_ends_with_the_kernel(tmp_path: Path) -> None:
         await kernels.now.received.get()
         await kernels.replace()
         assert (await heard_of(client, "error"))["content"]["ename"] == "KernelLost"
+        # What w2z announces comes right behind this.
+        while "another kernel" not in (await heard_of(client, "stream"))["content"]["text"]:
+            pass
         assert await joined.ended() == ExitCode.KERNEL_DEAD
+        # It is the frontend that tells its user that the kernel has ended.
+        while await client.iopub_channel.socket.poll(100):
+            said = await heard(client, "iopub")
+            assert said["content"].get("execution_state") != "restarting"
 
 
 async def test_as_a_command_it_outlives_the_kernel(tmp_path: Path) -> None:

@@ -122,6 +122,13 @@ def test_one_kernel_ends_with_its_kernel(state):
     assert decides.is_leaving
 
 
+@pytest.mark.parametrize("state", ["restarting", "autorestarting", "dead"])
+def test_one_kernel_leaves_it_to_the_frontend_to_say_so(state):
+    assert not policy().is_for_clients(state)
+    assert policy(one_kernel=False).is_for_clients(state)
+    assert policy().is_for_clients("starting")
+
+
 def test_a_restart_that_is_under_way_at_the_start_is_no_end():
     decides = policy()
     assert decides.on_status("restarting") == Step(Do.NOTHING)
