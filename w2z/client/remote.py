@@ -25,6 +25,9 @@ from w2z.wire.v1 import SUBPROTOCOL
 MAX_TOKEN_FILE = 64 * 1024
 """Bytes of a token file; more cannot be a token and a comment."""
 
+_TOKEN_CHARACTERS = "!#$&'*+-.^_`|~"
+"""What a token of RFC 9110 section 5.6.2 may have beside letters and digits, but the percent sign."""
+
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _CHANNELS = re.compile(r"(?P<base>.*?)(/api/kernels/(?P<kernel_id>[^/]+))?(/channels)?/*")
 _USABLE = "give http://HOST:PORT/BASE/ or https://..., as w2z prints it"
@@ -175,7 +178,8 @@ class Remote:
         """Return the subprotocols to offer: the format, and the token if it travels so."""
         if token is None or self.token_way is not TokenWay.SUBPROTOCOL:
             return [SUBPROTOCOL]
-        return [SUBPROTOCOL, f"{TOKEN_SUBPROTOCOL}.{token}"]
+        # RFC 6455 section 4.1: a subprotocol has no separators.
+        return [SUBPROTOCOL, f"{TOKEN_SUBPROTOCOL}.{quote(token, safe=_TOKEN_CHARACTERS)}"]
 
     def tls(self) -> ssl.SSLContext | None:
         """Return the context for TLS, ``None`` for a URL without it. Reads files.

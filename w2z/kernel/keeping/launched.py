@@ -134,8 +134,11 @@ class Launched(Keeper):
         return self._command.interrupt_mode
 
     async def send_interrupt_signal(self) -> None:
-        """Send SIGINT to the kernel's process group, and so to the processes it started."""
-        self._signal_group(signal.SIGINT)
+        """Send SIGINT to the kernel's process group, and so to the processes it started. A kernel
+        that has yet to answer runs nothing, and would die of it.
+        """
+        if self.kernel.life.was_used:
+            self._signal_group(signal.SIGINT)
 
     def _want(self, wanted: Wanted) -> None:
         # STOP is final. After END only STOP counts, so that no restart follows.
