@@ -127,7 +127,8 @@ async def test_on_a_terminal_a_line_shows_the_state(there: W2z, here: Desk) -> N
             while terminal.expect(ways, timeout=0.2):
                 terminal.sendintr()
             terminal.wait()
-            assert terminal.exitstatus == 128 + signal.SIGINT
+            # The last one may have come when attach had no use for it any more.
+            assert terminal.exitstatus == 128 + signal.SIGINT or terminal.signalstatus == 2
         finally:
             terminal.close(force=True)
 

@@ -13,7 +13,10 @@ from typing import Any
 import nbformat
 import pexpect
 import pytest
+import zmq
+import zmq.asyncio
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -75,7 +78,7 @@ async def test_nbclient_with_a_manager(variables: None, manager: type) -> None:
 
 
 async def test_a_manager_interrupts_and_restarts(variables: None) -> None:
-    manager = AsyncWebsocketKernelManager(on_shutdown="stop")
+    manager = AsyncWebsocketKernelManager()
     await manager.start_kernel()
     client = manager.client()
     client.start_channels()
@@ -96,7 +99,7 @@ async def test_a_manager_interrupts_and_restarts(variables: None) -> None:
         assert await manager.is_alive()
     finally:
         client.stop_channels()
-        await manager.shutdown_kernel(restart=True)
+        await manager.shutdown_kernel()
 
 
 async def test_a_manager_tells_why_it_cannot_start(variables: None) -> None:
@@ -108,7 +111,8 @@ async def test_a_manager_tells_why_it_cannot_start(variables: None) -> None:
 
 async def test_many_kernels_of_one_manager(variables: None, here: Desk) -> None:
     name = f"{AsyncWebsocketKernelManager.__module__}.{AsyncWebsocketKernelManager.__name__}"
-    managers = AsyncMultiKernelManager(kernel_manager_class=name)
+    context = zmq.asyncio.Context()
+    managers = AsyncMultiKernelManager(kernel_manager_class=name, context=context)
     ids = [await managers.start_kernel() for _ in range(3)]
     for one in ids:
         client: Any = managers.get_kernel(one).client()
@@ -117,22 +121,28 @@ async def test_many_kernels_of_one_manager(variables: None, here: Desk) -> None:
         assert (await client.execute_interactive("1", timeout=30))["content"]["status"] == "ok"
         client.stop_channels()
     await managers.shutdown_all()
+    context.destroy()
     assert not list((here.folder / "tmpdir").glob("w2z-*"))
 
 
 async def test_clients_without_a_manager(variables: None) -> None:
-    client = AsyncWebsocketKernelClient()
+    context = zmq.asyncio.Context()
+    client = AsyncWebsocketKernelClient(context=context)
     client.start_channels()
     await client.wait_for_ready(timeout=30)
     assert (await client.execute("1", reply=True, timeout=30))["content"]["status"] == "ok"
     client.stop_channels()
+    context.destroy()
 
     def block() -> None:
-        blocking = WebsocketKernelClient()
+        context = zmq.Context()
+        blocking = WebsocketKernelClient(context=context)
         blocking.start_channels()
         blocking.wait_for_ready(timeout=30)
         assert blocking.execute_interactive("1", timeout=30)["content"]["status"] == "ok"
         blocking.stop_channels()
+        context.destroy()
+        ensure_event_loop().close()  # jupyter_core's, in this thread
 
     await asyncio.to_thread(block)
 

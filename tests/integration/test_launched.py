@@ -806,6 +806,17 @@ async def test_an_interrupt_by_signal_reaches_the_processes_it_started_too(
         assert made.course[-1] == "SIGINT while busy"
 
 
+async def test_one_that_is_only_starting_gets_no_signal(tmp_path: Path) -> None:
+    """A client may interrupt the kernel before; it would die of that while it is being imported."""
+    async with world(tmp_path, interrupt_mode="signal") as (made, keeper):
+        await made.started()
+        await keeper.interrupt()
+        assert "SIGINT while starting" not in made.course
+        made.ready("one")
+        await keeper.interrupt()
+        assert made.course[-1] == "SIGINT while idle"
+
+
 async def test_one_that_cannot_be_interrupted_is_left_alone(tmp_path: Path) -> None:
     async with world(tmp_path) as (made, keeper):
         await made.started()
