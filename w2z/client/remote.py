@@ -25,8 +25,8 @@ from w2z.wire.v1 import SUBPROTOCOL
 MAX_TOKEN_FILE = 64 * 1024
 """Bytes of a token file; more cannot be a token and a comment."""
 
-_TOKEN_CHARACTERS = "!#$&'*+-.^_`|~"
-"""What a token of RFC 9110 section 5.6.2 may have beside letters and digits, but the percent sign."""
+_UNQUOTED = "!#$&'*+-.^_`|~"
+"""What a subprotocol may have beside letters and digits (RFC 9110 section 5.6.2), but ``%``."""
 
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _CHANNELS = re.compile(r"(?P<base>.*?)(/api/kernels/(?P<kernel_id>[^/]+))?(/channels)?/*")
@@ -179,7 +179,7 @@ class Remote:
         if token is None or self.token_way is not TokenWay.SUBPROTOCOL:
             return [SUBPROTOCOL]
         # RFC 6455 section 4.1: a subprotocol has no separators.
-        return [SUBPROTOCOL, f"{TOKEN_SUBPROTOCOL}.{quote(token, safe=_TOKEN_CHARACTERS)}"]
+        return [SUBPROTOCOL, f"{TOKEN_SUBPROTOCOL}.{quote(token, safe=_UNQUOTED)}"]
 
     def tls(self) -> ssl.SSLContext | None:
         """Return the context for TLS, ``None`` for a URL without it. Reads files.

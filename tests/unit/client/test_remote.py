@@ -9,6 +9,7 @@ import pytest
 
 from w2z.client.remote import Remote, TokenWay
 from w2z.errors import RemoteSettingsError, RemoteTokenError
+from w2z.wire.subprotocol import choose
 
 SECRET = "a-secret-token"
 
@@ -162,3 +163,10 @@ def test_tls_has_its_files(tmp_path):
         at("https://h/", ca_file="none").tls()
     with pytest.raises(RemoteSettingsError, match=f"client certificate {broken}"):
         at("https://h/", client_cert=broken).tls()
+
+
+def test_a_token_is_quoted_where_a_subprotocol_could_not_have_it() -> None:
+    remote = Remote.at("http://h/", token="a/b=c%d~e", token_way="subprotocol", environment={})
+    _, offered = remote.subprotocols(remote.read_token())
+    assert offered == "v1.token.websocket.jupyter.org.a%2Fb%3Dc%25d~e"
+    assert choose([offered]).token == "a/b=c%d~e"
