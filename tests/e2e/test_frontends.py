@@ -291,6 +291,7 @@ async def test_a_kernelspec_is_listed_and_removed(there: W2z, here: Desk) -> Non
     assert content["display_name"] == "Far away"
     assert content["language"] == "python"
     assert content["metadata"]["debugger"] is True
+    assert (folder / "logo-64x64.png").read_bytes().startswith(b"\x89PNG")
     token = here.folder / "config" / "w2z" / "tokens" / "far"
     assert token.read_text() == TOKEN + "\n"
     assert token.stat().st_mode & 0o777 == 0o600

@@ -129,16 +129,26 @@ def check_free(name: str, prefix: Path | None = None) -> None:
         )
 
 
-def install(name: str, content: Mapping[str, Any], prefix: Path | None = None) -> Path:
+def install(
+    name: str,
+    content: Mapping[str, Any],
+    prefix: Path | None = None,
+    logos: Mapping[str, bytes] = {},
+) -> Path:
     """Write a kernelspec, in the place of one that w2z wrote before; return its directory.
 
-    It is the user's own, or that of ``prefix``. Raises :class:`~w2z.errors.KernelspecError`.
+    ``logos`` are files beside it, by their names. It is the user's own, or that of ``prefix``.
+    Raises :class:`~w2z.errors.KernelspecError`.
     """
     check_free(name, prefix)
     folder = _folder(name, prefix)
     unfinished = folder / ".kernel.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("logo-*"):
+            old.unlink()
+        for file, picture in logos.items():
+            (folder / file).write_bytes(picture)
         unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
         unfinished.replace(folder / "kernel.json")
     except OSError as error:

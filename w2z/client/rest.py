@@ -6,11 +6,14 @@ websocket, by CONNECT.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +39,13 @@ CONNECT_PAUSE = 0.1
 
 LARGEST_ANSWER = 2**22
 """Bytes of an answer that are read."""
+
+
+MOST_LOGOS = 8
+"""Logos of a kernelspec that are asked for."""
+
+# Below w2z's base URL, wherever a proxy has put that.
+_LOGO = re.compile(r"/kernelspecs/[^/]+/(?P<file>logo-[\w-]+\.(png|svg))$", re.ASCII)
 
 
 class Rest:
@@ -64,6 +74,22 @@ class Rest:
         if not isinstance(specs, dict) or not specs:
             raise _not_w2z(self._remote)
         return _object(specs.get(name) or next(iter(specs.values())), self._remote)
+
+    async def logos(self, kernelspec: dict[str, Any]) -> dict[str, bytes]:
+        """Return the logos that the ``kernelspec`` names, by their file names. One that cannot be
+        had is left out.
+        """
+        resources = kernelspec.get("resources")
+        found: dict[str, bytes] = {}
+        for path in resources.values() if isinstance(resources, dict) else ():
+            match = _LOGO.search(str(path))
+            if match is not None and len(found) < MOST_LOGOS:
+                with contextlib.suppress(RemoteError):
+                    found[match["file"]] = await in_thread(partial(self._fetch, match[0]))
+        return found
+
+    def _fetch(self, path: str) -> bytes:
+        return fetch(self._remote, "GET", path, REST_WITHIN)
 
     async def interrupt(self) -> None:
         """Interrupt the kernel."""
@@ -96,6 +122,14 @@ class Rest:
 
 def request(remote: Remote, method: str, path: str, within: float = REST_WITHIN) -> Any:
     """Make one request, and return what the answer says in JSON; ``None`` if it says nothing.
+    Blocks and raises like :func:`fetch`.
+    """
+    body = fetch(remote, method, path, within)
+    return _parsed(body, remote) if body else None
+
+
+def fetch(remote: Remote, method: str, path: str, within: float) -> bytes:
+    """Make one request, and return the body of the answer.
 
     Blocks for ``within`` seconds, and some to connect. Raises :class:`~w2z.errors.RemoteError`.
     """
@@ -117,7 +151,7 @@ def request(remote: Remote, method: str, path: str, within: float = REST_WITHIN)
     finally:
         connection.close()
     if 200 <= response.status < 300:
-        return _parsed(body, remote) if body else None
+        return body
     raise _refused(response.status, faults.told(body), remote)
 
 

@@ -46,7 +46,7 @@ async def install_remote(
     """
     where = Path(sys.prefix) if sys_prefix else None
     check_free(name, where)
-    described = Described.of(await Rest(remote).kernelspec())
+    described, logos = await _live(remote)
     had_token = token_path(name).exists()
     token_file = remote.token_file
     if remote.token is not None:
@@ -74,7 +74,7 @@ async def install_remote(
         provisioner=given if provisioner else None,
     )
     try:
-        return install(name, content, where)
+        return install(name, content, where, logos)
     except KernelspecError:
         if not had_token:
             token_path(name).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ async def install_container(
     with closing(found):
         async with started(found, spec) as running:
             remote = Remote.at(running.url, token=spec.token, environment={})
-            described = Described.of(await Rest(remote).kernelspec())
+            described, logos = await _live(remote)
     given = {option: value for option, value in chosen.items() if option != "image"}
     content = kernel_json(
         described,
@@ -113,7 +113,14 @@ async def install_container(
         display_name=display_name,
         provisioner=given if provisioner else None,
     )
-    return install(name, content, where)
+    return install(name, content, where, logos)
+
+
+async def _live(remote: Remote) -> tuple[Described, dict[str, bytes]]:
+    """Return what the live kernel is, and its logos."""
+    rest = Rest(remote)
+    kernelspec = await rest.kernelspec()
+    return Described.of(kernelspec), await rest.logos(kernelspec)
 
 
 def _options(given: Mapping[str, Any]) -> Iterator[str]:

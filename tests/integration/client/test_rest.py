@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.support.fake_kernel import FakeKernel
 from tests.support.remote import remote
-from tests.support.serving import Served
+from tests.support.serving import Served, serving
 from w2z.client import rest as module
 from w2z.client.rest import Rest
 from w2z.errors import NotDone, NotW2z, RemoteError, Unauthorized, UnknownKernel, Unreachable
@@ -25,6 +26,26 @@ async def test_the_model_and_the_spec(served: Served, kernel: FakeKernel) -> Non
     assert (await rest(served, "/api/kernels/the-kernel/").model())["id"] == "the-kernel"
     spec = await rest(served).kernelspec()
     assert {"name", "spec"} <= spec.keys()
+
+
+async def test_the_logos(
+    kernel: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "share" / "kernels" / "fake"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text('{"argv": ["x"], "display_name": "X", "language": "x"}')
+    (folder / "logo-64x64.png").write_bytes(b"a picture")
+    (folder / "kernel.js").write_bytes(b"no picture")
+    (folder / "logo-svg.svg").write_bytes(b"gone")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    async with serving(kernel.connection_file, base_url="/k/") as served:
+        there = rest(served, "/k/")
+        spec = await there.kernelspec()
+        (folder / "logo-svg.svg").unlink()
+        assert await there.logos(spec) == {"logo-64x64.png": b"a picture"}
+        odd = {"logo-x": "/kernelspecs/fake/../logo-x.png", "logo-y": 7, "z": "http://elsewhere/"}
+        assert await there.logos({"resources": odd}) == {}
+        assert await there.logos({}) == {}
 
 
 @pytest.mark.parametrize(

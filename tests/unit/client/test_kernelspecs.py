@@ -73,6 +73,15 @@ def test_one_is_installed_replaced_listed_and_removed(home):
     assert ours("far") == []
 
 
+def test_it_has_the_logos_of_the_kernel_that_is_there_now(home):
+    content = kernel_json(PYTHON, "url", "http://there:1/", [])
+    logos = {"logo-32x32.png": b"small", "logo-svg.svg": b"s"}
+    folder = kernelspecs.install("far", content, None, logos)
+    assert (folder / "logo-svg.svg").read_bytes() == b"s"
+    assert kernelspecs.install("far", content, None, {"logo-64x64.png": b"large"}) == folder
+    assert sorted(one.name for one in folder.iterdir()) == ["kernel.json", "logo-64x64.png"]
+
+
 def test_another_place_may_be_wanted(home):
     content = kernel_json(PYTHON, "url", "http://there:1/", [])
     folder = kernelspecs.install("far", content, home / "prefix")
