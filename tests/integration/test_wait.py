@@ -31,7 +31,9 @@ async def test_it_ends_when_the_kernel_is_ready(kernel: FakeKernel) -> None:
     kernel.on_kernel_info = answer_later
     async with serving(kernel.connection_file, base_url="/k1/") as served:
         url = f"http://{served.host}:{served.port}/k1"
-        assert "503" in str(await waited(url, 0))
+        assert await waited(url, 0) == "503: the kernel is not ready"
+        other = await waited(f"http://{served.host}:{served.port}/k2", 0)
+        assert other == "404: there is nothing at this path"
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(waited(url, 60))
             held.set()
@@ -42,6 +44,19 @@ async def test_it_ends_when_the_kernel_is_ready(kernel: FakeKernel) -> None:
 async def test_nobody_there_is_told(unused: int) -> None:
     assert "refused" in str(await waited(f"http://127.0.0.1:{unused}", 0))
     assert "refused" in str(await waited(f"http://127.0.0.1:{unused}", 0.2))
+
+
+@pytest.mark.parametrize("body", [b"<html>a page of somebody</html>", b"[1]", b'{"message": 1}'])
+async def test_of_another_server_s_page_nothing_is_shown(body: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await waited(f"http://127.0.0.1:{port}", 0)
+    assert told == "404: what answers there is not w2z: check the URL"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ READY = 200
 
 RETRY_INTERVAL = 0.1
 """Seconds between requests."""
+
+MAX_BODY = 1000
+"""Bytes of an answer that are read; those of w2z are shorter."""
 
 REQUEST_TIMEOUT = 5.0
 """Seconds to wait for one answer at most; fewer if less time is left."""
@@ -83,6 +87,18 @@ def _problem(urls: Sequence[str], deadline: float) -> str | None:
     return problem
 
 
+def _told(body: bytes) -> str:
+    """Return what a w2z says of its kernel, or of the request; of another's page nothing."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    if isinstance(said, dict) and said.get("ready") is False:
+        return "the kernel is not ready"
+    message = said.get("message") if isinstance(said, dict) else None
+    return message if isinstance(message, str) else "what answers there is not w2z: check the URL"
+
+
 def _look(url: str, patience: float) -> tuple[int | None, str]:
     """Return the status of the answer, ``None`` if there was none, and what to say about it."""
     parts = urlsplit(url)
@@ -94,8 +110,7 @@ def _look(url: str, patience: float) -> tuple[int | None, str]:
     try:
         connection.request("GET", encoded_path(parts.path).rstrip("/") + "/readyz")
         response = connection.getresponse()
-        body = response.read(1000).decode(errors="replace")
-        return response.status, f"{response.status}: {body}"
+        return response.status, f"{response.status}: {_told(response.read(MAX_BODY))}"
     except (OSError, http.client.HTTPException) as error:
         return None, str(error) or type(error).__name__
     finally:
