@@ -104,11 +104,13 @@ async def test_localhost_is_listened_on(kernel: FakeKernel) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=ipv6)])
 async def test_no_small_write_waits_for_an_acknowledgement(host: str, kernel: FakeKernel) -> None:
-    async with serving(kernel.connection_file, host=host) as served:
-        async with raw_http(host, served.port) as peer:
-            await peer.ask("GET /livez")
-            theirs = other_end(peer.writer).get_extra_info("socket")
-            assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    async with (
+        serving(kernel.connection_file, host=host) as served,
+        raw_http(host, served.port) as peer,
+    ):
+        await peer.ask("GET /livez")
+        theirs = other_end(peer.writer).get_extra_info("socket")
+        assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Machines that have less.
