@@ -1,6 +1,7 @@
 """A scripted kernel: five sockets, signed messages, and nothing behind them that could be slow.
 
-Run as a file, ``kernel.py CONNECTION_FILE [MARK]``; it writes the file when its sockets are bound.
+Run as a file, ``kernel.py CONNECTION_FILE [MARK]``. It listens where the file says; if there is
+none, it writes one when its sockets are bound.
 
 - ``kernel_info_request`` (shell, control): busy, the reply, idle.
 - ``echo`` (shell): the same content back at once, and not a word on iopub.
@@ -20,8 +21,9 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import zmq
 
@@ -56,8 +58,8 @@ def sign(key: bytes, json_parts: bytes) -> bytes:
 class Kernel:
     """The sockets, and the answers to what comes in on them."""
 
-    def __init__(self, mark: int) -> None:
-        self._key = uuid.uuid4().hex.encode()
+    def __init__(self, mark: int, given: Mapping[str, Any]) -> None:
+        self._key = str(given.get("key", uuid.uuid4().hex)).encode()
         self._session = uuid.uuid4().hex
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
@@ -66,7 +68,11 @@ class Kernel:
             socket = self._context.socket(zmq.PUB if name == "iopub" else zmq.ROUTER)
             socket.setsockopt(zmq.SNDHWM, mark if name == "iopub" else 0)
             socket.setsockopt(zmq.RCVHWM, 0)
-            self._ports[name] = socket.bind_to_random_port("tcp://127.0.0.1")
+            port = given.get(f"{name}_port")
+            if port is None:
+                self._ports[name] = socket.bind_to_random_port("tcp://127.0.0.1")
+            else:
+                socket.bind(f"tcp://127.0.0.1:{port}")
             self._sockets[name] = socket
 
     def write_connection_file(self, path: Path) -> None:
@@ -168,8 +174,11 @@ class Kernel:
 
 
 def main() -> None:
-    kernel = Kernel(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    kernel.write_connection_file(Path(sys.argv[1]))
+    path = Path(sys.argv[1])
+    given = json.loads(path.read_bytes()) if path.exists() else {}
+    kernel = Kernel(int(sys.argv[2]) if len(sys.argv) > 2 else 0, given)
+    if not given:
+        kernel.write_connection_file(path)
     kernel.run()
 
 

@@ -109,10 +109,17 @@ class Box:
             yield path
 
     @contextlib.contextmanager
-    def bridge(self, name: str, connection_file: Path) -> Iterator[tuple[Bridge, float]]:
-        """A bridge, and the seconds from starting its process until its port accepted."""
+    def bridge(
+        self, name: str, connection_file: Path, *, is_open: bool = False
+    ) -> Iterator[tuple[Bridge, float]]:
+        """A bridge, and the seconds from starting its process until its port accepted.
+
+        ``is_open`` is for w2z alone: it asks for no token.
+        """
         port = _free_port()
         command, environment = self._command(name, connection_file, port)
+        if is_open:
+            command, environment = [*command, "--no-auth"], {}
         begin = time.perf_counter()
         with self._process(command, environment) as process:
             _wait_for_port(process, port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -81,17 +81,19 @@ TARGETS = (
 
 def text(figures: Figures, size: Size) -> str:
     """Everything, as Markdown."""
-    parts = [_environment(size), "\n".join(_table(figures)), "\n".join(_targets(figures))]
+    packages = ("pyzmq", "websockets", "uvloop", "jupyter_server", "ipykernel")
+    where = environment(size.rounds, packages)
+    parts = [where, "\n".join(_table(figures)), "\n".join(_targets(figures))]
     if figures.disorder:
         parts.append("Delivered twice or out of order: " + ", ".join(sorted(figures.disorder)))
     return "\n\n".join([*parts, NOTES])
 
 
-def _environment(size: Size) -> str:
-    packages = ("pyzmq", "websockets", "uvloop", "jupyter_server", "ipykernel")
+def environment(rounds: int, packages: Iterable[str]) -> str:
+    """What was measured with: rounds, machine and versions."""
     found = ", ".join(f"{name} {_version(name)}" for name in packages)
     return (
-        f"Medians of {size.rounds} interleaved rounds; {os.cpu_count()} cores,"
+        f"Medians of {rounds} interleaved rounds; {os.cpu_count()} cores,"
         f" {platform.system()}, Python {platform.python_version()}, {found}."
     )
 
@@ -110,8 +112,13 @@ def _table(figures: Figures) -> Iterator[str]:
     for row, (title, unit) in ROWS.items():
         values = [figures.median(row, peer) for peer in peers]
         ratios = [_against(figures, row, peer) for peer in (JUPYTER_SERVER, RAW)]
-        rows.append([title, unit, *map(_number, values), *ratios])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+        rows.append([title, unit, *map(number, values), *ratios])
+    yield from aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table, of which two columns are text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         padded = (
             cell.ljust(width) if column < 2 else cell.rjust(width)
@@ -124,10 +131,16 @@ def _against(figures: Figures, row: str, peer: str) -> str:
     ours, theirs = figures.median(row, W2Z), figures.median(row, peer)
     if not theirs or ours is None or row.endswith("loss"):
         return ""
-    return f"{ours / theirs:.2g}" if ours / theirs < 10 else f"{ours / theirs:.0f}"
+    return ratio(ours / theirs)
 
 
-def _number(value: float | None) -> str:
+def ratio(value: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def number(value: float | None) -> str:
+    """A figure as the tables show it."""
     if value is None:
         return "-"
     if value >= 100 or value == 0:

@@ -18,7 +18,8 @@ from jupyter_client.manager import AsyncKernelManager, start_new_async_kernel
 from tests.containers.images import image, stand_in
 from tests.containers.podman import environment, podman
 from tests.containers.test_layer import COMMAND, with_w2z
-from tests.support.frontends import Desk, desk
+from tests.support.client import stdout
+from tests.support.frontends import Desk, client_of, desk, jupyter_server
 from tests.support.kernels import within
 from tests.support.processes import Process
 
@@ -152,6 +153,24 @@ async def test_a_container_that_is_gone_is_dead(here: Desk, name: str) -> None:
         await manager.restart_kernel()
         await client.wait_for_ready(timeout=60)
         assert await asked(client, "print('again')") == "again\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--provisioner",)], ids=["argv", "provisioner"])
+async def test_a_notebook_has_a_container_until_it_is_shut_down(
+    here: Desk, name: str, options: tuple[str, ...]
+) -> None:
+    await here.w2z("kernelspec", "install", "boxed", "--image", name, *options, token=None)
+    async with jupyter_server(here, "boxed", **ENGINE) as (url, rest):
+        notebook = {"path": "a.ipynb", "name": "a.ipynb", "type": "notebook"}
+        asked = {**notebook, "kernel": {"name": "boxed"}}
+        session = await rest.json("POST /api/sessions", asked, status=201)
+        assert len(ours()) == 1
+        async with client_of(url, session["kernel"]["id"]) as client:
+            assert stdout(await client.execute("import os; print(os.getuid())")) == "1000\n"
+        await rest.done(f"DELETE /api/sessions/{session['id']}")
+        async with within(30, "the container is gone"):
+            while ours():
+                await asyncio.sleep(0.05)
 
 
 async def test_what_was_left_behind_ends_by_itself(here: Desk, name: str) -> None:

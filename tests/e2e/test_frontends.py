@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,15 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.support.cells import ENDLESS
-from tests.support.client import Client, execute_request, open_client, stdout
-from tests.support.frontends import Desk, desk
+from tests.support.client import execute_request, stdout
+from tests.support.frontends import Desk, client_of, desk, jupyter_server
 from tests.support.kernels import within
-from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched, listening
-from tests.support.rest import Rest, open_rest
+from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched
 from w2z.client.jupyter.client import AsyncWebsocketKernelClient, WebsocketKernelClient
 from w2z.client.jupyter.manager import AsyncWebsocketKernelManager, WebsocketKernelManager
 from w2z.errors import Unauthorized
 
 MANAGERS = [AsyncWebsocketKernelManager, WebsocketKernelManager]
-ITS_TOKEN = "the-token-of-the-jupyter-server"
 PROMPT = r"In \[\d+\]: "
 
 
@@ -225,38 +222,10 @@ async def test_jupyter_console_on_a_connection_file(there: W2z, here: Desk) -> N
 # A Jupyter server, and so JupyterLab and Notebook.
 
 
-@asynccontextmanager
-async def jupyter_server(here: Desk) -> AsyncIterator[tuple[str, Rest]]:
-    options = {
-        "port": 0,
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.root_dir": here.folder / "home",
-        "IdentityProvider.token": ITS_TOKEN,
-        "AsyncMappingKernelManager.default_kernel_name": "far",
-        "KernelRestarter.time_to_dead": 0.5,
-    }
-    given = [f"--{name}={value}" for name, value in options.items()]
-    command = ("-m", "jupyter_server", "--no-browser", "--allow-root", *given)
-    async with here.run(*command) as process:
-        found = await process.line(r"(http://127.0.0.1:(\d+)/)\?token")
-        await listening(int(found[2]))
-        async with open_rest(found[1], f"Authorization: token {ITS_TOKEN}") as rest:
-            yield found[1], rest
-        await process.end(15)
-
-
-@asynccontextmanager
-async def client_of(url: str, kernel_id: str) -> AsyncIterator[Client]:
-    there = url.replace("http", "ws", 1)
-    query = f"token={ITS_TOKEN}&session_id=anna"
-    async with open_client(f"{there}api/kernels/{kernel_id}/channels?{query}", "v1") as made:
-        yield made
-
-
 @pytest.mark.parametrize("options", [(), ("--provisioner",)], ids=["argv", "provisioner"])
 async def test_a_jupyter_server(there: W2z, here: Desk, options: tuple[str, ...]) -> None:
     await here.install("far", there.url, *options)
-    async with jupyter_server(here) as (url, rest):
+    async with jupyter_server(here, "far") as (url, rest):
         specs = await rest.json("GET /api/kernelspecs")
         assert specs["kernelspecs"]["far"]["spec"]["display_name"].startswith("Python 3")
         kernel = await rest.json("POST /api/kernels", {"name": "far"}, status=201)

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import TOKEN, Process, running
+from tests.support.client import Client, open_client
+from tests.support.processes import TOKEN, Process, listening, running
+from tests.support.rest import Rest, open_rest
+
+ITS_TOKEN = "the-token-of-the-jupyter-server"
 
 
 @dataclass
@@ -69,3 +73,33 @@ def desk(folder: Path) -> Desk:
     made = Desk(folder / "desk")
     made.make()
     return made
+
+
+@asynccontextmanager
+async def jupyter_server(here: Desk, name: str, **env: str) -> AsyncIterator[tuple[str, Rest]]:
+    """Run a Jupyter server whose default kernelspec is ``name``; gives its URL and its REST API."""
+    options = {
+        "port": 0,
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.root_dir": here.folder / "home",
+        "IdentityProvider.token": ITS_TOKEN,
+        "AsyncMappingKernelManager.default_kernel_name": name,
+        "KernelRestarter.time_to_dead": 0.5,
+    }
+    given = [f"--{option}={value}" for option, value in options.items()]
+    command = ("-m", "jupyter_server", "--no-browser", "--allow-root", *given)
+    async with here.run(*command, env=env) as process:
+        found = await process.line(r"(http://127.0.0.1:(\d+)/)\?token")
+        await listening(int(found[2]))
+        async with open_rest(found[1], f"Authorization: token {ITS_TOKEN}") as rest:
+            yield found[1], rest
+        await process.end(15)
+
+
+@asynccontextmanager
+async def client_of(url: str, kernel_id: str) -> AsyncIterator[Client]:
+    """Open a websocket to a kernel of that server."""
+    there = url.replace("http", "ws", 1)
+    query = f"token={ITS_TOKEN}&session_id=anna"
+    async with open_client(f"{there}api/kernels/{kernel_id}/channels?{query}", "v1") as made:
+        yield made
