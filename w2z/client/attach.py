@@ -27,7 +27,7 @@ from w2z.client.rest import Rest
 from w2z.client.routes import Routes
 from w2z.errors import ExitCode, MalformedPayload, RemoteError
 from w2z.kernel.connection_file import ConnectionInfo
-from w2z.message import Channel, Message, Request
+from w2z.message import Channel, Message, Request, size_of
 from w2z.wire.heads import HeadReader
 from w2z.wire.json import parse_small_object
 from w2z.wire.outline import asks_to_restart, check_object, read_head
@@ -46,6 +46,12 @@ LOST_ANSWERS_WITHIN = 0.2
 """Seconds between the news of a kernel's end and the end of attach. w2z's answers to the requests
 that were lost with the kernel come right behind the news.
 """
+
+MOST_UNSENT = 64 * 2**20
+MOST_MESSAGES = 10_000
+"""Bytes and number of local clients' messages that wait for w2z; one larger message waits alone."""
+
+NOT_SENT = "there is no connection to w2z, and too much waits for it: this was not sent"
 
 CLOSED_WITHIN = 1.0
 """Seconds that w2z has to answer the close frame."""
@@ -85,6 +91,7 @@ class Attach:
         self._routes = Routes()
         self._heads = HeadReader()
         self._unsent: deque[Message] = deque()
+        self._unsent_bytes = 0
         self._is_held = options.on_start == "restart"
         """Whether requests wait for the restart with which attach begins."""
         self._last_request = ""
@@ -190,7 +197,7 @@ class Attach:
         while self._unsent and not self._is_held:
             if not self._connection.send(self._unsent[0]):
                 return
-            self._unsent.popleft()
+            self._unsent_bytes -= size_of([self._unsent.popleft()])
 
     def received(self, messages: Sequence[Message]) -> None:
         """Hand messages out: output to all, everything else to who asked."""
@@ -233,6 +240,9 @@ class Attach:
     def _take(self, step: Step, request: Request | None, identity: bytes) -> None:
         """Do what was decided about a request, or about a signal."""
         match step.do:
+            case Do.PASS_ON if request is not None and self._is_crowded(request.message):
+                log.warning("w2z takes nothing: a request of a local client is refused")
+                self._answer(identity, failure(request, "NotSent", NOT_SENT))
             case Do.PASS_ON if request is not None:
                 self._send(request.message)
             case Do.PASS_ON_AND_LEAVE | Do.PASS_ON_AND_FOLLOW if request is not None:
@@ -257,8 +267,14 @@ class Attach:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
+    def _is_crowded(self, message: Message) -> bool:
+        """Whether too much waits for w2z to let this message wait, too."""
+        waits = self._unsent_bytes + size_of([message]) > MOST_UNSENT
+        return bool(self._unsent) and (waits or len(self._unsent) >= MOST_MESSAGES)
+
     def _send(self, message: Message) -> None:
         self._unsent.append(message)
+        self._unsent_bytes += size_of([message])
         self.writable()
 
     def _leave_with(self, msg_id: str, exit_code: int) -> None:

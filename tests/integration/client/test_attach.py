@@ -17,6 +17,8 @@ from tests.support.fake_kernel import FakeKernel
 from tests.support.kernels import kernels_in
 from tests.support.remote_kernels import Attached, attached, heard, heard_of, local_client
 from tests.support.serving import Served, serving
+from w2z.client import attach as module
+from w2z.client import unsettled
 from w2z.errors import ENDED_BY_SIGNAL, ExitCode, Unauthorized, Unreachable
 from w2z.message import Message
 
@@ -226,6 +228,33 @@ async def test_what_a_client_sends_during_a_cut_arrives_once(
             for number in range(5):
                 client.shell_channel.send(client.session.msg("odd_request", {"number": number}))
             assert await client.is_alive(), "heartbeats are answered"
+        for number in range(5):
+            _, message = await kernel.received.get()
+            assert json.loads(message.content) == {"number": number}
+        assert kernel.received.empty()
+
+
+async def test_what_is_too_much_to_wait_for_w2z_is_refused(
+    served: Served, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a connection, what the session itself keeps for w2z comes first."""
+    monkeypatch.setattr(unsettled, "MOST_WAITING", 2)
+    monkeypatch.setattr(module, "MOST_MESSAGES", 3)
+    async with (
+        cable(url_of(served)) as line,
+        attached(line.url) as joined,
+        local_client(joined.info) as client,
+    ):
+        await joined.until("idle")
+        with line.down():
+            await joined.until("cut")
+            sent = [client.session.msg("odd_request", {"number": number}) for number in range(7)]
+            for one in sent:
+                client.shell_channel.send(one)
+            for one in sent[5:]:
+                reply = await heard(client, "shell")
+                assert reply["parent_header"]["msg_id"] == one["header"]["msg_id"]
+                assert reply["content"]["ename"] == "NotSent"
         for number in range(5):
             _, message = await kernel.received.get()
             assert json.loads(message.content) == {"number": number}
