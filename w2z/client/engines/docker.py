@@ -31,6 +31,9 @@ LOOPBACK_ONLY = "127.0.0.1"
 LONGEST_CALL = 600
 """Seconds for one request to the engine: it may have to fetch an image."""
 
+LOOK_PAUSE = 1.0
+"""Seconds between two looks at a container of podman that somebody waits for."""
+
 LAST_LINES = 10
 """Lines of a container's output that are kept, to say why it ended."""
 
@@ -62,6 +65,9 @@ class DockerEngine:
             lambda: docker.DockerClient(base_url=url, timeout=LONGEST_CALL, version="auto")
         )
 
+        parts = self._ask(self._client.version).get("Components") or []
+        self._is_podman = any("Podman" in part.get("Name", "") for part in parts)
+
     def start(self, spec: ContainerSpec) -> Running:
         """Start a container; see :class:`~w2z.client.engines.base.Engine`."""
         self._ask(self._sweep)
@@ -84,10 +90,18 @@ class DockerEngine:
     def wait(self, container_id: str) -> int | None:
         """Block until it has ended; ``None`` if its exit code is not known any more."""
         container = self._find(container_id)
-        if container is None:
+        if container is not None and not self._is_podman:
+            with contextlib.suppress(self._errors.DockerException, OSError):
+                return int(container.wait(timeout=None)["StatusCode"])
             return None
-        with contextlib.suppress(self._errors.DockerException, OSError):
-            return int(container.wait(timeout=None)["StatusCode"])
+        # Podman's own wait looks without a pause: most of a processor, as long as it waits.
+        with contextlib.suppress(ContainerError):
+            while container is not None:
+                state = container.attrs["State"]
+                if state["Status"] in ("exited", "stopped", "dead"):
+                    return int(state["ExitCode"])
+                time.sleep(LOOK_PAUSE)
+                container = self._find(container_id)
         return None
 
     def last_words(self, container_id: str) -> str:
