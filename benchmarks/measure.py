@@ -36,6 +36,7 @@ MESSAGE_ROOM = 1536
 """Bytes of memory for each 100-byte message, headers of a real kernel included."""
 
 TEXT_SIZE = 100
+ECHOED: dict[str, object] = {"text": "x" * TEXT_SIZE}
 MARK = 1000
 """ZMQ's default high-water mark, which real kernels keep."""
 
@@ -239,28 +240,26 @@ class Bench:
             self.figures.add_streams(row, peer, of_one)
 
     def _round_trips(self, raw: peers.Raw, bridges: list[peers.Bridge]) -> None:
-        echo = request_parts("echo", {"text": "x" * TEXT_SIZE})
-        info = request_parts("kernel_info_request", {})
         raw.settle(QUIET)
-        request = raw.multipart(echo)
+        request = raw.multipart(request_parts("echo", ECHOED))
         self._add_trips("echo", peers.RAW, self._size.echoes, lambda: raw.round_trip(request))
-        request = raw.multipart(info)
+        request = raw.multipart(request_parts("kernel_info_request", {}))
         self._add_trips("info", peers.RAW, self._size.slow_echoes, lambda: raw.round_trip(request))
         for bridge in bridges:
             with bridge.connect() as link:
                 link.settle(QUIET)
-                self._trips_of(bridge.name, link, echo, info)
+                self._trips_of(bridge.name, link)
 
-    def _trips_of(self, name: str, link: Link, echo: list[bytes], info: list[bytes]) -> None:
-        one, two = frame(b"shell", echo), frame(b"shell", info)
-        marker = b'"kernel_info_reply"'
+    def _trips_of(self, name: str, link: Link) -> None:
         few = self._size.slow_echoes
+        # Each with an id of its own: w2z takes one that comes again before idle for a repeat.
         self._add_trips(
-            "echo", name, self._size.echoes, lambda: link.round_trip(one, b'"echo_reply"')
+            "echo", name, self._size.echoes, lambda: link.round_trip(_echo(), b'"echo_reply"')
         )
-        self._add_trips("info", name, few, lambda: link.round_trip(two, marker))
+        marker = b'"kernel_info_reply"'
+        self._add_trips("info", name, few, lambda: link.round_trip(_info(), marker))
         self._add_trips(
-            "info quick-ack", name, few, lambda: link.round_trip(two, marker, quick_ack=True)
+            "info quick-ack", name, few, lambda: link.round_trip(_info(), marker, quick_ack=True)
         )
 
     def _add_trips(self, row: str, peer: str, count: int, trip: Callable[[], float]) -> None:
@@ -278,6 +277,14 @@ class Bench:
                 now = time.perf_counter()
             self._add("connects", bridge.name, done / (now - begin))
             time.sleep(QUIET)
+
+
+def _echo() -> bytes:
+    return frame(b"shell", request_parts("echo", ECHOED))
+
+
+def _info() -> bytes:
+    return frame(b"shell", request_parts("kernel_info_request", {}))
 
 
 def measure(size: Size, tell: Callable[[str], None]) -> Figures:
