@@ -21,6 +21,11 @@ READY = 200
 RETRY_INTERVAL = 0.1
 """Seconds between requests."""
 
+LEAST_TIMEOUT = 1.0
+"""Seconds that the last look has, or the only one, however little time is left: a machine may be
+busy.
+"""
+
 MAX_BODY = 1000
 """Bytes of an answer that are read; those of w2z are shorter."""
 
@@ -80,7 +85,7 @@ def _problem(urls: Sequence[str], deadline: float) -> str | None:
     problem: str | None = None
     for url in urls:
         left = deadline - time.monotonic()
-        status, text = _look(url, min(max(left, RETRY_INTERVAL), REQUEST_TIMEOUT))
+        status, text = _look(url, min(max(left, LEAST_TIMEOUT), REQUEST_TIMEOUT))
         if status == READY:
             return None
         problem = text if status or problem is None else problem

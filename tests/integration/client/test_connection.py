@@ -287,7 +287,7 @@ async def test_a_token_file_without_a_token(served: Served, tmp_path: Path) -> N
 
 
 async def test_patience_ends() -> None:
-    async with connected(remote("http://127.0.0.1:1/"), patience=0.2) as (_, notes):
+    async with connected(remote("http://127.0.0.1:1/"), patience=1) as (_, notes):
         failure = await notes.over()
     assert isinstance(failure, Unreachable)
     assert "Connect call failed" in str(failure)
