@@ -164,9 +164,9 @@ async def test_a_notebook_has_a_container_until_it_is_shut_down(
         notebook = {"path": "a.ipynb", "name": "a.ipynb", "type": "notebook"}
         asked = {**notebook, "kernel": {"name": "boxed"}}
         session = await rest.json("POST /api/sessions", asked, status=201)
-        assert len(ours()) == 1
         async with client_of(url, session["kernel"]["id"]) as client:
             assert stdout(await client.execute("import os; print(os.getuid())")) == "1000\n"
+        assert len(ours()) == 1
         await rest.done(f"DELETE /api/sessions/{session['id']}")
         async with within(30, "the container is gone"):
             while ours():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.support.cells import ENDLESS
 from tests.support.client import execute_request, stdout
 from tests.support.frontends import Desk, client_of, desk, jupyter_server
 from tests.support.kernels import within
-from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched
+from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched, running
 from w2z.client.jupyter.client import AsyncWebsocketKernelClient, WebsocketKernelClient
 from w2z.client.jupyter.manager import AsyncWebsocketKernelManager, WebsocketKernelManager
 from w2z.errors import Unauthorized
@@ -217,6 +218,40 @@ async def test_jupyter_console_on_a_connection_file(there: W2z, here: Desk) -> N
         await asyncio.to_thread(use_console, here, arguments, can_interrupt=False)
         assert await process.end(15) == 128 + 15
         assert not await asyncio.to_thread(Path(path).exists)
+
+
+# The end of the frontend.
+
+
+async def test_a_killed_frontend_takes_its_attach_along(there: W2z, here: Desk) -> None:
+    started = f"{sys.executable} -m w2z attach {there.url} -f {here.folder}/a.json --one-kernel"
+    script = f"JPY_PARENT_PID=$$ {started} & echo begun; wait"
+    environment = {**here.environment, "W2Z_TOKEN": TOKEN}
+    async with running("sh", "-c", script, env=environment) as frontend:
+        await frontend.line("begun")
+        async with there.rest() as rest, within(30, "it is attached"):
+            while (await rest.json("GET /api/kernels"))[0]["connections"] == 0:
+                await asyncio.sleep(0.01)
+        await frontend.end(signal.SIGKILL)
+        # Attach has the other end of its output.
+        await frontend.line(r"\(end of output\)")
+
+
+@pytest.mark.parametrize("options", [(), ("--one-kernel",)], ids=["command", "one-kernel"])
+async def test_a_frontend_that_ended_before(
+    there: W2z, here: Desk, options: tuple[str, ...]
+) -> None:
+    async with here.run("-c", "") as gone:
+        await gone.end()
+    environment = {"W2Z_TOKEN": TOKEN, "JPY_PARENT_PID": str(gone.process.pid)}
+    arguments = ("attach", there.url, "-f", str(here.folder / "a.json"), *options)
+    async with here.run("-m", "w2z", *arguments, env=environment) as process:
+        if options:
+            assert await process.end() == 128 + signal.SIGHUP, process.output
+        else:
+            # The variable is what is left of another's environment.
+            await process.line(r"a\.json$")
+            assert await process.end(signal.SIGTERM) == 128 + signal.SIGTERM
 
 
 # A Jupyter server, and so JupyterLab and Notebook.

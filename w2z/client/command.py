@@ -37,12 +37,14 @@ class Signals:
     """The signals of this process, and the end of its parent, given to :attr:`to`.
 
     Signals that whoever started this process lets be ignored are. ``parent`` is the process id of
-    the frontend that started it, if it is known: its end counts as SIGHUP.
+    the frontend that started it, if it is known: its end counts as SIGHUP. ``is_kernel`` says that
+    a frontend did start it; otherwise ``parent`` may be what is left of another's environment.
     """
 
-    def __init__(self, parent: str | None) -> None:
+    def __init__(self, parent: str | None, *, is_kernel: bool) -> None:
         self.to: Callable[[int], None] = lambda number: None
         self._parent = parent
+        self._is_kernel = is_kernel
         self._at_end = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -51,15 +53,27 @@ class Signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._give, number)
                 self._at_end.callback(loop.remove_signal_handler, number)
-        if self._parent is not None and self._parent == str(os.getppid()):
-            descriptor = os.pidfd_open(int(self._parent))
-            self._at_end.callback(os.close, descriptor)
-            self._at_end.callback(loop.remove_reader, descriptor)
-            loop.add_reader(descriptor, self._hang_up, descriptor)
+        if self._parent is not None and self._parent.isdecimal():
+            self._watch(int(self._parent))
         return self
 
     def __exit__(self, *error: object) -> None:
         self._at_end.close()
+
+    def _watch(self, parent: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            descriptor = os.pidfd_open(parent)
+        except OSError:
+            # It was killed while this process started: nobody is left who could end it.
+            if self._is_kernel:
+                loop.call_soon(self._give, signal.SIGHUP)
+            return
+        self._at_end.callback(os.close, descriptor)
+        # Looked at after the opening: the process behind the number cannot be another any more.
+        if os.getppid() == parent:
+            self._at_end.callback(loop.remove_reader, descriptor)
+            loop.add_reader(descriptor, self._hang_up, descriptor)
 
     def _hang_up(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
@@ -78,7 +92,8 @@ async def attach(
     for such files. ``announce`` is called with it when it is there and the kernel can be reached.
     Raises :class:`~w2z.errors.W2zError`.
     """
-    with Signals(os.environ.get("JPY_PARENT_PID")) as signals:
+    parent = os.environ.get("JPY_PARENT_PID")
+    with Signals(parent, is_kernel=options.one_kernel) as signals:
         return await _attach(remote, options, path, announce, signals=signals)
 
 
@@ -101,7 +116,8 @@ async def attach_container(
         if task is not None and len(caught) == 1:
             task.cancel()
 
-    with Signals(os.environ.get("JPY_PARENT_PID")) as signals:
+    parent = os.environ.get("JPY_PARENT_PID")
+    with Signals(parent, is_kernel=options.one_kernel) as signals:
         signals.to = cancel
         try:
             engine = await in_thread(lambda: find_engine(engine_name))
