@@ -50,7 +50,7 @@ MAX_USED = 4096
 TERM_PATIENCE = 0.05
 """Seconds that the event loop waits, beside the linger, until a kernel's sockets are closed."""
 
-LINGER_MS = 150
+LINGER_MS = 250
 """Milliseconds that a session's last messages have to leave after its sockets are closed. w2z's own
 end may take this long, too.
 """
