@@ -145,8 +145,11 @@ async def test_an_address_that_does_not_exist_is_logged(
 
 async def test_a_client_is_told_that_nobody_is_there_and_why(kernels: Kernels) -> None:
     await kernels.hang_up()
+    # So late that the client is there before, also on a machine with other work.
+    late = replace(SOON, nobody_after=1.0, never_there=2.0)
     async with (
-        served_at(kernels.now.connection_file) as (served, rest),
+        serving(kernels.now.connection_file, timing=late) as served,
+        rest_of(served) as rest,
         open_client(served.url("a"), "v1") as client,
     ):
         await client.send(request("execute_request", {"code": "1"}))
