@@ -335,7 +335,9 @@ async def test_a_kernel_that_died_again_meanwhile_is_noticed(tmp_path: Path) -> 
         await ready(rest)
         for session in ("second", "third"):
             await kernels.replace(session)
-            assert announced(await until_announced(client, "idle")) == ["restarting", "idle"]
+            # On a machine with other work the kernel may have seemed busy before.
+            await until_announced(client, "restarting")
+            assert announced(await until_announced(client, "idle")) == ["idle"]
             await ready(rest)
         await kernels.hang_up()
         assert announced(await until_announced(client, "dead")) == ["dead"]
