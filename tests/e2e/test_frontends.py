@@ -257,13 +257,19 @@ async def test_a_frontend_that_ended_before(
 # A Jupyter server, and so JupyterLab and Notebook.
 
 
-@pytest.mark.parametrize("options", [(), ("--provisioner",)], ids=["argv", "provisioner"])
-async def test_a_jupyter_server(there: W2z, here: Desk, options: tuple[str, ...]) -> None:
-    await here.install("far", there.url, *options)
-    async with jupyter_server(here, "far") as (url, rest):
+@pytest.mark.parametrize("way", ["argv", "provisioner", "manager"])
+async def test_a_jupyter_server(there: W2z, here: Desk, way: str) -> None:
+    variables: dict[str, str] = {}
+    name, manager = "far", None
+    if way == "manager":
+        name, manager = "python3", "w2z.client.jupyter.server.WebsocketServerKernelManager"
+        variables = {"W2Z_URL": there.url, "W2Z_TOKEN": TOKEN}
+    else:
+        await here.install("far", there.url, *(["--provisioner"] if way == "provisioner" else []))
+    async with jupyter_server(here, name, manager, **variables) as (url, rest):
         specs = await rest.json("GET /api/kernelspecs")
-        assert specs["kernelspecs"]["far"]["spec"]["display_name"].startswith("Python 3")
-        kernel = await rest.json("POST /api/kernels", {"name": "far"}, status=201)
+        assert specs["kernelspecs"][name]["spec"]["display_name"].startswith("Python 3")
+        kernel = await rest.json("POST /api/kernels", {"name": name}, status=201)
         path = f"/api/kernels/{kernel['id']}"
         async with client_of(url, kernel["id"]) as client:
             assert stdout(await client.execute("kept = 1; print('hello ☃')")) == "hello ☃\n"

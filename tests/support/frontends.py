@@ -76,8 +76,13 @@ def desk(folder: Path) -> Desk:
 
 
 @asynccontextmanager
-async def jupyter_server(here: Desk, name: str, **env: str) -> AsyncIterator[tuple[str, Rest]]:
-    """Run a Jupyter server whose default kernelspec is ``name``; gives its URL and its REST API."""
+async def jupyter_server(
+    here: Desk, name: str, manager: str | None = None, **env: str
+) -> AsyncIterator[tuple[str, Rest]]:
+    """Run a Jupyter server whose default kernelspec is ``name``; gives its URL and its REST API.
+
+    ``manager`` is the class that manages a kernel there.
+    """
     options = {
         "port": 0,
         "ServerApp.ip": "127.0.0.1",
@@ -86,6 +91,8 @@ async def jupyter_server(here: Desk, name: str, **env: str) -> AsyncIterator[tup
         "AsyncMappingKernelManager.default_kernel_name": name,
         "KernelRestarter.time_to_dead": 0.5,
     }
+    if manager is not None:
+        options["AsyncMappingKernelManager.kernel_manager_class"] = manager
     given = [f"--{option}={value}" for option, value in options.items()]
     command = ("-m", "jupyter_server", "--no-browser", "--allow-root", *given)
     async with here.run(*command, env=env) as process:
