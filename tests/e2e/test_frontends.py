@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -73,6 +74,35 @@ async def test_nbclient_with_a_manager(variables: None, manager: type) -> None:
     again = notebook("print(_)")
     await NotebookClient(again, kernel_manager_class=manager).async_execute()
     assert again.cells[0].outputs[0].text == "42\n"
+
+
+SAID = [
+    "print('hello ☃'); import sys; print('oh', file=sys.stderr)",
+    "from IPython.display import HTML, display; shown = display(HTML('<b>1</b>'), display_id=True)",
+    "shown.update(HTML('<b>2</b>')); 6 * 7",
+    "import ipywidgets; slider = ipywidgets.IntSlider(3, description='x'); slider",
+    "slider.value = 5; box = ipywidgets.VBox([slider, ipywidgets.Text('y')]); display(box)",
+    "print('gone'); from IPython.display import clear_output; clear_output(); print('stays')",
+    "1 / 0",
+]
+
+
+async def outputs_of(**where: Any) -> str:
+    """The outputs of a notebook and its widgets' state, with names in the place of ids."""
+    ran = notebook(*SAID)
+    options: Any = {"allow_errors": True, "record_timing": False, **where}
+    await NotebookClient(ran, **options).async_execute()
+    told = json.dumps([[cell.outputs for cell in ran.cells], ran.metadata.widgets], indent=1)
+    names: dict[str, str] = {}
+    found = re.sub("[0-9a-f]{32}", lambda m: names.setdefault(m[0], f"<{len(names)}>"), told)
+    return re.sub(r"at 0x[0-9a-f]+", "at <address>", found)
+
+
+async def test_a_notebook_says_the_same_as_with_a_local_kernel(variables: None) -> None:
+    local = await outputs_of(kernel_name="python3")
+    remote = await outputs_of(kernel_manager_class=AsyncWebsocketKernelManager)
+    assert remote == local
+    assert '"IntSliderModel"' in local
 
 
 async def test_a_manager_interrupts_and_restarts(variables: None) -> None:
