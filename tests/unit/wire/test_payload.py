@@ -84,3 +84,16 @@ def test_a_large_part_is_a_piece_of_its_own_and_not_copied(codec):
     assert any(piece is large.buffers[0] for piece in pieces)
     assert to_pieces(codec, [small, small]) == [to_frames(codec, [small, small])]
     assert to_pieces(codec, [large])[-1] is large.buffers[0]
+
+
+@pytest.mark.parametrize("version", ["5.4", "5", "6.0.1"])
+def test_a_version_is_a_number(version):
+    fields = {"msg_type": "x", "msg_id": "1", "version": version}
+    assert read_header(fields) == ("x", "1")
+
+
+@pytest.mark.parametrize("version", [5.4, None, "", "five"])
+def test_a_version_that_is_none_is_told(version):
+    fields = {"msg_type": "x", "msg_id": "1", "version": version}
+    with pytest.raises(MalformedPayload, match=r"header\.version"):
+        read_header(fields)
