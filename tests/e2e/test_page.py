@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import chromium, screenshot
 from tests.support.cable import cable
-from tests.support.cells import ENDLESS
+from tests.support.cells import ENDLESS, ROOMY
 from tests.support.client import execute_request, open_client
 from tests.support.console_page import ConsolePage, console_page
 from tests.support.processes import (
@@ -477,7 +477,8 @@ async def test_another_client_floods_and_the_page_keeps_up(served: W2z, tmp_path
     async with console_page(tmp_path, served.url) as console:
         await console.open()
         async with open_client(served.websocket("other"), "v1") as other:
-            asked = await other.send(execute_request("for i in range(5000): print(i, flush=True)"))
+            flood = ROOMY + "for i in range(5000): print(i, flush=True)"
+            asked = await other.send(execute_request(flood))
             await other.until("execute_reply", asked)
         await asyncio.sleep(0)
         await expect(console.last).to_have_attribute("data-state", "done")

@@ -60,7 +60,11 @@ async def test_how_to_connect_is_said_for_this_very_url(served: W2z, tmp_path: P
         await console.tab("Kernel")
         ways = console.page.locator("section.way")
         await expect(ways.get_by_role("heading")).to_have_text(
-            ["JupyterLab", "VS Code", "w2z attach", "Python", "Browser or Node.js", "curl"]
+            [
+                "Any Jupyter frontend",
+                "JupyterLab without w2z",
+                *("VS Code", "w2z attach", "Python", "Browser or Node.js", "curl"),
+            ]
         )
         for lines in await ways.locator("pre").all_inner_texts():
             assert served.url.rstrip("/") in lines
