@@ -301,7 +301,8 @@ async def test_a_restart_empties_the_kernel(supervised: W2z, tmp_path: Path) -> 
         await page.get_by_role("button", name="Restart…").click()
         await page.get_by_role("button", name="Restart", exact=True).click()
         await expect(page.locator(".notice").last).to_have_text("The kernel was restarted.")
-        await expect(console.last).to_have_attribute("data-state", "failed")
+        own = console.page.locator(".by-here")
+        await expect(own.last).to_have_attribute("data-state", "failed")
         await expect(await console.run("kept")).to_contain_text("NameError")
 
 
@@ -412,7 +413,8 @@ async def test_while_the_network_is_down_it_is_said_and_what_is_run_waits(
             await expect(console.last).to_have_attribute("data-state", "waiting")
             await expect(console.page.get_by_role("button", name="Interrupt")).to_be_disabled()
             await screenshot(console.page, "page-no-connection.png")
-        await console.page.get_by_role("button", name="Try now").click()
+            async with console.page.expect_websocket():
+                await console.page.get_by_role("button", name="Try now").click()
         await expect(banner).to_have_count(0)
         await expect(console.outputs).to_have_text(["1"])
         # It was sent again, and run once.
