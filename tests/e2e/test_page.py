@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import chromium, screenshot
 from tests.support.cable import cable
-from tests.support.cells import ENDLESS
+from tests.support.cells import ENDLESS, Held
 from tests.support.client import execute_request, open_client
 from tests.support.console_page import ConsolePage, console_page
 from tests.support.processes import (
@@ -348,12 +348,17 @@ async def test_a_page_whose_session_is_taken_goes_on_with_another(
 ) -> None:
     async with console_page(tmp_path, served.url) as console:
         await console.open()
-        await console.run("kept = 1")
+        await console.run("kept = 0")
         session = re.findall(r"session_id=(\w+)", console.sockets[0])[0]
-        async with open_client(served.websocket(session), "v1"):
-            await expect(console.page.get_by_role("alert")).to_contain_text("taken over")
-            await console.connected()
-            await expect(await console.run("kept")).to_contain_text("1")
+        async with open_client(served.websocket("other"), "v1") as other:
+            held = Held(tmp_path)
+            await held.begin(other)
+            await console.begin("kept += 1")
+            async with open_client(served.websocket(session), "v1"):
+                await expect(console.page.get_by_role("alert")).to_contain_text("taken over")
+                await console.connected()
+                held.let_go()
+                await expect(await console.run("kept")).to_contain_text("1")
         assert len(set(console.sockets)) == 2
 
 
