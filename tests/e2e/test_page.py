@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import chromium, screenshot
 from tests.support.cable import cable
-from tests.support.cells import ENDLESS, ROOMY
+from tests.support.cells import ENDLESS, ROOMY, Held
 from tests.support.client import execute_request, open_client
 from tests.support.console_page import ConsolePage, console_page
 from tests.support.processes import (
@@ -301,7 +301,8 @@ async def test_a_restart_empties_the_kernel(supervised: W2z, tmp_path: Path) -> 
         await page.get_by_role("button", name="Restart…").click()
         await page.get_by_role("button", name="Restart", exact=True).click()
         await expect(page.locator(".notice").last).to_have_text("The kernel was restarted.")
-        await expect(console.last).to_have_attribute("data-state", "failed")
+        own = console.page.locator(".by-here")
+        await expect(own.last).to_have_attribute("data-state", "failed")
         await expect(await console.run("kept")).to_contain_text("NameError")
 
 
@@ -347,12 +348,17 @@ async def test_a_page_whose_session_is_taken_goes_on_with_another(
 ) -> None:
     async with console_page(tmp_path, served.url) as console:
         await console.open()
-        await console.run("kept = 1")
+        await console.run("kept = 0")
         session = re.findall(r"session_id=(\w+)", console.sockets[0])[0]
-        async with open_client(served.websocket(session), "v1"):
-            await expect(console.page.get_by_role("alert")).to_contain_text("taken over")
-            await console.connected()
-            await expect(await console.run("kept")).to_contain_text("1")
+        async with open_client(served.websocket("other"), "v1") as other:
+            held = Held(tmp_path)
+            await held.begin(other)
+            await console.begin("kept += 1")
+            async with open_client(served.websocket(session), "v1"):
+                await expect(console.page.get_by_role("alert")).to_contain_text("taken over")
+                await console.connected()
+                held.let_go()
+                await expect(await console.run("kept")).to_contain_text("1")
         assert len(set(console.sockets)) == 2
 
 
@@ -412,7 +418,8 @@ async def test_while_the_network_is_down_it_is_said_and_what_is_run_waits(
             await expect(console.last).to_have_attribute("data-state", "waiting")
             await expect(console.page.get_by_role("button", name="Interrupt")).to_be_disabled()
             await screenshot(console.page, "page-no-connection.png")
-        await console.page.get_by_role("button", name="Try now").click()
+            async with console.page.expect_websocket():
+                await console.page.get_by_role("button", name="Try now").click()
         await expect(banner).to_have_count(0)
         await expect(console.outputs).to_have_text(["1"])
         # It was sent again, and run once.

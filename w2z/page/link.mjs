@@ -69,7 +69,7 @@ export class Link {
     const payload = encode(message);
     const isOpen = this.phase === "open";
     if (again || !isOpen) {
-      this._unheard.set(message.header.msg_id, { payload, again });
+      this._unheard.set(message.header.msg_id, { payload, again, isSent: isOpen });
     }
     if (isOpen) {
       this._socket.send(payload);
@@ -94,9 +94,10 @@ export class Link {
   _opened() {
     this._since = performance.now();
     this._enter("open");
-    for (const [id, { payload, again }] of this._unheard) {
-      this._socket.send(payload);
-      if (!again) {
+    for (const [id, request] of this._unheard) {
+      this._socket.send(request.payload);
+      request.isSent = true;
+      if (!request.again) {
         this._unheard.delete(id);
       }
     }
@@ -108,7 +109,7 @@ export class Link {
     this._attempts = lasted ? 1 : this._attempts + 1;
     const { next, delay, words } = afterClose(event, this._attempts, Math.random());
     if (next === "renew") {
-      this.session = newId();
+      this._renew();
     }
     this._told.lost({ next, words, wasOpen });
     if (next === "ask") {
@@ -118,6 +119,16 @@ export class Link {
     } else {
       this._enter("waiting", { until: Date.now() + delay });
       this._timer = setTimeout(() => this.now(), delay);
+    }
+  }
+
+  /** Go on as another session. What was sent is not sent again: w2z knows repeats of one session alone. */
+  _renew() {
+    this.session = newId();
+    for (const [id, { isSent }] of this._unheard) {
+      if (isSent) {
+        this._unheard.delete(id);
+      }
     }
   }
 
