@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -20,8 +19,8 @@ from tests.containers.podman import environment, podman
 from tests.containers.test_layer import COMMAND, with_w2z
 from tests.support.client import stdout
 from tests.support.frontends import Desk, client_of, desk, jupyter_server
-from tests.support.kernels import within
 from tests.support.processes import Process
+from tests.support.waiting import until, within
 
 SOCKET = Path("/run/w2z-engine.sock")
 ENGINE = {"DOCKER_HOST": f"unix://{SOCKET}"}
@@ -59,10 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 async def nothing_is_left() -> AsyncIterator[None]:
     """Every container that a test made is gone at its end."""
     yield
-    async with within(30, "the containers are gone"):
-        while found := ours():
-            await asyncio.sleep(0.05)
-    assert not found
+    await until(lambda: not ours(), "the containers are gone", 30)
 
 
 def ours() -> list[dict[str, Any]]:
@@ -148,7 +144,7 @@ async def test_a_container_that_is_gone_is_dead(here: Desk, name: str) -> None:
         podman("rm", "--force", "--time=0", container["Id"])
         async with within(20, "the kernel is dead"):
             while await manager.is_alive():
-                await asyncio.sleep(0.05)
+                pass
         # The restart makes another one.
         await manager.restart_kernel()
         await client.wait_for_ready(timeout=60)
@@ -168,9 +164,7 @@ async def test_a_notebook_has_a_container_until_it_is_shut_down(
             assert stdout(await client.execute("import os; print(os.getuid())")) == "1000\n"
         assert len(ours()) == 1
         await rest.done(f"DELETE /api/sessions/{session['id']}")
-        async with within(30, "the container is gone"):
-            while ours():
-                await asyncio.sleep(0.05)
+        await until(lambda: not ours(), "the container is gone", 30)
 
 
 async def test_what_was_left_behind_ends_by_itself(here: Desk, name: str) -> None:
@@ -200,9 +194,7 @@ async def test_a_signal_while_it_starts_leaves_nothing(
     here: Desk, name: str, number: signal.Signals
 ) -> None:
     async with here.run("-m", "w2z", "attach", "--image", name, env=ENGINE) as process:
-        async with within(30, "there is a container"):
-            while not ours():
-                await asyncio.sleep(0)
+        await until(ours, "there is a container", 30)
         assert await process.end(number) == 128 + number, process.output
 
 

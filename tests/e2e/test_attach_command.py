@@ -16,8 +16,8 @@ import pexpect
 import pytest
 
 from tests.support.frontends import Desk, desk
-from tests.support.kernels import within
 from tests.support.processes import TINY, TOKEN, Process, W2z, is_there, launched
+from tests.support.waiting import until
 from w2z.kernel import connection_file
 
 SECRET = {"W2Z_TOKEN": TOKEN}
@@ -102,13 +102,9 @@ async def test_it_leaves_when_its_frontend_was_killed(there: W2z, here: Desk) ->
     command = (sys.executable, "-m", "w2z", "attach", there.url, "-f", str(file), "--one-kernel")
     async with here.run("-c", script, *command, env=SECRET) as frontend:
         child = int((await frontend.line(r"child (\d+)"))[1])
-        async with within(20, "it attaches"):
-            while not file.exists():
-                await asyncio.sleep(0.01)
+        await until(file.exists, "it attaches", 20)
         os.kill(frontend.process.pid, signal.SIGKILL)
-        async with within(20, "it leaves"):
-            while is_there(child):
-                await asyncio.sleep(0.01)
+        await until(lambda: not is_there(child), "it leaves", 20)
         assert not file.exists()
 
 

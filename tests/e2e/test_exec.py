@@ -21,9 +21,9 @@ import pytest
 from tests.e2e.test_attach_ends import w2z_to_end
 from tests.support.attaching import kernel_at, place
 from tests.support.cells import ENDLESS
-from tests.support.kernels import within
 from tests.support.processes import IPYKERNEL, TOKEN, W2z, launched, w2z
 from tests.support.remote import remote
+from tests.support.waiting import until, within
 from w2z.client.rest import Rest
 from w2z.errors import ExitCode
 
@@ -382,8 +382,7 @@ async def test_questions_are_asked_at_a_terminal(served: W2z) -> None:
         screen.type("Ada\n")
         await screen.until("hi Ada")
         await screen.until("word? ")
-        while screen.echoes:
-            await asyncio.sleep(0.01)
+        await until(lambda: not screen.echoes, "what is typed is not shown")
         screen.type("secret\n")
         await screen.until("6")
         assert "secret" not in screen.shown

@@ -222,7 +222,7 @@ def use_console(here: Desk, arguments: list[str], *, can_interrupt: bool) -> Non
         console.expect("bobbob")
         console.expect(PROMPT)
         if can_interrupt:
-            console.sendline("print('be' + 'gun'); import time; time.sleep(60)")
+            console.sendline("print('be' + 'gun'); import signal; signal.pause()")
             console.expect("begun")
             console.sendintr()
             console.expect("KeyboardInterrupt")
@@ -261,7 +261,7 @@ async def test_a_killed_frontend_takes_its_attach_along(there: W2z, here: Desk) 
         await frontend.line("begun")
         async with there.rest() as rest, within(30, "it is attached"):
             while (await rest.json("GET /api/kernels"))[0]["connections"] == 0:
-                await asyncio.sleep(0.01)
+                pass
         await frontend.end(signal.SIGKILL)
         # Attach has the other end of its output.
         await frontend.line(r"\(end of output\)")

@@ -29,8 +29,9 @@ class Introduction:
         self._waits = Waits(clients.retry)
 
     def take(self, session_id: str, request: Request) -> bool | None:
-        """Return ``None`` for a request that has to go to the kernel; ``True`` when it was
-        answered. ``False``: it is refused for now, because somebody may answer it soon.
+        """Return ``True`` when it was answered, and ``None`` for a request that has to go to the
+        kernel. ``False``: which of them it is will be known soon. The request is refused, and its
+        session is retried then.
         """
         if self._may_be_answered_soon(session_id):
             return False
