@@ -271,21 +271,20 @@ async def test_each_of_90_runs_over_cuts_runs_once(served: W2z) -> None:
     async with cable(served.url) as wire, connect(wire.url, token=TOKEN) as kernel:
         await kernel.run("runs = []")
 
-        async def cut(ended: asyncio.Event) -> None:
+        async def cut() -> None:
             nonlocal cuts
-            while not ended.is_set():
-                await asyncio.sleep(random.uniform(0, 0.1))
+            while True:
+                await wire.carried(random.randint(1, 40))
                 wire.cut()
                 cuts += 1
 
         async with asyncio.TaskGroup() as tasks:
-            ended = asyncio.Event()
-            tasks.create_task(cut(ended))
+            cutting = tasks.create_task(cut())
             for number in range(0, count, 3):
                 code = [f"runs.append({one}); {one}" for one in range(number, number + 3)]
                 done = await asyncio.gather(*map(kernel.run, code))
                 assert [one.text for one in done] == [str(number + one) for one in range(3)]
-            ended.set()
+            cutting.cancel()
         assert cuts > 5
         assert (await kernel.run("runs == list(range(90))")).text == "True"
 

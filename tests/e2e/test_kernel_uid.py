@@ -22,7 +22,9 @@ from tests.support.rest import Rest
 UID = 65534
 SITE = Path(zmq.__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can run a kernel as another")
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0, reason="--kernel-uid is for a w2z that is root: run the tests as root"
+)
 
 
 def runs(*python: str) -> bool:

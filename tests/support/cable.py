@@ -51,6 +51,7 @@ class Cable:
         self._open: set[asyncio.Task[None]] = set()
         self._lanes = {Way.TO_SERVER: _Lane(), Way.TO_CLIENT: _Lane()}
         self._is_down = False
+        self._passed = asyncio.Event()
         self.url = ""
 
     def cut(self) -> None:
@@ -59,6 +60,12 @@ class Cable:
             end.transport.abort()
         for task in self._carrying:
             task.cancel()
+
+    async def carried(self, count: int) -> None:
+        """Wait until ``count`` pieces of data have been carried from now on, in any direction."""
+        for _ in range(count):
+            self._passed.clear()
+            await self._passed.wait()
 
     def lead_to(self, port: int) -> None:
         """Carry new connections to another port of the same host."""
@@ -193,6 +200,7 @@ class Cable:
                 await asyncio.sleep(len(data) / lane.rate)
             with contextlib.suppress(ConnectionError):
                 writer.write(data)
+                self._passed.set()
                 await writer.drain()
         # The other direction may have more to carry.
         with contextlib.suppress(OSError):
